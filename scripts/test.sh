@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Installs what is missing and runs every test. Arguments go to the test runner.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/toolchain.sh
+cargo test --locked --lib --bins --tests "$@"

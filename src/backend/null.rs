@@ -1,0 +1,178 @@
+//! The null backend: keeps nothing, so that a run over it shows the floor of the harness.
+
+use std::borrow::Cow;
+
+use crate::state::{
+    Aggregate, AggregatingState, Digest, Key, KeyedStateBackend, ListState, MapState, Namespace, Reduce, ReducingState,
+    StateResult, StateValue, UserKey, ValueState,
+};
+
+/// Accepts every write and finds nothing on any read.
+#[derive(Debug, Default)]
+pub struct NullBackend {
+    hash_code: i32,
+}
+
+impl<K: Key> KeyedStateBackend<K> for NullBackend {
+    fn value_state<N: Namespace, T: StateValue>(&mut self, _: &str) -> StateResult<ValueState<N, T>> {
+        Ok(ValueState::new(0))
+    }
+    fn list_state<N: Namespace, T: StateValue>(&mut self, _: &str) -> StateResult<ListState<N, T>> {
+        Ok(ListState::new(0))
+    }
+    fn map_state<N: Namespace, U: UserKey, T: StateValue>(&mut self, _: &str) -> StateResult<MapState<N, U, T>> {
+        Ok(MapState::new(0))
+    }
+    fn reducing_state<N: Namespace, F: Reduce>(&mut self, _: &str) -> StateResult<ReducingState<N, F>> {
+        Ok(ReducingState::new(0))
+    }
+    fn aggregating_state<N: Namespace, F: Aggregate>(&mut self, _: &str) -> StateResult<AggregatingState<N, F>> {
+        Ok(AggregatingState::new(0))
+    }
+
+    #[inline]
+    fn set_current_key(&mut self, key: &K) {
+        // Kept so that the key is really read, as every backend must.
+        self.hash_code = std::hint::black_box(key.hash_code());
+    }
+
+    #[inline]
+    fn value<N: Namespace, T: StateValue>(&mut self, _: ValueState<N, T>, _: &N) -> StateResult<Option<Cow<'_, T>>> {
+        Ok(None)
+    }
+    #[inline]
+    fn value_for_update<N: Namespace, T: StateValue + Default>(
+        &mut self,
+        _: ValueState<N, T>,
+        _: &N,
+    ) -> StateResult<Option<T>> {
+        Ok(None)
+    }
+    #[inline]
+    fn update<N: Namespace, T: StateValue>(&mut self, _: ValueState<N, T>, _: &N, _: T) -> StateResult<()> {
+        Ok(())
+    }
+    #[inline]
+    fn clear_value<N: Namespace, T: StateValue>(&mut self, _: ValueState<N, T>, _: &N) -> StateResult<()> {
+        Ok(())
+    }
+
+    #[inline]
+    fn list_add<N: Namespace, T: StateValue>(&mut self, _: ListState<N, T>, _: &N, _: T) -> StateResult<()> {
+        Ok(())
+    }
+    #[inline]
+    fn list_get<N: Namespace, T: StateValue>(&mut self, _: ListState<N, T>, _: &N) -> StateResult<Cow<'_, [T]>> {
+        Ok(Cow::Borrowed(&[]))
+    }
+    #[inline]
+    fn list_update<N: Namespace, T: StateValue>(&mut self, _: ListState<N, T>, _: &N, _: Vec<T>) -> StateResult<()> {
+        Ok(())
+    }
+    #[inline]
+    fn clear_list<N: Namespace, T: StateValue>(&mut self, _: ListState<N, T>, _: &N) -> StateResult<()> {
+        Ok(())
+    }
+
+    #[inline]
+    fn map_get<N: Namespace, U: UserKey, T: StateValue>(
+        &mut self,
+        _: MapState<N, U, T>,
+        _: &N,
+        _: &U,
+    ) -> StateResult<Option<Cow<'_, T>>> {
+        Ok(None)
+    }
+    #[inline]
+    fn map_contains<N: Namespace, U: UserKey, T: StateValue>(
+        &mut self,
+        _: MapState<N, U, T>,
+        _: &N,
+        _: &U,
+    ) -> StateResult<bool> {
+        Ok(false)
+    }
+    #[inline]
+    fn map_put<N: Namespace, U: UserKey, T: StateValue>(
+        &mut self,
+        _: MapState<N, U, T>,
+        _: &N,
+        _: U,
+        _: T,
+    ) -> StateResult<()> {
+        Ok(())
+    }
+    #[inline]
+    fn map_remove<N: Namespace, U: UserKey, T: StateValue>(
+        &mut self,
+        _: MapState<N, U, T>,
+        _: &N,
+        _: &U,
+    ) -> StateResult<()> {
+        Ok(())
+    }
+    #[inline]
+    fn map_scan<N: Namespace, U: UserKey, T: StateValue>(
+        &mut self,
+        _: MapState<N, U, T>,
+        _: &N,
+        _: impl FnMut(&U, &T),
+    ) -> StateResult<()> {
+        Ok(())
+    }
+    #[inline]
+    fn map_is_empty<N: Namespace, U: UserKey, T: StateValue>(
+        &mut self,
+        _: MapState<N, U, T>,
+        _: &N,
+    ) -> StateResult<bool> {
+        Ok(true)
+    }
+    #[inline]
+    fn clear_map<N: Namespace, U: UserKey, T: StateValue>(&mut self, _: MapState<N, U, T>, _: &N) -> StateResult<()> {
+        Ok(())
+    }
+
+    #[inline]
+    fn reducing_get<N: Namespace, F: Reduce>(
+        &mut self,
+        _: ReducingState<N, F>,
+        _: &N,
+    ) -> StateResult<Option<Cow<'_, F::Value>>> {
+        Ok(None)
+    }
+    #[inline]
+    fn reducing_add<N: Namespace, F: Reduce>(&mut self, _: ReducingState<N, F>, _: &N, _: F::Value) -> StateResult<()> {
+        Ok(())
+    }
+    #[inline]
+    fn clear_reducing<N: Namespace, F: Reduce>(&mut self, _: ReducingState<N, F>, _: &N) -> StateResult<()> {
+        Ok(())
+    }
+
+    #[inline]
+    fn aggregating_get<N: Namespace, F: Aggregate>(
+        &mut self,
+        _: AggregatingState<N, F>,
+        _: &N,
+    ) -> StateResult<Option<F::Out>> {
+        Ok(None)
+    }
+    #[inline]
+    fn aggregating_add<N: Namespace, F: Aggregate>(
+        &mut self,
+        _: AggregatingState<N, F>,
+        _: &N,
+        _: F::In,
+    ) -> StateResult<()> {
+        Ok(())
+    }
+    #[inline]
+    fn clear_aggregating<N: Namespace, F: Aggregate>(&mut self, _: AggregatingState<N, F>, _: &N) -> StateResult<()> {
+        Ok(())
+    }
+
+    fn state_digest(&mut self) -> StateResult<Digest> {
+        Ok(Digest::default())
+    }
+}

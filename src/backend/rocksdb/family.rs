@@ -1,0 +1,25 @@
+//! Column families by a copyable token. The only place where a pointer of the crate is held.
+
+use rocksdb::{AsColumnFamilyRef, ColumnFamily};
+
+/// A column family of a database, without the borrow that the crate's own handle carries.
+///
+/// A handle lives as long as its database keeps the family; the backend owns both, never drops a family and closes the
+/// database last, so a token that it holds is valid on every access.
+#[derive(Clone, Copy)]
+pub(super) struct Family(*mut librocksdb_sys::rocksdb_column_family_handle_t);
+
+impl Family {
+    pub fn of(family: &ColumnFamily) -> Self {
+        Self(family.inner())
+    }
+}
+
+impl AsColumnFamilyRef for Family {
+    fn inner(&self) -> *mut librocksdb_sys::rocksdb_column_family_handle_t {
+        self.0
+    }
+}
+
+// SAFETY: RocksDB's column family handles may be used from any thread; the crate marks its own handle `Send` too.
+unsafe impl Send for Family {}

@@ -1,0 +1,183 @@
+//! `statebench check`
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args as ClapArgs;
+
+use super::{Failure, Outcome, print};
+use crate::report::printable;
+use crate::result::Host;
+use crate::run::{Prediction, predict};
+use crate::workload::{Bytes, Cell, Extent, Plan, Setting, Time};
+
+/// The workload of a command, with what the command line lays over it.
+#[derive(Debug, ClapArgs)]
+pub struct WorkloadArgs {
+    /// The workload file
+    workload: PathBuf,
+    /// Override a value of the file (keys.cardinality=1000), or a Flink option of every configuration that heeds it
+    #[arg(long, value_name = "PATH=VALUE")]
+    set: Vec<Setting>,
+    /// Subtasks, one thread each
+    #[arg(long, value_name = "N")]
+    parallelism: Option<u16>,
+    /// Seed of every random choice
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Trials of each configuration
+    #[arg(long, value_name = "N")]
+    repeats: Option<u32>,
+    /// Shrink it to a few seconds: one repeat, few events and keys, the ends of each axis; no measurement
+    #[arg(long)]
+    quick: bool,
+}
+
+impl WorkloadArgs {
+    /// Whether `--quick` was given.
+    pub fn quick(&self) -> bool {
+        self.quick
+    }
+
+    /// Reads the file and lays the overrides over it.
+    pub fn plan(&self) -> Result<Plan, Failure> {
+        let mut settings = self.set.clone();
+        settings.extend(self.parallelism.map(|n| Setting::new("run.parallelism", n)));
+        settings.extend(self.seed.map(|n| Setting::new("run.seed", n)));
+        settings.extend(self.repeats.map(|n| Setting::new("run.repeats", n)));
+        Plan::load(&self.workload, &settings, self.quick).map_err(Failure::input)
+    }
+}
+
+/// Validates a workload and shows what a run of it would do, without running it.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    #[command(flatten)]
+    workload: WorkloadArgs,
+    /// Folder for the state, whose free space counts
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+}
+
+pub(super) fn check(args: &Args) -> Outcome {
+    let plan = args.workload.plan()?;
+    let state_folder = args.state_dir.clone().unwrap_or_else(std::env::temp_dir);
+    print(&describe(&plan))?;
+    warnings(&plan).iter().for_each(|warning| eprintln!("warning: {warning}"));
+    refuse_what_cannot_fit(&plan, &state_folder)
+}
+
+/// The plan as text.
+fn describe(plan: &Plan) -> String {
+    let mut out = String::new();
+    let trials = plan.trials().len();
+    let _ = writeln!(out, "{}: {} cells, {trials} trials", printable(&plan.name), plan.cells.len());
+    for (index, variant) in plan.variants.iter().enumerate() {
+        let run = &variant.workload.run;
+        let label = if variant.label.is_empty() { "workload" } else { &variant.label };
+        let _ = writeln!(
+            out,
+            "{}: {} · prefill {} keys · warm-up {} · measure {} · parallelism {} · {} repeats · seed {}",
+            printable(label),
+            variant.wire.operator.0.name(),
+            variant.workload.prefill_keys(),
+            extent(run.warm_up),
+            extent(run.measured),
+            run.groups.parallelism,
+            run.repeats,
+            run.seed
+        );
+        for cell in plan.cells.iter().filter(|cell| cell.variant == index) {
+            let _ = writeln!(out, "  {}: {}", printable(&cell.configuration.name), needs(predict(plan, cell)));
+        }
+    }
+    if let Some(seconds) = least_seconds(plan) {
+        let _ = writeln!(out, "takes at least {} beside prefill (configured)", Time(seconds));
+    }
+    out
+}
+
+fn extent(extent: Extent) -> String {
+    match extent {
+        Extent::Events(events) => format!("{events} events"),
+        Extent::Time(time) => Time(time).to_string(),
+        Extent::SourceEnd => "the whole trace".to_owned(),
+    }
+}
+
+/// Warm-up and measured time of all trials, where they are given as times.
+fn least_seconds(plan: &Plan) -> Option<std::time::Duration> {
+    let time = |extent| if let Extent::Time(time) = extent { Some(time) } else { None };
+    let trials = plan.trials();
+    let of_trial = |(cell, _): &(usize, u32)| {
+        let run = &plan.variants[plan.cells[*cell].variant].workload.run;
+        Some(time(run.warm_up)? + time(run.measured)?)
+    };
+    trials.iter().map(of_trial).sum()
+}
+
+fn needs(prediction: Prediction) -> String {
+    let (Some(entries), Some(state)) = (prediction.entries, prediction.state_bytes) else {
+        let memory = prediction.memory_bytes.map_or_else(
+            || "memory depends on the trace".to_owned(),
+            |bytes| format!("memory about {} (modelled)", rounded(bytes)),
+        );
+        return format!("state size depends on the trace; {memory}");
+    };
+    format!(
+        "{entries:.0} entries, {} of state; memory about {}, disk up to {} (modelled)",
+        rounded(state),
+        rounded(prediction.memory_bytes.unwrap_or(0.0)),
+        rounded(prediction.disk_bytes.unwrap_or(0.0)),
+    )
+}
+
+/// Bytes in the largest unit that leaves a whole number above 10, as a prediction deserves.
+fn rounded(bytes: f64) -> String {
+    let unit = [1_u64 << 30, 1 << 20, 1 << 10].into_iter().find(|unit| bytes >= 10.0 * *unit as f64).unwrap_or(1);
+    Bytes((bytes / unit as f64).round() as u64 * unit).to_string()
+}
+
+/// Options that take no effect, in each configuration of the plan.
+pub(super) fn warnings(plan: &Plan) -> Vec<String> {
+    let mut warnings: Vec<String> = Vec::new();
+    for cell in &plan.cells {
+        for (key, why) in cell.configuration.without_effect() {
+            let warning =
+                format!("{}: `{}` has no effect: {why}", printable(&cell.configuration.name), printable(&key));
+            if !warnings.contains(&warning) {
+                warnings.push(warning);
+            }
+        }
+    }
+    warnings
+}
+
+/// Refuses a plan of which a cell needs more memory or disk than there is.
+///
+/// # Errors
+/// Names the cell, what it needs and what there is.
+pub(super) fn refuse_what_cannot_fit(plan: &Plan, state_folder: &Path) -> Outcome {
+    let memory = Host::available_memory_bytes().map(|bytes| bytes as f64);
+    let disk = Host::of_this_machine(state_folder).state_free_bytes.map(|bytes| bytes as f64);
+    let too_large = |cell: &Cell| {
+        let Prediction { memory_bytes, disk_bytes, .. } = predict(plan, cell);
+        let over = |need: Option<f64>, have: Option<f64>| need.zip(have).filter(|(need, have)| need > have);
+        let message = |what: &str, (need, have): (f64, f64)| {
+            let label = &plan.variants[cell.variant].label;
+            format!(
+                "{} {}: needs about {} of {what} (modelled), {} are free",
+                printable(label),
+                printable(&cell.configuration.name),
+                rounded(need),
+                rounded(have)
+            )
+        };
+        let by_memory = over(memory_bytes, memory).map(|pair| message("memory", pair));
+        by_memory.or_else(|| over(disk_bytes, disk).map(|pair| message("disk", pair)))
+    };
+    match plan.cells.iter().find_map(too_large) {
+        Some(message) => Err(Failure::environment(message.trim_start())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,135 @@
+//! The command line: one file per command.
+
+mod check;
+mod init;
+mod list;
+mod run;
+mod schema;
+mod show;
+mod trace;
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::run::TRIAL_COMMAND;
+
+/// Tells how a stream processor's state will behave: which state backend, how much memory, which settings.
+#[derive(Debug, Parser)]
+#[command(name = "statebench", version, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a workload under its configurations and save the result
+    Run(run::Args),
+    /// Validate a workload, show its plan and predict what it needs
+    Check(check::Args),
+    /// Print the table of a result again
+    Show(show::Args),
+    /// Look into a file of events
+    #[command(subcommand)]
+    Trace(trace::Command),
+    /// List operators, distributions, options or the workloads of a folder
+    List(list::Args),
+    /// Write a commented starter workload
+    Init(init::Args),
+    /// Print the JSON Schema of a file format
+    Schema(schema::Args),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Run one trial for a parent process
+    #[command(name = TRIAL_COMMAND, hide = true)]
+    Trial,
+}
+
+/// Why a command ended otherwise than well, by exit code.
+#[derive(Debug)]
+pub struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// The trials differ, or a gate regressed: exit code 1. The output has said why.
+    fn differing() -> Self {
+        Self { code: 1, message: "the trials did not compute the same; the lines above say where they part".to_owned() }
+    }
+
+    /// The input is wrong: exit code 2.
+    fn input(message: impl Display) -> Self {
+        Self { code: 2, message: message.to_string() }
+    }
+
+    /// The environment failed: exit code 3.
+    fn environment(message: impl Display) -> Self {
+        Self { code: 3, message: message.to_string() }
+    }
+
+    /// The user stopped it: exit code 130.
+    fn interrupted(message: impl Display) -> Self {
+        Self { code: 130, message: message.to_string() }
+    }
+}
+
+type Outcome = Result<(), Failure>;
+
+/// Parses the command line, runs the command and prints what went wrong.
+pub fn main() -> ExitCode {
+    match dispatch(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {}", failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Outcome {
+    if let Command::Run(_) | Command::Trial = command {
+        crate::run::handle_stop_signals().map_err(Failure::environment)?;
+    }
+    match command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Show(args) => show::show(&args),
+        Command::Trace(command) => trace::trace(&command),
+        Command::List(args) => list::list(&args),
+        Command::Init(args) => init::init(&args),
+        Command::Schema(args) => schema::schema(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "statebench", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Trial => crate::run::child_main().map_err(Failure::environment),
+    }
+}
+
+/// Writes to stdout; a reader that closed it has seen what it wanted.
+fn print(text: &str) -> Outcome {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::environment(format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,31 @@
+//! `statebench schema`
+
+use clap::{Args as ClapArgs, ValueEnum};
+
+use super::{Failure, Outcome, print};
+use crate::result::RunResult;
+use crate::workload::WorkloadWire;
+
+/// Prints the JSON Schema of a file format.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// The format
+    format: FileFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FileFormat {
+    /// Workload files (TOML, read as JSON)
+    Workload,
+    /// Result files
+    Result,
+}
+
+pub(super) fn schema(args: &Args) -> Outcome {
+    let schema = match args.format {
+        FileFormat::Workload => schemars::schema_for!(WorkloadWire),
+        FileFormat::Result => schemars::schema_for!(RunResult),
+    };
+    let text = serde_json::to_string_pretty(&schema).map_err(Failure::environment)?;
+    print(&(text + "\n"))
+}

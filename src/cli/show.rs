@@ -1,0 +1,27 @@
+//! `statebench show`
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use super::{Failure, Outcome, print};
+use crate::report::{Format, render};
+use crate::result::{LoadError, RunResult};
+
+/// Prints a result: per configuration the median and spread over repeats, and the ratio to the first configuration.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// The result file
+    result: PathBuf,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+pub(super) fn show(args: &Args) -> Outcome {
+    let result = RunResult::load(&args.result).map_err(|error| match &error {
+        LoadError::Read(_, io) if io.kind() == std::io::ErrorKind::PermissionDenied => Failure::environment(error),
+        _ => Failure::input(error),
+    })?;
+    print(&render(&result, args.format).map_err(Failure::environment)?)
+}

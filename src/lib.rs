@@ -1,0 +1,31 @@
+//! statebench tells how a stream processor's state will behave: which backend, how much memory, which settings.
+//!
+//! The layers, each importing only from those below it:
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`cli`] | the commands: arguments in, text and an exit code out |
+//! | [`report`] | what a result looks like to people and programs |
+//! | [`run`] | a plan's trials in processes of their own; stages, the hot loop, digests compared |
+//! | [`operator`] | the operators, each written once, for any backend |
+//! | [`backend`] | heap, RocksDB, null; the wrapper that meters them |
+//! | [`source`] | events, generated or read from a trace |
+//! | [`measure`] | when the clock is read, and what becomes of the readings |
+//! | [`result`] | the versioned result file and the table of metrics |
+//! | [`workload`] | the workload file: wire types, models, samplers, Flink's options, the plan |
+//! | [`state`] | typed keyed state: the interface, codecs, key groups, digests |
+//!
+//! `report` needs only `result` and `workload`, so results can be read by a build without RocksDB (feature `rocksdb`
+//! off). Choices are data down to `run/dispatch.rs`; below it they are types, and the hot loop is statically
+//! dispatched.
+
+pub mod backend;
+pub mod cli;
+pub mod measure;
+pub mod operator;
+pub mod report;
+pub mod result;
+pub mod run;
+pub mod source;
+pub mod state;
+pub mod workload;

@@ -1,0 +1,9 @@
+//! The instrument: clock, recorder, and how much of what is measured is the instrument itself.
+
+mod access;
+mod probe;
+mod process;
+
+pub use access::AccessKind;
+pub use probe::{Calibration, Probe, Recorder, Strategy, empty_interval_ns};
+pub use process::resident_bytes;

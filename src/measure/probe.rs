@@ -1,0 +1,333 @@
+//! When an event is timed, and what becomes of the readings.
+//!
+//! Reading the clock around an operation costs more than the two reads: the ordered read keeps the core from
+//! overlapping the operation's cache misses with those of its neighbours. For operations of a microsecond and more that
+//! is small, and every one is timed. Faster ones are timed one in `k`, in windows of `k` events whose own duration is
+//! kept too: the samples give the percentiles, the windows bound every stall that the samples miss.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use super::AccessKind;
+
+/// The longest latency that is told apart; longer ones count as this. One hour.
+const LONGEST_NS: u64 = 3_600_000_000_000;
+/// Significant decimal digits of a histogram: 2 keep it at 30 KiB, small enough not to evict what is measured.
+const DIGITS: u8 = 2;
+
+/// Largest share of throughput that timing may cost when operations are sampled.
+const MAX_LOSS_SHARE: f64 = 0.02;
+/// Operations of at least this long are all timed, ns.
+const TIME_ALL_FROM_NS: f64 = 1_000.0;
+/// Least and largest sampling distance.
+const SAMPLE_EVERY: std::ops::RangeInclusive<u32> = 64..=1024;
+
+/// Which events are timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// None.
+    Off,
+    /// Each one, by chained readings: the end of one access is the beginning of the next.
+    Every,
+    /// One at a random place in each window of this many events.
+    Sampled(u32),
+}
+
+/// What timing costs, measured in this process over the workload's own operations.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Calibration {
+    /// The strategy that follows from the rest.
+    pub strategy: Strategy,
+    /// Duration of an event without timing, ns.
+    pub untimed_ns: f64,
+    /// What timing one event adds, ns.
+    pub loss_ns: f64,
+}
+
+impl Calibration {
+    /// Chooses the strategy: all, where an access takes a microsecond or more; else one in the least power of two (at
+    /// least 64) that keeps the loss below 2 %.
+    pub fn choose(untimed_ns: f64, timed_ns: f64, accesses_per_event: f64) -> Self {
+        let loss_ns = (timed_ns - untimed_ns).max(0.0);
+        let strategy = if untimed_ns / accesses_per_event.max(1.0) >= TIME_ALL_FROM_NS {
+            Strategy::Every
+        } else {
+            let mut every = *SAMPLE_EVERY.start();
+            while every < *SAMPLE_EVERY.end() && loss_ns / f64::from(every) > MAX_LOSS_SHARE * untimed_ns {
+                every *= 2;
+            }
+            Strategy::Sampled(every)
+        };
+        Self { strategy, untimed_ns, loss_ns }
+    }
+
+    /// The share of throughput that timing takes under the chosen strategy.
+    pub fn loss_share(&self) -> f64 {
+        let timed_share = match self.strategy {
+            Strategy::Off => 0.0,
+            Strategy::Every => 1.0,
+            Strategy::Sampled(every) => 1.0 / f64::from(every),
+        };
+        self.loss_ns * timed_share / self.untimed_ns
+    }
+}
+
+/// The time between two clock readings with nothing between them, ns: the median of many.
+pub fn empty_interval_ns() -> u64 {
+    let mut gaps: Vec<u64> = (0..10_001)
+        .map(|_| {
+            let start = black_box(Instant::now());
+            nanos(black_box(Instant::now()) - start)
+        })
+        .collect();
+    gaps.sort_unstable();
+    gaps[gaps.len() / 2]
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The histograms of one subtask.
+#[derive(Debug, Clone)]
+pub struct Recorder {
+    /// Latency of whole events, ns.
+    pub event: Histogram<u64>,
+    /// Latency of state accesses by kind (position = `kind as usize`), ns.
+    pub accesses: Vec<Histogram<u64>>,
+    /// Duration of whole windows, ns; empty where every event is timed.
+    pub windows: Histogram<u64>,
+}
+
+#[expect(clippy::expect_used, reason = "the bounds are constants that the histogram accepts")]
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONGEST_NS, DIGITS).expect("constant bounds")
+}
+
+impl Default for Recorder {
+    fn default() -> Self {
+        let accesses = AccessKind::ALL.iter().map(|_| histogram()).collect();
+        Self { event: histogram(), accesses, windows: histogram() }
+    }
+}
+
+impl Recorder {
+    /// Adds what another subtask recorded.
+    #[expect(clippy::expect_used, reason = "all histograms have the same bounds")]
+    pub fn merge(&mut self, other: &Self) {
+        let pairs = self.accesses.iter_mut().zip(&other.accesses);
+        for (mine, theirs) in pairs.chain([(&mut self.event, &other.event), (&mut self.windows, &other.windows)]) {
+            mine.add(theirs).expect("equal bounds");
+        }
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.event.reset();
+        self.windows.reset();
+        self.accesses.iter_mut().for_each(Histogram::reset);
+    }
+}
+
+/// Times the events of one subtask. Sits beside the backend in [`Metered`](crate::backend::Metered).
+#[derive(Debug)]
+pub struct Probe {
+    /// Whether the current event is timed. Read on every access.
+    armed: bool,
+    strategy: Strategy,
+    /// Events left in the current window, and at which of them the sample is taken.
+    window_left: u32,
+    sample_at: u32,
+    /// The last clock reading in the current event, and its first.
+    mark: Instant,
+    event_start: Instant,
+    /// Intervals read in the current event.
+    intervals: u64,
+    window_open: bool,
+    window_start: Instant,
+    window_before: Duration,
+    empty_ns: u64,
+    random: u64,
+    recorder: Recorder,
+    accesses: u64,
+}
+
+impl Probe {
+    /// A probe that times nothing yet. `empty_ns` is taken off every interval.
+    pub fn new(empty_ns: u64, seed: u64) -> Self {
+        let now = Instant::now();
+        Self {
+            armed: false,
+            strategy: Strategy::Off,
+            window_left: 0,
+            sample_at: 0,
+            mark: now,
+            event_start: now,
+            intervals: 0,
+            window_open: false,
+            window_start: now,
+            window_before: Duration::ZERO,
+            empty_ns,
+            random: seed | 1,
+            recorder: Recorder::default(),
+            accesses: 0,
+        }
+    }
+
+    /// Changes the strategy; a window that is open is dropped.
+    pub fn set_strategy(&mut self, strategy: Strategy) {
+        self.strategy = strategy;
+        self.armed = strategy == Strategy::Every;
+        self.window_left = 0;
+        self.window_open = false;
+    }
+
+    /// What was recorded.
+    pub fn recorder(&mut self) -> &mut Recorder {
+        &mut self.recorder
+    }
+
+    /// Timed accesses since the start, of any kind.
+    pub fn timed_accesses(&self) -> u64 {
+        self.accesses
+    }
+
+    /// A stretch of events begins, at this reading.
+    pub fn resume(&mut self, now: Instant) {
+        self.mark = now;
+        self.window_start = now;
+    }
+
+    /// A stretch of events has ended, at this reading: what comes next is not part of any window.
+    pub fn pause(&mut self, now: Instant) {
+        self.window_before += now - self.window_start;
+    }
+
+    /// An event begins.
+    #[inline]
+    pub fn event_begin(&mut self) {
+        match self.strategy {
+            Strategy::Off => {}
+            Strategy::Every => {
+                self.event_start = self.mark;
+                self.intervals = 0;
+            }
+            Strategy::Sampled(every) => {
+                if self.window_left == 0 {
+                    self.next_window(every);
+                }
+                self.window_left -= 1;
+                if self.window_left == self.sample_at {
+                    self.armed = true;
+                    self.intervals = 0;
+                    self.mark = Instant::now();
+                    self.event_start = self.mark;
+                }
+            }
+        }
+    }
+
+    /// Closes the current window and opens the next one, with its sample at a random place.
+    #[cold]
+    fn next_window(&mut self, every: u32) {
+        let now = Instant::now();
+        if self.window_open {
+            let duration = self.window_before + (now - self.window_start);
+            self.recorder.windows.saturating_record(nanos(duration).max(1));
+        }
+        self.window_open = true;
+        self.window_start = now;
+        self.window_before = Duration::ZERO;
+        self.window_left = every;
+        // xorshift64: only the place of a sample depends on it.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.sample_at = (self.random >> 32) as u32 % every;
+    }
+
+    /// A state access has ended.
+    #[inline]
+    pub fn access_end(&mut self, kind: AccessKind) {
+        if self.armed {
+            let now = Instant::now();
+            let interval = nanos(now - self.mark).saturating_sub(self.empty_ns).max(1);
+            self.mark = now;
+            self.intervals += 1;
+            self.recorder.accesses[kind as usize].saturating_record(interval);
+        }
+    }
+
+    /// The event has ended: its latency runs to the end of its last state access.
+    #[inline]
+    pub fn event_end(&mut self) {
+        if self.armed {
+            if self.intervals == 0 {
+                self.mark = Instant::now();
+                self.intervals = 1;
+            } else {
+                self.accesses += self.intervals;
+            }
+            let latency = nanos(self.mark - self.event_start).saturating_sub(self.intervals * self.empty_ns).max(1);
+            self.recorder.event.saturating_record(latency);
+            self.armed = self.strategy == Strategy::Every;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(probe: &mut Probe, count: usize) {
+        probe.resume(Instant::now());
+        for _ in 0..count {
+            probe.event_begin();
+            probe.access_end(AccessKind::ValueGet);
+            probe.access_end(AccessKind::ValueUpdate);
+            probe.event_end();
+        }
+        probe.pause(Instant::now());
+    }
+
+    #[test]
+    fn every_event_is_timed_or_one_in_each_window_or_none() {
+        let mut probe = Probe::new(0, 7);
+        events(&mut probe, 100);
+        assert_eq!(probe.recorder().event.len(), 0);
+        probe.set_strategy(Strategy::Every);
+        events(&mut probe, 100);
+        assert_eq!(probe.recorder().event.len(), 100);
+        assert_eq!(probe.recorder().accesses[AccessKind::ValueUpdate as usize].len(), 100);
+        assert_eq!(probe.recorder().windows.len(), 0);
+        probe.recorder().clear();
+        probe.set_strategy(Strategy::Sampled(64));
+        events(&mut probe, 32);
+        events(&mut probe, 64 * 9 + 32);
+        assert_eq!(probe.recorder().event.len(), 10);
+        assert_eq!(probe.recorder().accesses[AccessKind::ValueGet as usize].len(), 10);
+        assert_eq!(probe.recorder().windows.len(), 9);
+    }
+
+    #[test]
+    fn a_pause_is_in_no_window() {
+        let mut probe = Probe::new(0, 7);
+        probe.set_strategy(Strategy::Sampled(64));
+        events(&mut probe, 32);
+        std::thread::sleep(Duration::from_millis(50));
+        events(&mut probe, 33);
+        assert_eq!(probe.recorder().windows.len(), 1);
+        assert!(probe.recorder().windows.max() < 50_000_000);
+    }
+
+    #[test]
+    fn the_strategy_follows_the_calibration() {
+        assert_eq!(Calibration::choose(5_000.0, 5_100.0, 2.0).strategy, Strategy::Every);
+        assert_eq!(Calibration::choose(90.0, 640.0, 1.0).strategy, Strategy::Sampled(512));
+        assert_eq!(Calibration::choose(360.0, 470.0, 1.0).strategy, Strategy::Sampled(64));
+        let calibration = Calibration::choose(90.0, 640.0, 1.0);
+        assert!(calibration.loss_share() <= 0.02);
+    }
+}

@@ -1,0 +1,76 @@
+//! The operators: each written once, against typed state, for any backend.
+
+mod aggregate;
+mod counter;
+mod list_buffer;
+mod map;
+mod mix;
+mod reduce;
+mod value_of_map;
+
+pub use aggregate::{AggregateOperator, Average, Summary};
+pub use counter::Counter;
+pub use list_buffer::ListBuffer;
+pub use map::MapOperator;
+pub use mix::MixOperator;
+pub use reduce::{Max, ReduceOperator, Sum};
+pub use value_of_map::ValueOfMap;
+
+use crate::source::Event;
+use crate::state::{Digest, Key, KeyedStateBackend, StateResult, mix as mix_hash};
+
+/// Takes the results of an operator and folds them into a digest, in place of a downstream operator.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Collector {
+    digest: Digest,
+}
+
+impl Collector {
+    /// Emits one result of an event. `result` stands for the whole result; for one of several fields, mix them.
+    #[inline]
+    pub fn emit<K>(&mut self, event: &Event<K>, result: u64) {
+        self.digest.add(mix_hash(event.sequence, result));
+    }
+
+    /// What was emitted so far.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+/// A keyed operator: the logic that every backend runs. The current key is set before each call.
+pub trait Operator<K: Key>: Sized {
+    /// What the workload sets.
+    type Spec;
+
+    /// Registers the operator's states.
+    ///
+    /// # Errors
+    /// The backend refuses a state.
+    fn open<B: KeyedStateBackend<K>>(spec: &Self::Spec, backend: &mut B) -> StateResult<Self>;
+
+    /// Puts into the state what a job that has run before would have left for the event's key.
+    ///
+    /// # Errors
+    /// A state access failed.
+    fn prefill<B: KeyedStateBackend<K>>(&mut self, backend: &mut B, event: &mut Event<K>) -> StateResult<()> {
+        self.process(backend, event, &mut Collector::default())
+    }
+
+    /// Handles one event. The payload may be moved out of it.
+    ///
+    /// # Errors
+    /// A state access failed.
+    fn process<B: KeyedStateBackend<K>>(
+        &mut self,
+        backend: &mut B,
+        event: &mut Event<K>,
+        out: &mut Collector,
+    ) -> StateResult<()>;
+}
+
+/// The entry of a key's map that an event is about: spread over the entries, and drawn apart from the key.
+fn entry_of<K>(event: &Event<K>, entries: u32) -> i64 {
+    let draw = mix_hash(event.value as u64, event.sequence);
+    ((u128::from(draw) * u128::from(entries)) >> 64) as i64
+}

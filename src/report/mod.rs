@@ -1,0 +1,7 @@
+//! What a result looks like to people and to other programs.
+
+mod summary;
+mod table;
+
+pub use summary::{AccessRow, Row, Spread, Summary};
+pub use table::{Format, printable, render};

@@ -1,0 +1,196 @@
+//! A result by configuration: median and spread over repeats.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::result::{LatencySummary, METRICS, Measurement, Outcome, RunResult, Trial};
+
+/// The rows of a result, in order of the workloads and of first appearance of a configuration in the workload file.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// One row for each workload and configuration.
+    pub rows: Vec<Row>,
+    /// One row for each of them and each kind of state access.
+    pub accesses: Vec<AccessRow>,
+}
+
+/// One workload under one configuration.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// The workload's choices in the matrix; empty without one.
+    pub workload: String,
+    /// The configuration.
+    pub configuration: String,
+    /// Finished trials.
+    pub trials: usize,
+    /// Trials that failed.
+    pub failed: usize,
+    /// Throughput over that of the workload's first configuration, medians.
+    pub throughput_ratio: Option<f64>,
+    /// Metrics by name.
+    pub metrics: BTreeMap<&'static str, Spread>,
+}
+
+/// Latency of one kind of state access, the median trial of each figure.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AccessRow {
+    /// The workload's choices in the matrix.
+    pub workload: String,
+    /// The configuration.
+    pub configuration: String,
+    /// The kind, such as `value.get`.
+    pub access: String,
+    /// Timed accesses of all trials.
+    pub count: u64,
+    /// Median, ns.
+    pub p50_ns: Option<Spread>,
+    /// 99th percentile, ns.
+    pub p99_ns: Option<Spread>,
+    /// 99.9th percentile, ns.
+    pub p999_ns: Option<Spread>,
+}
+
+/// A figure over repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    /// Median of the trials; of two in the middle their mean.
+    pub median: f64,
+    /// Smallest.
+    pub min: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+impl Spread {
+    /// Of these values; none of none.
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_unstable_by(f64::total_cmp);
+        let (min, max) = (*values.first()?, *values.last()?);
+        let middle = values.len() / 2;
+        let median =
+            if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) };
+        Some(Self { median, min, max })
+    }
+}
+
+/// The trials of one workload and configuration.
+struct Group<'a> {
+    variant: usize,
+    configuration: &'a str,
+    trials: Vec<&'a Trial>,
+}
+
+impl Group<'_> {
+    fn measurements(&self) -> impl Iterator<Item = &Measurement> {
+        self.trials.iter().filter_map(|trial| match &trial.outcome {
+            Outcome::Finished(measurement) => Some(measurement.as_ref()),
+            _ => None,
+        })
+    }
+
+    fn spread(&self, figure: impl Fn(&Measurement) -> Option<f64>) -> Option<Spread> {
+        Spread::of(self.measurements().filter_map(figure).collect())
+    }
+}
+
+impl Summary {
+    /// Summarises a result.
+    pub fn of(result: &RunResult) -> Self {
+        let groups = group(result);
+        let mut summary = Self { rows: Vec::new(), accesses: Vec::new() };
+        for group in &groups {
+            let label =
+                |group: &Group<'_>| result.variants.get(group.variant).map_or("", |v| v.label.as_str()).to_owned();
+            let first = groups.iter().find(|other| other.variant == group.variant);
+            let throughput = |group: &Group<'_>| group.spread(|m| Some(m.throughput_events_per_s));
+            let ratio = throughput(group).zip(first.and_then(throughput)).map(|(own, first)| own.median / first.median);
+            let metrics = METRICS.iter().filter_map(|metric| Some((metric.name, group.spread(metric.get)?)));
+            summary.rows.push(Row {
+                workload: label(group),
+                configuration: group.configuration.to_owned(),
+                trials: group.measurements().count(),
+                failed: group.trials.iter().filter(|t| matches!(t.outcome, Outcome::Failed { .. })).count(),
+                throughput_ratio: ratio,
+                metrics: metrics.collect(),
+            });
+            summary.accesses.extend(access_rows(group, &label(group)));
+        }
+        summary
+    }
+}
+
+/// Trials by workload and configuration. Trials run in random order; the rows keep that of the workload file, which is
+/// the order of the result's configurations, or by name where the result has none of its own.
+fn group(result: &RunResult) -> Vec<Group<'_>> {
+    let place = |name: &str| {
+        let listed = result
+            .workload
+            .configuration
+            .iter()
+            .position(|c| name == c.name || name.starts_with(&format!("{} ", c.name)));
+        (listed.unwrap_or(usize::MAX), natural(name))
+    };
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for trial in &result.trials {
+        let of = |group: &&mut Group<'_>| group.variant == trial.variant && group.configuration == trial.configuration;
+        match groups.iter_mut().find(of) {
+            Some(group) => group.trials.push(trial),
+            None => {
+                groups.push(Group { variant: trial.variant, configuration: &trial.configuration, trials: vec![trial] })
+            }
+        }
+    }
+    groups.sort_by_key(|group| (group.variant, place(group.configuration)));
+    groups
+}
+
+/// A key that sorts names as people do: 8mb before 64mb, 512kb before 8mb.
+fn natural(name: &str) -> Vec<(u64, String)> {
+    let words = name.split(|c: char| !c.is_alphanumeric());
+    let number = |word: &str| word.parse::<crate::workload::Bytes>().map_or(0, |bytes| bytes.0);
+    words.map(|word| (number(word), word.to_owned())).collect()
+}
+
+fn access_rows(group: &Group<'_>, workload: &str) -> Vec<AccessRow> {
+    let mut kinds: Vec<&str> = Vec::new();
+    for access in group.measurements().flat_map(|m| &m.access_latency) {
+        if !kinds.contains(&access.kind.as_str()) {
+            kinds.push(&access.kind);
+        }
+    }
+    let row = |kind: &str| {
+        let find = |m: &Measurement| m.access_latency.iter().find(|a| a.kind == kind).map(|a| a.latency.summary);
+        let spread = |figure: fn(&LatencySummary) -> Option<u64>| {
+            group.spread(|m| find(m).as_ref().and_then(figure).map(|ns| ns as f64))
+        };
+        AccessRow {
+            workload: workload.to_owned(),
+            configuration: group.configuration.to_owned(),
+            access: kind.to_owned(),
+            count: group.measurements().filter_map(find).map(|summary| summary.count).sum(),
+            p50_ns: spread(|summary| summary.p50_ns),
+            p99_ns: spread(|summary| summary.p99_ns),
+            p999_ns: spread(|summary| summary.p999_ns),
+        }
+    };
+    kinds.into_iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_is_between() {
+        assert_eq!(Spread::of(vec![4.0, 1.0, 3.0, 2.0]), Some(Spread { median: 2.5, min: 1.0, max: 4.0 }));
+        assert_eq!(Spread::of(vec![]), None);
+    }
+
+    #[test]
+    fn names_sort_as_people_do() {
+        let mut names = ["a size=64mb", "a size=8mb", "a size=512kb"];
+        names.sort_by_key(|name| natural(name));
+        assert_eq!(names, ["a size=512kb", "a size=8mb", "a size=64mb"]);
+    }
+}

@@ -1,0 +1,271 @@
+//! A result as a table for the terminal, Markdown, CSV or JSON.
+
+use std::fmt::Write;
+
+use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
+use comfy_table::{CellAlignment, Table, TableStyle};
+
+use super::{Spread, Summary};
+use crate::result::{METRICS, Outcome, RunResult, TimingStrategy, Unit};
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people, on a terminal.
+    Table,
+    /// For programs.
+    Json,
+    /// For a comment or a document.
+    Markdown,
+    /// For a spreadsheet: one row for each configuration, three columns for each metric.
+    Csv,
+}
+
+/// Prints a result.
+///
+/// # Errors
+/// None of ours; the type is what the JSON and CSV writers return.
+pub fn render(result: &RunResult, format: Format) -> Result<String, Box<dyn std::error::Error>> {
+    let summary = Summary::of(result);
+    Ok(match format {
+        Format::Table => text(result, &summary, UTF8_HORIZONTAL_ONLY),
+        Format::Markdown => text(result, &summary, ASCII_MARKDOWN),
+        Format::Json => serde_json::to_string_pretty(&summary)? + "\n",
+        Format::Csv => csv(&summary)?,
+    })
+}
+
+/// Makes text from a workload or a result safe to print: it may hold what steers a terminal.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
+fn text(result: &RunResult, summary: &Summary, style: TableStyle) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{}", printable(&result.name));
+    if let Some(description) = &result.description {
+        let _ = writeln!(out, "{}", printable(description.trim()));
+    }
+    let _ = writeln!(out, "\n{}\n", main_table(summary, style));
+    if !summary.accesses.is_empty() {
+        let _ = writeln!(out, "{}\n", access_table(summary, style));
+    }
+    notes(result, &mut out);
+    out
+}
+
+fn main_table(summary: &Summary, style: TableStyle) -> Table {
+    let with_workload = summary.rows.iter().any(|row| !row.workload.is_empty());
+    let mut header = vec!["configuration", "trials", "ratio"];
+    if with_workload {
+        header.insert(0, "workload");
+    }
+    let first_metric = header.len();
+    header.extend(METRICS.iter().map(|metric| metric.label));
+    header.insert(first_metric + 1, "spread");
+    let mut table = table(style, &header);
+    for row in &summary.rows {
+        let failed = if row.failed > 0 { format!(" ({} failed)", row.failed) } else { String::new() };
+        let ratio = row.throughput_ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{}×", significant(ratio)));
+        let mut cells = vec![printable(&row.configuration), format!("{}{failed}", row.trials), ratio];
+        if with_workload {
+            cells.insert(0, printable(&row.workload));
+        }
+        for metric in METRICS {
+            let spread = row.metrics.get(metric.name);
+            cells.push(spread.map_or_else(|| "-".to_owned(), |spread| with_unit(spread.median, metric.unit)));
+        }
+        let throughput = row.metrics.get(METRICS[0].name);
+        cells.insert(first_metric + 1, throughput.map_or_else(|| "-".to_owned(), |spread| percent_spread(*spread)));
+        table.add_row(cells);
+    }
+    align(&mut table, if with_workload { 2 } else { 1 });
+    table
+}
+
+fn access_table(summary: &Summary, style: TableStyle) -> Table {
+    let with_workload = summary.accesses.iter().any(|row| !row.workload.is_empty());
+    let mut header = vec!["configuration", "state access", "timed", "p50", "p99", "p99.9"];
+    if with_workload {
+        header.insert(0, "workload");
+    }
+    let mut table = table(style, &header);
+    for row in &summary.accesses {
+        let ns = |spread: Option<Spread>| {
+            spread.map_or_else(|| "-".to_owned(), |spread| with_unit(spread.median, Unit::Nanoseconds))
+        };
+        let mut cells = vec![
+            printable(&row.configuration),
+            printable(&row.access),
+            row.count.to_string(),
+            ns(row.p50_ns),
+            ns(row.p99_ns),
+            ns(row.p999_ns),
+        ];
+        if with_workload {
+            cells.insert(0, printable(&row.workload));
+        }
+        table.add_row(cells);
+    }
+    align(&mut table, if with_workload { 3 } else { 2 });
+    table
+}
+
+fn table(style: TableStyle, header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(style).set_header(header.to_vec());
+    table
+}
+
+/// Numbers to the right, names to the left.
+fn align(table: &mut Table, names: usize) {
+    for column in table.column_iter_mut().skip(names) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}
+
+/// What a reader must know beside the figures.
+fn notes(result: &RunResult, out: &mut String) {
+    for agreement in &result.agreements {
+        let label = result.variants.get(agreement.variant).map_or("", |variant| variant.label.as_str());
+        let place = if label.is_empty() { String::new() } else { format!("{} ", printable(label)) };
+        let _ = writeln!(
+            out,
+            "digest {place}repeat {}: emitted {} after {} events, state {} after {}: {}",
+            agreement.repeat + 1,
+            agreement.emitted,
+            agreement.emitted_after_events,
+            agreement.state,
+            agreement.state_after_events,
+            if agreement.differences.is_empty() {
+                format!("equal in {} trials", agreement.trials)
+            } else {
+                "THE TRIALS DIFFER".to_owned()
+            }
+        );
+        for difference in &agreement.differences {
+            let _ = writeln!(out, "  {}", printable(difference));
+        }
+    }
+    for (trial, reason) in result.trials.iter().filter_map(|trial| match &trial.outcome {
+        Outcome::Failed { reason, .. } => Some((trial, reason.as_str())),
+        Outcome::Interrupted => Some((trial, "interrupted")),
+        Outcome::Finished(_) => None,
+    }) {
+        let _ = writeln!(out, "{} repeat {}: {}", printable(&trial.configuration), trial.repeat + 1, printable(reason));
+    }
+    timing_note(result, out);
+    if result.trials.len() < result.planned_trials {
+        let _ = writeln!(out, "incomplete: {} of {} trials ran", result.trials.len(), result.planned_trials);
+    }
+    if result.manifest.quick {
+        let _ = writeln!(out, "quick: a check that the workload runs, not a measurement");
+    }
+    if result.manifest.build.profile != "release" {
+        let _ = writeln!(out, "{} build: the figures mean nothing", printable(&result.manifest.build.profile));
+    }
+}
+
+fn timing_note(result: &RunResult, out: &mut String) {
+    let timings: Vec<_> = result.finished().map(|(_, m)| &m.timing).collect();
+    let sampled: Vec<_> = timings.iter().filter(|t| t.strategy == TimingStrategy::Sampled).collect();
+    let loss = |strategy: TimingStrategy| {
+        let losses = timings.iter().filter(|t| t.strategy == strategy).filter_map(|t| t.loss_share);
+        losses.fold(None, |most: Option<f64>, loss| Some(most.map_or(loss, |most| most.max(loss))))
+    };
+    let say = |loss: Option<f64>| match loss {
+        Some(loss) => format!("it cost at most {:.1} % of throughput", loss * 100.0),
+        None => "its cost was not calibrated: the warm-up is too short".to_owned(),
+    };
+    if timings.len() > sampled.len() {
+        let _ = writeln!(
+            out,
+            "timing: every event where accesses take a microsecond; {}",
+            say(loss(TimingStrategy::Every))
+        );
+    }
+    if let (Some(least), Some(most)) =
+        (sampled.iter().map(|t| t.sample_every).min(), sampled.iter().map(|t| t.sample_every).max())
+    {
+        let every = if least == most { least.to_string() } else { format!("{least} to {most}") };
+        let _ = writeln!(out, "timing: one event in {every} elsewhere; {}", say(loss(TimingStrategy::Sampled)));
+    }
+}
+
+fn csv(summary: &Summary) -> Result<String, Box<dyn std::error::Error>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut header: Vec<String> =
+        ["workload", "configuration", "trials", "failed", "throughput_ratio"].map(str::to_owned).into();
+    for metric in METRICS {
+        header.extend(["median", "min", "max"].map(|figure| format!("{}_{figure}", metric.name)));
+    }
+    writer.write_record(&header)?;
+    for row in &summary.rows {
+        let mut record = vec![
+            cell_text(&row.workload),
+            cell_text(&row.configuration),
+            row.trials.to_string(),
+            row.failed.to_string(),
+            row.throughput_ratio.map_or_else(String::new, |ratio| ratio.to_string()),
+        ];
+        for metric in METRICS {
+            match row.metrics.get(metric.name) {
+                Some(spread) => record.extend([spread.median, spread.min, spread.max].map(|value| value.to_string())),
+                None => record.extend([const { String::new() }; 3]),
+            }
+        }
+        writer.write_record(&record)?;
+    }
+    Ok(String::from_utf8(writer.into_inner()?)?)
+}
+
+/// A text in a CSV cell; one that a spreadsheet would take for a formula is quoted.
+fn cell_text(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.to_owned() }
+}
+
+/// Three significant digits.
+fn significant(value: f64) -> String {
+    let magnitude = if value > 0.0 { value.log10().floor() as i32 } else { 0 };
+    let digits = (2 - magnitude).clamp(0, 6) as usize;
+    format!("{value:.digits$}")
+}
+
+/// Largest distance from the median, in percent of it.
+fn percent_spread(spread: Spread) -> String {
+    let distance = (spread.max - spread.median).max(spread.median - spread.min);
+    if spread.median > 0.0 { format!("±{:.0} %", 100.0 * distance / spread.median) } else { "-".to_owned() }
+}
+
+fn with_unit(value: f64, unit: Unit) -> String {
+    let scale = |steps: &[(f64, &str)]| {
+        let (factor, name) = steps.iter().find(|(factor, _)| value >= *factor).unwrap_or(&steps[steps.len() - 1]);
+        format!("{} {name}", significant(value / factor)).trim_end().to_owned()
+    };
+    match unit {
+        Unit::EventsPerSecond => scale(&[(1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, "")]),
+        Unit::Nanoseconds => scale(&[(1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns")]),
+        Unit::Bytes => scale(&[(1_073_741_824.0, "GiB"), (1_048_576.0, "MiB"), (1024.0, "KiB"), (1.0, "B")]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_three_digits_and_a_unit() {
+        assert_eq!(with_unit(1_234_567.0, Unit::EventsPerSecond), "1.23 M");
+        assert_eq!(with_unit(87.0, Unit::Nanoseconds), "87.0 ns");
+        assert_eq!(with_unit(5_500.0, Unit::Nanoseconds), "5.50 µs");
+        assert_eq!(with_unit(3.0 * 1_048_576.0, Unit::Bytes), "3.00 MiB");
+        assert_eq!(significant(0.0), "0.00");
+        assert_eq!(percent_spread(Spread { median: 100.0, min: 90.0, max: 103.0 }), "±10 %");
+    }
+
+    #[test]
+    fn text_that_steers_a_terminal_is_escaped() {
+        assert_eq!(printable("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\n");
+        assert_eq!(cell_text("=1+1"), "'=1+1");
+    }
+}

@@ -1,0 +1,77 @@
+//! The metrics of a trial: one table that every output reads.
+
+use super::Measurement;
+
+/// Which direction is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// More is better.
+    Higher,
+    /// Less is better.
+    Lower,
+}
+
+/// The unit of a metric's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Events per second.
+    EventsPerSecond,
+    /// Nanoseconds.
+    Nanoseconds,
+    /// Bytes.
+    Bytes,
+}
+
+/// How a figure came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Read off a clock or a counter.
+    Measured,
+    /// Computed by a model.
+    Modelled,
+}
+
+/// One metric of a trial.
+pub struct Metric {
+    /// Name in JSON and CSV, with its unit last.
+    pub name: &'static str,
+    /// Heading in tables.
+    pub label: &'static str,
+    /// Unit of the value.
+    pub unit: Unit,
+    /// The better direction.
+    pub better: Better,
+    /// How it came about.
+    pub kind: Kind,
+    /// Its value in a trial; none where the trial does not have it.
+    pub get: fn(&Measurement) -> Option<f64>,
+}
+
+macro_rules! metrics {
+    ($($name:literal, $label:literal, $unit:ident, $better:ident, $get:expr;)*) => {
+        /// Every metric, the most telling first.
+        pub static METRICS: &[Metric] = &[$(Metric {
+            name: $name,
+            label: $label,
+            unit: Unit::$unit,
+            better: Better::$better,
+            kind: Kind::Measured,
+            get: $get,
+        },)*];
+    };
+}
+metrics! {
+    "throughput_events_per_s", "events/s", EventsPerSecond, Higher, |m| Some(m.throughput_events_per_s);
+    "latency_p50_ns", "p50", Nanoseconds, Lower, |m| m.event_latency.summary.p50_ns.map(|ns| ns as f64);
+    "latency_p99_ns", "p99", Nanoseconds, Lower, |m| m.event_latency.summary.p99_ns.map(|ns| ns as f64);
+    "latency_p999_ns", "p99.9", Nanoseconds, Lower, |m| m.event_latency.summary.p999_ns.map(|ns| ns as f64);
+    "pause_max_ns", "longest", Nanoseconds, Lower, |m| Some(longest_ns(m) as f64);
+    "resident_peak_bytes", "memory", Bytes, Lower, |m| m.resident_peak_bytes.map(|bytes| bytes as f64);
+    "store_bytes", "disk", Bytes, Lower, |m| m.store_bytes.map(|bytes| bytes as f64);
+}
+
+/// The longest time that one event can have taken: of a timed event, or of a window that holds it.
+fn longest_ns(measurement: &Measurement) -> u64 {
+    let window = measurement.window_duration.as_ref().map_or(0, |window| window.summary.max_ns);
+    measurement.event_latency.summary.max_ns.max(window)
+}

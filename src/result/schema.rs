@@ -1,0 +1,258 @@
+//! The schema of a result file, and how it is loaded and saved.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Latency, Manifest};
+use crate::state::Digest;
+use crate::workload::WorkloadWire;
+
+/// The version of the schema that this program writes. It grows when a reader of an older version would be misled.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Everything that one `run` found. Figures are measured unless their description says *configured* or *modelled*.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunResult {
+    /// Version of this schema.
+    pub schema_version: u32,
+    /// Where and with what it was measured.
+    pub manifest: Manifest,
+    /// Name of the workload.
+    pub name: String,
+    /// What job the workload stands for.
+    pub description: Option<String>,
+    /// The workload file with overrides and every default filled in (configured).
+    pub workload: WorkloadWire,
+    /// The workloads that its matrix spans; one without a matrix.
+    pub variants: Vec<VariantInfo>,
+    /// Trials that the plan holds; fewer below mean that the run was cut short.
+    pub planned_trials: usize,
+    /// The trials, in the order they ran.
+    pub trials: Vec<Trial>,
+    /// Whether the trials of each workload computed the same.
+    pub agreements: Vec<Agreement>,
+    /// Whether the user stopped the run.
+    pub interrupted: bool,
+}
+
+/// One workload of the matrix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VariantInfo {
+    /// The choices, such as `keys.cardinality=1000`; empty without a matrix over the workload.
+    pub label: String,
+    /// The resolved workload (configured).
+    pub workload: WorkloadWire,
+}
+
+/// One run of one configuration, in a process of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    /// Position of its workload in `variants`.
+    pub variant: usize,
+    /// Name of the configuration.
+    pub configuration: String,
+    /// Every option of the configuration with its value (configured).
+    pub options: BTreeMap<String, String>,
+    /// Which repeat it is, from 0.
+    pub repeat: u32,
+    /// The seed of its event stream (configured).
+    pub seed: u64,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a trial.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It ran to its end.
+    Finished(Box<Measurement>),
+    /// It failed.
+    Failed {
+        /// Why.
+        reason: String,
+        /// Whether the environment is to blame (disk, memory, permission) rather than the input.
+        environment: bool,
+    },
+    /// The user stopped it.
+    Interrupted,
+}
+
+/// What a trial measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Measurement {
+    /// Subtasks (configured).
+    pub parallelism: u16,
+    /// Keys that were put into the state before the run.
+    pub prefill_keys: u64,
+    /// How long that took, with flushes and compactions that it caused, s.
+    pub prefill_s: f64,
+    /// Events before the measured part.
+    pub warm_up_events: u64,
+    /// Events of the measured part.
+    pub events: u64,
+    /// Rows of a trace that were skipped because a value was missing.
+    pub skipped_rows: u64,
+    /// Duration of the measured part on the wall, s: event generation included.
+    pub wall_s: f64,
+    /// Time that each subtask spent in its operator and state, s.
+    pub busy_s: Vec<f64>,
+    /// Measured events over the time of the busiest subtask, 1/s: what the job could sustain if the source were free.
+    pub throughput_events_per_s: f64,
+    /// How latency was taken, and what that cost.
+    pub timing: Timing,
+    /// Latency of whole events.
+    pub event_latency: Latency,
+    /// Latency of state accesses by kind.
+    pub access_latency: Vec<AccessLatency>,
+    /// Duration of windows of `timing.sample_every` events, where events are sampled: it bounds every pause.
+    pub window_duration: Option<Latency>,
+    /// Digest over all emitted results, warm-up included.
+    pub emitted: Digest,
+    /// Digest over the state.
+    pub state: Digest,
+    /// Events after which the state digest was taken: all, or the verification pass of a trial measured for a duration.
+    pub state_after_events: u64,
+    /// Resident memory of the trial's process at the end of the measured part, bytes.
+    pub resident_bytes: Option<u64>,
+    /// Largest resident memory of the trial's process, bytes.
+    pub resident_peak_bytes: Option<u64>,
+    /// Size of the state's files at the end of the measured part, bytes; none where the state is in memory.
+    pub store_bytes: Option<u64>,
+}
+
+/// Latency of one kind of state access.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AccessLatency {
+    /// The kind, such as `value.get`.
+    pub kind: String,
+    /// Its latency.
+    #[serde(flatten)]
+    pub latency: Latency,
+}
+
+/// How latency was taken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Timing {
+    /// Whether every event or a sample was timed.
+    pub strategy: TimingStrategy,
+    /// One event in this many was timed.
+    pub sample_every: u32,
+    /// Duration of an event without timing, in the warm-up, ns; none where the warm-up was too short to calibrate.
+    pub untimed_event_ns: Option<f64>,
+    /// What timing one event added, in the warm-up, ns.
+    pub loss_per_timed_event_ns: Option<f64>,
+    /// The share of throughput that timing took (modelled: loss per timed event × timed share / untimed event).
+    pub loss_share: Option<f64>,
+    /// An empty timed interval, taken off every reading, ns.
+    pub empty_interval_ns: u64,
+}
+
+/// Which events were timed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimingStrategy {
+    /// Every event, by chained clock readings.
+    Every,
+    /// One event at a random place in each window.
+    Sampled,
+}
+
+/// Whether the trials of one workload and repeat computed the same.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Agreement {
+    /// Position of the workload in `variants`.
+    pub variant: usize,
+    /// The repeat.
+    pub repeat: u32,
+    /// Trials that were compared.
+    pub trials: usize,
+    /// Events after which the emitted results were compared.
+    pub emitted_after_events: u64,
+    /// Digest over the results emitted until then, of the first trial.
+    pub emitted: Digest,
+    /// Events after which the state was compared.
+    pub state_after_events: u64,
+    /// Digest over the state then, of the first trial.
+    pub state: Digest,
+    /// Where trials part, one line each; empty when all agree.
+    pub differences: Vec<String>,
+}
+
+/// Why a result file cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// It cannot be opened.
+    #[error("{0}: cannot read the result file: {1}")]
+    Read(String, #[source] std::io::Error),
+    /// It is not a result.
+    #[error("{0}: not a statebench result: {1}")]
+    Format(String, String),
+    /// It is of a version that this program does not know.
+    #[error("{0}: is of schema version {1}; this statebench reads version {SCHEMA_VERSION}")]
+    Version(String, u64),
+}
+
+impl RunResult {
+    /// Loads a result file.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not a result, or is of another schema version.
+    pub fn load(path: &Path) -> Result<Self, LoadError> {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| LoadError::Read(name.clone(), error))?;
+        let format = |error: serde_json::Error| LoadError::Format(name.clone(), error.to_string());
+        // The version is looked at first: a newer file must not fail over a field that it added.
+        let json: serde_json::Value = serde_json::from_str(&text).map_err(format)?;
+        match json.get("schema_version").and_then(serde_json::Value::as_u64) {
+            Some(version) if version == u64::from(SCHEMA_VERSION) => serde_json::from_value(json).map_err(format),
+            Some(version) => Err(LoadError::Version(name, version)),
+            None => Err(LoadError::Format(name, "it has no schema_version".to_owned())),
+        }
+    }
+
+    /// Writes the result so that a crash at any point leaves either the old file or the new one: a temporary file in
+    /// the same folder, synced, renamed over the target, and the folder synced.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn save(&self, path: &Path) -> std::io::Result<()> {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new().prefix(".statebench-").tempfile_in(folder)?;
+        serde_json::to_writer_pretty(std::io::BufWriter::new(&mut file), self)?;
+        file.write_all(b"\n")?;
+        file.as_file().sync_all()?;
+        let file = file.persist(path).map_err(|error| error.error)?;
+        #[cfg(unix)]
+        {
+            // A temporary file is private; a result is an ordinary file.
+            use std::os::unix::fs::PermissionsExt;
+            file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        }
+        drop(file);
+        std::fs::File::open(folder)?.sync_all()
+    }
+
+    /// Whether every group of trials that was compared agreed.
+    pub fn all_agree(&self) -> bool {
+        self.agreements.iter().all(|agreement| agreement.differences.is_empty())
+    }
+
+    /// The finished trials with what they measured.
+    pub fn finished(&self) -> impl Iterator<Item = (&Trial, &Measurement)> {
+        self.trials.iter().filter_map(|trial| match &trial.outcome {
+            Outcome::Finished(measurement) => Some((trial, measurement.as_ref())),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,224 @@
+//! Running a plan: trials one after another in processes of their own, their digests compared, the result saved after
+//! each.
+
+mod agree;
+mod dispatch;
+mod drive;
+mod predict;
+mod process;
+mod progress;
+mod stage;
+mod subtasks;
+mod trial;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub use drive::drive;
+pub use predict::{Prediction, predict};
+pub use process::{TRIAL_COMMAND, child_main};
+pub use trial::{Blame, Phase, Progress, TrialError, TrialSpec};
+
+use crate::result::{BuildInfo, Host, Manifest, Outcome, RunResult, SCHEMA_VERSION, Trial, VariantInfo};
+use crate::source::stream_seed;
+use crate::workload::{Cell, OPTIONS, Plan};
+use process::{Ending, run_in_child};
+use progress::ProgressLine;
+use trial::Report;
+
+/// Who hears of a trial's progress, and may want it to stop.
+pub trait Observer: Sync {
+    /// The trial has got this far.
+    fn progress(&self, progress: &Progress);
+    /// Whether to stop.
+    fn interrupted(&self) -> bool;
+}
+
+static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// Whether the user has asked to stop (Ctrl-C, or SIGTERM).
+pub fn stop_requested() -> bool {
+    STOP.get().is_some_and(|flag| flag.load(Ordering::Relaxed))
+}
+
+/// Turns Ctrl-C and SIGTERM into a request to stop; a second one ends the process at once.
+///
+/// # Errors
+/// The signal cannot be handled.
+pub fn handle_stop_signals() -> std::io::Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::flag;
+    let stop = STOP.get_or_init(Arc::default);
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, 130, Arc::clone(stop))?;
+        flag::register(signal, Arc::clone(stop))?;
+    }
+    Ok(())
+}
+
+/// How a plan is run.
+pub struct RunOptions {
+    /// Where the result goes.
+    pub output: PathBuf,
+    /// Where the folders of the state are made and removed.
+    pub state_folder: PathBuf,
+    /// No progress.
+    pub quiet: bool,
+    /// The plan was shrunk by `--quick`.
+    pub quick: bool,
+}
+
+/// Why a plan cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A folder or file cannot be used.
+    #[error("{path}: {what}: {error}", path = .0.display(), what = .1, error = .2)]
+    Io(PathBuf, &'static str, #[source] std::io::Error),
+}
+
+/// Runs a plan and saves the result after each trial. The result says what failed; only what keeps the run from going
+/// on is an error.
+///
+/// # Errors
+/// The state folder or the output cannot be written, or no process can be started.
+pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<RunResult, RunError> {
+    let mut result = empty_result(plan, options);
+    save(&result, options)?;
+    let trials = plan.trials();
+    let mut line = ProgressLine::new(trials.len(), options.quiet);
+    let mut reports: BTreeMap<(usize, u32), Vec<(usize, Report)>> = BTreeMap::new();
+    for (index, &(cell_index, repeat)) in trials.iter().enumerate() {
+        let cell = &plan.cells[cell_index];
+        line.begin(index, trial_label(plan, cell, repeat));
+        let (trial, report) = run_one(plan, cell, repeat, options, |progress| line.update(progress))?;
+        if let Outcome::Failed { reason, .. } = &trial.outcome {
+            line.say(&format!("{}: failed: {reason}", trial_label(plan, cell, repeat)));
+        }
+        if let Some(report) = report {
+            reports.entry((cell.variant, repeat)).or_default().push((cell_index, *report));
+        }
+        result.interrupted = matches!(trial.outcome, Outcome::Interrupted) || stop_requested();
+        result.trials.push(trial);
+        result.agreements = agreements(plan, &reports);
+        save(&result, options)?;
+        let hopeless =
+            matches!(result.trials.last(), Some(Trial { outcome: Outcome::Failed { environment: false, .. }, .. }));
+        if result.interrupted || hopeless {
+            // What the input made fail once fails again in every other trial.
+            break;
+        }
+    }
+    line.finish();
+    Ok(result)
+}
+
+fn save(result: &RunResult, options: &RunOptions) -> Result<(), RunError> {
+    let error = |error| RunError::Io(options.output.clone(), "cannot write the result", error);
+    result.save(&options.output).map_err(error)
+}
+
+fn empty_result(plan: &Plan, options: &RunOptions) -> RunResult {
+    #[cfg(feature = "rocksdb")]
+    let rocksdb = Some(crate::backend::ROCKSDB_VERSION);
+    #[cfg(not(feature = "rocksdb"))]
+    let rocksdb = None;
+    let variant = |variant: &crate::workload::Variant| VariantInfo {
+        label: variant.label.clone(),
+        workload: variant.wire.clone(),
+    };
+    RunResult {
+        schema_version: SCHEMA_VERSION,
+        manifest: Manifest {
+            started_epoch_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            host: Host::of_this_machine(&options.state_folder),
+            build: BuildInfo::of_this_program(rocksdb),
+            seed: plan.wire.run.seed,
+            quick: options.quick,
+        },
+        name: plan.name.clone(),
+        description: plan.description.clone(),
+        workload: plan.wire.clone(),
+        variants: plan.variants.iter().map(variant).collect(),
+        planned_trials: plan.trials().len(),
+        trials: Vec::new(),
+        agreements: Vec::new(),
+        interrupted: false,
+    }
+}
+
+fn trial_label(plan: &Plan, cell: &Cell, repeat: u32) -> String {
+    let variant = &plan.variants[cell.variant];
+    let repeats = variant.workload.run.repeats;
+    let place = if variant.label.is_empty() { String::new() } else { format!("{} ", variant.label) };
+    format!("{place}{} repeat {}/{repeats}", cell.configuration.name, repeat + 1)
+}
+
+/// Runs one trial in a child process with a folder of its own, which is removed whatever happens.
+fn run_one(
+    plan: &Plan,
+    cell: &Cell,
+    repeat: u32,
+    options: &RunOptions,
+    progress: impl FnMut(&Progress),
+) -> Result<(Trial, Option<Box<Report>>), RunError> {
+    let variant = &plan.variants[cell.variant];
+    let seed = stream_seed(variant.workload.run.seed, repeat);
+    let parent = cell.configuration.options.localdir.0.as_ref().map_or(&options.state_folder, |dir| &dir.0);
+    let folder = tempfile::Builder::new()
+        .prefix("statebench-")
+        .tempdir_in(parent)
+        .map_err(|error| RunError::Io(parent.clone(), "cannot make a folder for the state", error))?;
+    let spec = TrialSpec {
+        workload: variant.wire.clone(),
+        folder: plan.folder.clone(),
+        options: cell.configuration.options.clone(),
+        stream_seed: seed,
+        state_folder: folder.path().to_owned(),
+    };
+    let ending = run_in_child(&spec, progress)
+        .map_err(|error| RunError::Io(folder.path().to_owned(), "cannot run a trial in a process of its own", error))?;
+    let (outcome, report) = match ending {
+        Ending::Finished(report) => (Outcome::Finished(Box::new(report.measurement.clone())), Some(report)),
+        Ending::Failed { reason, blame } => {
+            (Outcome::Failed { reason, environment: blame == Blame::Environment }, None)
+        }
+        Ending::Interrupted => (Outcome::Interrupted, None),
+    };
+    let resolved = OPTIONS.iter().map(|row| (row.key.to_owned(), row.get(&cell.configuration.options)));
+    let trial = Trial {
+        variant: cell.variant,
+        configuration: cell.configuration.name.clone(),
+        options: resolved.collect(),
+        repeat,
+        seed,
+        outcome,
+    };
+    Ok((trial, report))
+}
+
+fn agreements(plan: &Plan, reports: &BTreeMap<(usize, u32), Vec<(usize, Report)>>) -> Vec<crate::result::Agreement> {
+    let compare = |(&(variant, repeat), reports): (&(usize, u32), &Vec<(usize, Report)>)| {
+        // The null backend keeps nothing, so it computes something else.
+        let keeps = |cell: usize| plan.cells[cell].configuration.options.backend != crate::workload::BackendType::Null;
+        let trials: Vec<_> = reports
+            .iter()
+            .filter(|(cell, _)| keeps(*cell))
+            .map(|(cell, report)| agree::Finished { name: &plan.cells[*cell].configuration.name, report })
+            .collect();
+        agree::compare(variant, repeat, &trials)
+    };
+    reports.iter().filter_map(compare).collect()
+}
+
+/// A path for the result of a workload where none is named: the first of `NAME.result.json`, `NAME.2.result.json`, …
+/// that does not exist.
+pub fn free_output(folder: &Path, name: &str) -> PathBuf {
+    let safe: String =
+        name.chars().map(|c| if c.is_alphanumeric() || matches!(c, '-' | '_') { c } else { '-' }).collect();
+    let numbered = (2..).map(|number| folder.join(format!("{safe}.{number}.result.json")));
+    let mut candidates = std::iter::once(folder.join(format!("{safe}.result.json"))).chain(numbered);
+    candidates.find(|path| !path.exists()).unwrap_or_else(|| folder.join("result.json"))
+}

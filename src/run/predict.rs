@@ -1,0 +1,115 @@
+//! What a trial will need, before it runs: so that one that cannot fit is refused instead of killed.
+
+use crate::state::KeyGroups;
+use crate::workload::{BackendType, Cell, Extent, KeySampler, MixOperation, Operator, Plan, Source, Workload};
+
+/// What one cell is expected to need. Modelled: entries × the mean size of one, from the workload alone.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prediction {
+    /// Entries in the state at the end; none where a trace decides.
+    pub entries: Option<f64>,
+    /// Serialized bytes of the state, keys included.
+    pub state_bytes: Option<f64>,
+    /// Memory of the trial's process, bytes.
+    pub memory_bytes: Option<f64>,
+    /// Disk for the state, bytes; 0 where it stays in memory.
+    pub disk_bytes: Option<f64>,
+}
+
+/// Memory of a process with no state: code, histograms, batches.
+const BASE_MEMORY_BYTES: f64 = 64e6;
+/// What an object map takes for an entry beside key and value: the slot with its tag at a load between 7/16 and 7/8,
+/// the key's copy, the allocator's rounding of one value.
+const HEAP_ENTRY_OVERHEAD_BYTES: f64 = 48.0;
+/// Space amplification of levelled compaction at its worst: a compaction's input and output exist at the same time.
+const DISK_AMPLIFICATION: f64 = 2.0;
+/// RocksDB's own memory beside cache and write buffers: table readers, version sets, threads.
+const ROCKSDB_OVERHEAD_BYTES: f64 = 64e6;
+
+/// Predicts what a cell needs.
+pub fn predict(plan: &Plan, cell: &Cell) -> Prediction {
+    let workload = &plan.variants[cell.variant].workload;
+    let options = &cell.configuration.options;
+    let state = state_size(workload);
+    let entries = state.map(|(entries, _)| entries);
+    let state_bytes = state.map(|(_, bytes)| bytes);
+    let subtasks = f64::from(workload.run.groups.parallelism);
+    let (memory_bytes, disk_bytes) = match options.backend {
+        BackendType::Null => (Some(BASE_MEMORY_BYTES), Some(0.0)),
+        BackendType::HashMap => {
+            let memory = |(entries, bytes)| BASE_MEMORY_BYTES + entries * HEAP_ENTRY_OVERHEAD_BYTES + bytes;
+            (state.map(memory), Some(0.0))
+        }
+        BackendType::RocksDb => {
+            let budget = options.shared_memory_bytes().map_or_else(
+                || {
+                    options.block_cache_size.0 as f64
+                        + options.writebuffer_size.0 as f64 * f64::from(options.writebuffer_count)
+                },
+                |bytes| bytes as f64,
+            );
+            let memory = BASE_MEMORY_BYTES + subtasks * (budget + ROCKSDB_OVERHEAD_BYTES);
+            (Some(memory), state_bytes.map(|bytes| bytes * DISK_AMPLIFICATION))
+        }
+    };
+    Prediction { entries, state_bytes, memory_bytes, disk_bytes }
+}
+
+/// Entries and serialized bytes of the state at the end of a run.
+fn state_size(workload: &Workload) -> Option<(f64, f64)> {
+    if matches!(workload.source, Source::Trace(_)) {
+        return None;
+    }
+    let keys = distinct_keys(workload)?;
+    let key_bytes = key_bytes(workload);
+    let payload = workload.values.size().mean() + 4.0;
+    let events = events(workload);
+    let per_key = |entries: f64, bytes: f64| Some((keys * entries, keys * entries * (key_bytes + bytes)));
+    match &workload.operator {
+        Operator::Counter | Operator::Reduce(_) => per_key(1.0, 8.0),
+        Operator::Aggregate(_) => per_key(1.0, 24.0),
+        Operator::ListBuffer { clear_every } => {
+            let mean_length = (f64::from(*clear_every) / 2.0).min(events.unwrap_or(f64::INFINITY) / keys);
+            per_key(1.0, 8.0 + mean_length * (payload + 1.0))
+        }
+        Operator::Map { entries } => per_key(f64::from(*entries), 9.0 + payload),
+        Operator::ValueOfMap { entries } => per_key(1.0, 4.0 + f64::from(*entries) * (9.0 + payload)),
+        Operator::Mix(mix) => {
+            let appended = events.unwrap_or(0.0) * mix.share(MixOperation::Append) * (payload + 1.0);
+            let inserted =
+                if mix.has(MixOperation::Scan) { events.unwrap_or(0.0) * mix.share(MixOperation::Insert) } else { 0.0 };
+            let entries = if mix.has(MixOperation::Scan) { f64::from(mix.entries) } else { 1.0 };
+            let (count, bytes) = per_key(entries, 9.0 + payload)?;
+            Some((count + inserted, bytes + appended + inserted * (key_bytes + 9.0 + payload)))
+        }
+    }
+}
+
+/// Events of a trial, where their number is fixed.
+fn events(workload: &Workload) -> Option<f64> {
+    let count = |extent| match extent {
+        Extent::Events(events) => Some(events as f64),
+        Extent::Time(_) | Extent::SourceEnd => None,
+    };
+    Some(count(workload.run.warm_up)? + count(workload.run.measured)?)
+}
+
+/// Keys in the state at the end: those of the prefill and those that events bring. A run of unknown length may meet
+/// every key there is.
+fn distinct_keys(workload: &Workload) -> Option<f64> {
+    let prefilled = workload.prefill_keys() as f64;
+    let cardinality = workload.keys.cardinality as f64;
+    let met = match events(workload) {
+        Some(events) => KeySampler::new(&workload.keys, workload.run.seed).distinct_expected(events as u64),
+        None => cardinality,
+    };
+    let covered = prefilled / cardinality;
+    Some(prefilled + met * (1.0 - covered.min(1.0)))
+}
+
+/// Bytes of a composite key without a user key.
+fn key_bytes(workload: &Workload) -> f64 {
+    let KeyGroups { max_parallelism, .. } = workload.run.groups;
+    let group = if max_parallelism <= 128 { 1.0 } else { 2.0 };
+    group + workload.keys.mean_encoded_bytes() + 1.0
+}

@@ -1,0 +1,265 @@
+//! One stage of a trial: rounds of events, made and routed by all threads, then processed by the subtask that owns
+//! their key group.
+//!
+//! A round is a few blocks. First the threads take blocks from the source and sort the events by owner, outside the
+//! timed sections; at a barrier they change sides, and each subtask processes its events block by block, so in order
+//! of their sequence whatever the number of threads. Nothing is shared while a subtask processes.
+
+use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Observer;
+use super::trial::{Phase, Progress, TrialError};
+use crate::source::{BLOCK_EVENTS, Event, EventSource, Scratch, SourceKey};
+use crate::state::{KeyGroups, StateResult};
+use crate::workload::Extent;
+
+/// Blocks of a round.
+const ROUND_BLOCKS: u64 = 4;
+/// Events of a round that is not cut short by the end of its stage.
+pub const ROUND_EVENTS: u64 = ROUND_BLOCKS * BLOCK_EVENTS as u64;
+
+/// Time between two reports of progress.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// What a stage processes.
+pub struct Stage<'a> {
+    /// For progress reports.
+    pub phase: Phase,
+    /// Where the events come from.
+    pub source: &'a EventSource,
+    /// The first block; the source has handed out all before it.
+    pub first_block: u64,
+    /// Where it ends.
+    pub extent: Extent,
+    /// How keys are divided over subtasks.
+    pub groups: KeyGroups,
+    /// Hears of progress, and of the user's wish to stop.
+    pub observer: &'a dyn Observer,
+}
+
+/// What a stage did.
+#[derive(Debug, Clone, Copy)]
+pub struct StageEnd {
+    /// The first block that it left.
+    pub next_block: u64,
+    /// Events that it processed.
+    pub events: u64,
+    /// How long it took on the wall.
+    pub elapsed: Duration,
+}
+
+/// What a subtask does in a stage.
+pub trait StageWork<K>: Send {
+    /// Processes the events of one block that belong to this subtask.
+    fn process(&mut self, batch: &mut [Event<K>], round: u64) -> StateResult<()>;
+
+    /// A round has ended; every event below `sequence` has been processed by its subtask.
+    fn end_round(&mut self, sequence: u64);
+}
+
+/// The blocks of one round on their way from the threads that make them to the subtasks that own them.
+struct Exchange<K> {
+    /// By position of the block in the round, then by subtask.
+    slots: Vec<Vec<Mutex<Vec<Event<K>>>>>,
+}
+
+/// The part of the source that a round takes.
+#[derive(Clone, Copy)]
+struct Round {
+    number: u64,
+    first_block: u64,
+    block_end: u64,
+    /// Events from this sequence on are left out.
+    limit: u64,
+}
+
+/// What the threads of a stage share.
+struct Shared<'a, K> {
+    stage: &'a Stage<'a>,
+    exchange: Exchange<K>,
+    barrier: Barrier,
+    round: Mutex<Option<Round>>,
+    failure: Mutex<Option<TrialError>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs a stage with one thread for each subtask.
+///
+/// # Errors
+/// The source or a state store failed, or the user stopped the run.
+pub fn run_stage<K: SourceKey, W: StageWork<K>>(stage: &Stage<'_>, subtasks: &mut [W]) -> Result<StageEnd, TrialError> {
+    let threads = subtasks.len();
+    let slots = || std::iter::repeat_with(Mutex::default).take(threads).collect();
+    let shared = Shared {
+        stage,
+        exchange: Exchange { slots: std::iter::repeat_with(slots).take(ROUND_BLOCKS as usize).collect() },
+        barrier: Barrier::new(threads),
+        round: Mutex::new(None),
+        failure: Mutex::new(None),
+    };
+    let started = Instant::now();
+    let mut leader = Leader::new(stage, started);
+    let events = std::thread::scope(|scope| {
+        let (first, others) = subtasks.split_first_mut()?;
+        let shared = &shared;
+        let handles: Vec<_> = others
+            .iter_mut()
+            .zip(1..)
+            .map(|(work, index)| scope.spawn(move || Worker::new(shared, index).run(work, None)))
+            .collect();
+        let mut events = Worker::new(shared, 0).run(first, Some(&mut leader));
+        for handle in handles {
+            events += handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        }
+        Some(events)
+    });
+    let elapsed = started.elapsed();
+    match lock(&shared.failure).take() {
+        Some(failure) => Err(failure),
+        None => Ok(StageEnd { next_block: leader.next_block, events: events.unwrap_or(0), elapsed }),
+    }
+}
+
+/// Decides about rounds; runs on the first subtask's thread.
+struct Leader<'a> {
+    stage: &'a Stage<'a>,
+    started: Instant,
+    reported: Instant,
+    next_block: u64,
+    block_end: u64,
+    limit: u64,
+    rounds: u64,
+}
+
+impl<'a> Leader<'a> {
+    fn new(stage: &'a Stage<'a>, started: Instant) -> Self {
+        let first_event = stage.first_block * BLOCK_EVENTS as u64;
+        let limit = match stage.extent {
+            Extent::Events(events) => first_event.saturating_add(events),
+            Extent::Time(_) | Extent::SourceEnd => u64::MAX,
+        };
+        let block_end = limit.div_ceil(BLOCK_EVENTS as u64);
+        Self { stage, started, reported: started, next_block: stage.first_block, block_end, limit, rounds: 0 }
+    }
+
+    fn next_round(&mut self, failed: bool) -> Result<Option<Round>, TrialError> {
+        if self.stage.observer.interrupted() {
+            return Err(TrialError::Interrupted);
+        }
+        let elapsed = self.started.elapsed();
+        let time_is_up = matches!(self.stage.extent, Extent::Time(time) if elapsed >= time);
+        if failed || time_is_up || self.next_block >= self.block_end || self.stage.source.has_ended() {
+            return Ok(None);
+        }
+        if self.reported.elapsed() >= PROGRESS_EVERY {
+            self.reported = Instant::now();
+            self.report(elapsed);
+        }
+        let block_end = (self.next_block + ROUND_BLOCKS).min(self.block_end);
+        let round = Round { number: self.rounds, first_block: self.next_block, block_end, limit: self.limit };
+        self.next_block = block_end;
+        self.rounds += 1;
+        Ok(Some(round))
+    }
+
+    fn report(&self, elapsed: Duration) {
+        let events = (self.next_block - self.stage.first_block) * BLOCK_EVENTS as u64;
+        let share = match self.stage.extent {
+            Extent::Events(all) => Some(events as f64 / all as f64),
+            Extent::Time(time) => Some(elapsed.as_secs_f64() / time.as_secs_f64()),
+            Extent::SourceEnd => None,
+        };
+        let elapsed_s = elapsed.as_secs_f64();
+        self.stage.observer.progress(&Progress { phase: self.stage.phase, events, share, elapsed_s });
+    }
+}
+
+/// One thread of a stage.
+struct Worker<'a, K> {
+    shared: &'a Shared<'a, K>,
+    index: usize,
+    scratch: Scratch,
+    outboxes: Vec<Vec<Event<K>>>,
+    inbox: Vec<Event<K>>,
+}
+
+impl<'a, K: SourceKey> Worker<'a, K> {
+    fn new(shared: &'a Shared<'a, K>, index: usize) -> Self {
+        let threads = shared.exchange.slots[0].len();
+        let outboxes = std::iter::repeat_with(Vec::new).take(threads).collect();
+        Self { shared, index, scratch: Scratch::default(), outboxes, inbox: Vec::new() }
+    }
+
+    /// Takes part in rounds until there is none left; returns the number of events processed. A thread that fails goes
+    /// on meeting the others at the barriers and leaves the work.
+    fn run(mut self, work: &mut impl StageWork<K>, mut leader: Option<&mut Leader<'_>>) -> u64 {
+        let shared = self.shared;
+        let mut events = 0;
+        loop {
+            if let Some(leader) = &mut leader {
+                let failed = lock(&shared.failure).is_some();
+                let next = leader.next_round(failed).unwrap_or_else(|error| {
+                    lock(&shared.failure).get_or_insert(error);
+                    None
+                });
+                *lock(&shared.round) = next;
+            }
+            shared.barrier.wait();
+            let Some(round) = *lock(&shared.round) else { return events };
+            let produced = self.produce(round);
+            self.note(produced);
+            shared.barrier.wait();
+            let processed = self.process(work, round);
+            events += self.note(processed).unwrap_or(0);
+        }
+    }
+
+    fn note<T>(&self, result: Result<T, TrialError>) -> Option<T> {
+        result.map_err(|error| lock(&self.shared.failure).get_or_insert(error).blame()).ok()
+    }
+
+    /// Takes blocks and leaves their events for the subtasks that own them.
+    fn produce(&mut self, round: Round) -> Result<(), TrialError> {
+        let groups = self.shared.stage.groups;
+        loop {
+            let outboxes = &mut self.outboxes;
+            let route = |event: Event<K>| {
+                let owner = match outboxes.len() {
+                    1 => 0,
+                    _ => usize::from(groups.subtask_of(groups.group_of(event.key.hash_code()))),
+                };
+                outboxes[owner].push(event);
+            };
+            let source = self.shared.stage.source;
+            let Some(block) = source.take_block(round.block_end, round.limit, &mut self.scratch, route)? else {
+                return Ok(());
+            };
+            let slots = &self.shared.exchange.slots[(block - round.first_block) as usize];
+            for (slot, outbox) in slots.iter().zip(outboxes) {
+                std::mem::swap(&mut *lock(slot), outbox);
+            }
+        }
+    }
+
+    /// Processes this subtask's events of the round.
+    fn process(&mut self, work: &mut impl StageWork<K>, round: Round) -> Result<u64, TrialError> {
+        let mut events = 0;
+        let failed = lock(&self.shared.failure).is_some();
+        for block in &self.shared.exchange.slots {
+            std::mem::swap(&mut *lock(&block[self.index]), &mut self.inbox);
+            if !failed && !self.inbox.is_empty() {
+                events += self.inbox.len() as u64;
+                work.process(&mut self.inbox, round.number)?;
+            }
+            self.inbox.clear();
+        }
+        if !failed && !self.shared.stage.source.has_ended() {
+            work.end_round(round.limit.min(round.block_end * BLOCK_EVENTS as u64));
+        }
+        Ok(events)
+    }
+}

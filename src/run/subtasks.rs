@@ -1,0 +1,366 @@
+//! The subtasks of a trial, from an empty state to a report.
+
+use std::time::{Duration, Instant};
+
+use super::Observer;
+use super::drive::{drive, prefill};
+use super::stage::{ROUND_EVENTS, Stage, StageEnd, StageWork, run_stage};
+use super::trial::{Phase, Progress, Report, TrialError, TrialSpec, folder_bytes};
+use crate::backend::Metered;
+use crate::measure::{AccessKind, Calibration, Probe, Recorder, Strategy, empty_interval_ns, resident_bytes};
+use crate::operator::{Collector, Operator};
+use crate::result::{AccessLatency, Latency, Measurement, Timing, TimingStrategy};
+use crate::source::{Event, EventSource, SourceKey};
+use crate::state::{Digest, KeyedStateBackend, StateError, StateResult};
+use crate::workload::{BackendType, Extent, Workload};
+
+/// What a trial is set up from.
+pub struct Setup<'a, F> {
+    /// What the parent asked for.
+    pub spec: &'a TrialSpec,
+    /// The workload in it.
+    pub workload: &'a Workload,
+    /// Hears of progress.
+    pub observer: &'a dyn Observer,
+    /// Opens the backend of a subtask for a pass over the events.
+    pub open: F,
+}
+
+/// One subtask: its backend, its operator, and what it has recorded.
+struct Subtask<B, O> {
+    backend: Metered<B>,
+    operator: O,
+    out: Collector,
+    busy: Duration,
+    boundaries: Vec<(u64, Digest)>,
+    /// Time per event of blocks without and with timing, ns.
+    untimed_ns: Vec<f64>,
+    timed_ns: Vec<f64>,
+}
+
+/// Blocks with fewer events say little about the time of one.
+const LEAST_CALIBRATION_EVENTS: usize = 64;
+/// Blocks of each kind that a calibration needs.
+const LEAST_CALIBRATION_BLOCKS: usize = 8;
+/// Sampling distance of the heap where the warm-up is too short to calibrate.
+const UNCALIBRATED_EVERY: u32 = 256;
+
+/// Runs prefill, warm-up, the measured part and the digests.
+///
+/// # Errors
+/// The source or the store failed, or the user stopped it.
+pub fn run_subtasks<K, B, O>(
+    setup: &Setup<'_, impl Fn(&str, u16) -> StateResult<B> + Sync>,
+    operator: &O::Spec,
+) -> Result<Report, TrialError>
+where
+    K: SourceKey,
+    B: KeyedStateBackend<K> + Send,
+    O: Operator<K> + Send,
+{
+    let workload = setup.workload;
+    let empty_ns = empty_interval_ns();
+    let source = EventSource::open(workload, setup.spec.stream_seed)?;
+    let mut subtasks: Vec<Subtask<B, O>> = open_subtasks::<K, B, O>(setup, operator, "run", empty_ns)?;
+
+    let prefilled = Instant::now();
+    let prefill_end = run_prefill::<K, B, O>(setup, &mut subtasks)?;
+    let prefill_s = prefilled.elapsed().as_secs_f64();
+
+    let stage = |phase, first_block, extent| stage(setup, &source, phase, first_block, extent);
+    let warm_up = match workload.run.warm_up {
+        // Whole rounds, so that the measured part starts at the same event whatever the parallelism.
+        Extent::Events(events) => Extent::Events(events.next_multiple_of(ROUND_EVENTS)),
+        other => other,
+    };
+    let mut warming: Vec<_> = subtasks.iter_mut().map(WarmUp).collect();
+    let warm_end = run_stage::<K, _>(&stage(Phase::WarmUp, 0, warm_up), &mut warming)?;
+    let calibration = calibrate(&mut subtasks);
+    let strategy = calibration.map_or_else(|| uncalibrated(setup.spec.options.backend), |c| c.strategy);
+    for subtask in &mut subtasks {
+        subtask.backend.probe.recorder().clear();
+        subtask.backend.probe.set_strategy(strategy);
+        subtask.busy = Duration::ZERO;
+    }
+    let mut measured: Vec<_> = subtasks.iter_mut().map(Measured).collect();
+    let end = run_stage::<K, _>(&stage(Phase::Measure, warm_end.next_block, workload.run.measured), &mut measured)?;
+
+    let resident = resident_bytes();
+    let store_bytes = match setup.spec.options.backend {
+        BackendType::RocksDb => folder_bytes(&setup.spec.state_folder).ok(),
+        BackendType::HashMap | BackendType::Null => None,
+    };
+    let (boundaries, emitted) = merge_emitted(&subtasks);
+    let mut recorder = Recorder::default();
+    subtasks.iter_mut().for_each(|subtask| recorder.merge(subtask.backend.probe.recorder()));
+    let busy_s: Vec<f64> = subtasks.iter().map(|subtask| subtask.busy.as_secs_f64()).collect();
+    let (state, state_after_events) = match workload.run.measured {
+        Extent::Time(_) => {
+            drop(subtasks);
+            verify::<K, B, O>(setup, operator, empty_ns)?
+        }
+        _ => (digest_states(setup, &mut subtasks)?, warm_end.events + end.events),
+    };
+    let measurement = Measurement {
+        parallelism: workload.run.groups.parallelism,
+        prefill_keys: prefill_end.events,
+        prefill_s,
+        warm_up_events: warm_end.events,
+        events: end.events,
+        skipped_rows: source.skipped_rows(),
+        wall_s: end.elapsed.as_secs_f64(),
+        throughput_events_per_s: throughput(end.events, &busy_s),
+        busy_s,
+        timing: timing(strategy, calibration, empty_ns),
+        event_latency: Latency::of(&recorder.event),
+        access_latency: access_latency(&recorder),
+        window_duration: (!recorder.windows.is_empty()).then(|| Latency::of(&recorder.windows)),
+        emitted,
+        state,
+        state_after_events,
+        resident_bytes: resident.map(|(now, _)| now),
+        resident_peak_bytes: resident.map(|(_, peak)| peak),
+        store_bytes,
+    };
+    Ok(Report { measurement, boundaries })
+}
+
+fn stage<'a, F>(
+    setup: &'a Setup<'_, F>,
+    source: &'a EventSource,
+    phase: Phase,
+    first_block: u64,
+    extent: Extent,
+) -> Stage<'a> {
+    let groups = setup.workload.run.groups;
+    Stage { phase, source, first_block, extent, groups, observer: setup.observer }
+}
+
+fn open_subtasks<K, B, O>(
+    setup: &Setup<'_, impl Fn(&str, u16) -> StateResult<B>>,
+    operator: &O::Spec,
+    pass: &str,
+    empty_ns: u64,
+) -> StateResult<Vec<Subtask<B, O>>>
+where
+    K: SourceKey,
+    B: KeyedStateBackend<K>,
+    O: Operator<K>,
+{
+    let open = |subtask| {
+        let probe = Probe::new(empty_ns, setup.spec.stream_seed ^ u64::from(subtask));
+        let mut backend = Metered { inner: (setup.open)(pass, subtask)?, probe };
+        let operator = O::open(operator, &mut backend)?;
+        Ok(Subtask {
+            backend,
+            operator,
+            out: Collector::default(),
+            busy: Duration::ZERO,
+            boundaries: Vec::new(),
+            untimed_ns: Vec::new(),
+            timed_ns: Vec::new(),
+        })
+    };
+    (0..setup.workload.run.groups.parallelism).map(open).collect()
+}
+
+fn run_prefill<K, B, O>(
+    setup: &Setup<'_, impl Fn(&str, u16) -> StateResult<B> + Sync>,
+    subtasks: &mut [Subtask<B, O>],
+) -> Result<StageEnd, TrialError>
+where
+    K: SourceKey,
+    B: KeyedStateBackend<K> + Send,
+    O: Operator<K> + Send,
+{
+    let source = EventSource::prefill(setup.workload);
+    let extent = Extent::Events(setup.workload.prefill_keys());
+    let mut work: Vec<_> = subtasks.iter_mut().map(Prefill).collect();
+    let end = run_stage::<K, _>(&stage(setup, &source, Phase::Prefill, 0, extent), &mut work)?;
+    in_parallel(subtasks, |subtask| subtask.backend.settle())?;
+    Ok(end)
+}
+
+/// Processes the first events again, untimed and from an empty state, and digests the state that they leave: trials of
+/// a fixed duration stop at different events, so their final states cannot be compared.
+fn verify<K, B, O>(
+    setup: &Setup<'_, impl Fn(&str, u16) -> StateResult<B> + Sync>,
+    operator: &O::Spec,
+    empty_ns: u64,
+) -> Result<(Digest, u64), TrialError>
+where
+    K: SourceKey,
+    B: KeyedStateBackend<K> + Send,
+    O: Operator<K> + Send,
+{
+    let source = EventSource::open(setup.workload, setup.spec.stream_seed)?;
+    let mut subtasks: Vec<Subtask<B, O>> = open_subtasks::<K, B, O>(setup, operator, "verify", empty_ns)?;
+    let extent = Extent::Events(setup.workload.run.verify_events);
+    let mut work: Vec<_> = subtasks.iter_mut().map(Measured).collect();
+    let end = run_stage::<K, _>(&stage(setup, &source, Phase::Verify, 0, extent), &mut work)?;
+    Ok((digest_states(setup, &mut subtasks)?, end.events))
+}
+
+fn digest_states<K: SourceKey, B, O, F>(
+    setup: &Setup<'_, F>,
+    subtasks: &mut [Subtask<B, O>],
+) -> Result<Digest, TrialError>
+where
+    B: KeyedStateBackend<K> + Send,
+    O: Send,
+{
+    setup.observer.progress(&Progress { phase: Phase::Verify, events: 0, share: None, elapsed_s: 0.0 });
+    let digests = in_parallel(subtasks, |subtask| subtask.backend.state_digest())?;
+    let mut all = Digest::default();
+    digests.into_iter().for_each(|digest| all.merge(digest));
+    Ok(all)
+}
+
+/// Does the same to every subtask, each on a thread of its own.
+fn in_parallel<S: Send, T: Send>(
+    subtasks: &mut [S],
+    action: impl Fn(&mut S) -> StateResult<T> + Sync,
+) -> Result<Vec<T>, StateError> {
+    let action = &action;
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = subtasks.iter_mut().map(|subtask| scope.spawn(move || action(subtask))).collect();
+        handles
+            .into_iter()
+            .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+struct Prefill<'a, B, O>(&'a mut Subtask<B, O>);
+
+impl<K: SourceKey, B: KeyedStateBackend<K> + Send, O: Operator<K> + Send> StageWork<K> for Prefill<'_, B, O> {
+    fn process(&mut self, batch: &mut [Event<K>], _: u64) -> StateResult<()> {
+        prefill(&mut self.0.backend, &mut self.0.operator, batch)
+    }
+    fn end_round(&mut self, _: u64) {}
+}
+
+/// Runs rounds without and with timing in turn, to learn what timing costs.
+struct WarmUp<'a, B, O>(&'a mut Subtask<B, O>);
+
+impl<K: SourceKey, B: KeyedStateBackend<K> + Send, O: Operator<K> + Send> StageWork<K> for WarmUp<'_, B, O> {
+    fn process(&mut self, batch: &mut [Event<K>], round: u64) -> StateResult<()> {
+        let timed = round % 2 == 1;
+        let Subtask { backend, operator, out, .. } = &mut *self.0;
+        backend.probe.set_strategy(if timed { Strategy::Every } else { Strategy::Off });
+        let time = drive(backend, operator, batch, out)?;
+        if batch.len() >= LEAST_CALIBRATION_EVENTS {
+            let times = if timed { &mut self.0.timed_ns } else { &mut self.0.untimed_ns };
+            times.push(time.as_nanos() as f64 / batch.len() as f64);
+        }
+        Ok(())
+    }
+    fn end_round(&mut self, sequence: u64) {
+        self.0.end_round(sequence);
+    }
+}
+
+struct Measured<'a, B, O>(&'a mut Subtask<B, O>);
+
+impl<K: SourceKey, B: KeyedStateBackend<K> + Send, O: Operator<K> + Send> StageWork<K> for Measured<'_, B, O> {
+    fn process(&mut self, batch: &mut [Event<K>], _: u64) -> StateResult<()> {
+        let Subtask { backend, operator, out, busy, .. } = &mut *self.0;
+        *busy += drive(backend, operator, batch, out)?;
+        Ok(())
+    }
+    fn end_round(&mut self, sequence: u64) {
+        self.0.end_round(sequence);
+    }
+}
+
+impl<B, O> Subtask<B, O> {
+    fn end_round(&mut self, sequence: u64) {
+        if is_boundary(sequence) {
+            self.boundaries.push((sequence, self.out.digest()));
+        }
+    }
+}
+
+/// Whether the emitted digest is kept after this many events: at whole rounds, ever farther apart, about 64 in each
+/// doubling. The same for every trial, so that any two have boundaries in common near the end of the shorter one.
+fn is_boundary(sequence: u64) -> bool {
+    let rounds = sequence / ROUND_EVENTS;
+    sequence.is_multiple_of(ROUND_EVENTS) && rounds > 0 && rounds.is_multiple_of(1 << rounds.ilog2().saturating_sub(6))
+}
+
+/// What all subtasks emitted, at each boundary and in the end.
+fn merge_emitted<B, O>(subtasks: &[Subtask<B, O>]) -> (Vec<(u64, Digest)>, Digest) {
+    let mut boundaries = subtasks.first().map(|subtask| subtask.boundaries.clone()).unwrap_or_default();
+    let mut all = Digest::default();
+    for (index, subtask) in subtasks.iter().enumerate() {
+        all.merge(subtask.out.digest());
+        if index > 0 {
+            for (merged, (_, digest)) in boundaries.iter_mut().zip(&subtask.boundaries) {
+                merged.1.merge(*digest);
+            }
+        }
+    }
+    (boundaries, all)
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    (values.len() >= LEAST_CALIBRATION_BLOCKS).then(|| values[values.len() / 2])
+}
+
+/// What timing costs, from the warm-up of all subtasks.
+fn calibrate<B, O>(subtasks: &mut [Subtask<B, O>]) -> Option<Calibration> {
+    let untimed = median(subtasks.iter().flat_map(|subtask| subtask.untimed_ns.iter().copied()).collect())?;
+    let timed = median(subtasks.iter().flat_map(|subtask| subtask.timed_ns.iter().copied()).collect())?;
+    let accesses: u64 = subtasks.iter().map(|subtask| subtask.backend.probe.timed_accesses()).sum();
+    let events: u64 = subtasks.iter_mut().map(|subtask| subtask.backend.probe.recorder().event.len()).sum();
+    Some(Calibration::choose(untimed, timed, accesses as f64 / events.max(1) as f64))
+}
+
+fn uncalibrated(backend: BackendType) -> Strategy {
+    match backend {
+        BackendType::RocksDb => Strategy::Every,
+        BackendType::HashMap | BackendType::Null => Strategy::Sampled(UNCALIBRATED_EVERY),
+    }
+}
+
+/// Events over the time of the busiest subtask, which is what holds a job back.
+fn throughput(events: u64, busy_s: &[f64]) -> f64 {
+    let busiest = busy_s.iter().copied().fold(0.0, f64::max);
+    if busiest > 0.0 { events as f64 / busiest } else { 0.0 }
+}
+
+fn timing(strategy: Strategy, calibration: Option<Calibration>, empty_interval_ns: u64) -> Timing {
+    let (strategy, sample_every) = match strategy {
+        Strategy::Sampled(every) => (TimingStrategy::Sampled, every),
+        Strategy::Every | Strategy::Off => (TimingStrategy::Every, 1),
+    };
+    Timing {
+        strategy,
+        sample_every,
+        untimed_event_ns: calibration.map(|c| c.untimed_ns),
+        loss_per_timed_event_ns: calibration.map(|c| c.loss_ns),
+        loss_share: calibration.map(|c| c.loss_share()),
+        empty_interval_ns,
+    }
+}
+
+fn access_latency(recorder: &Recorder) -> Vec<AccessLatency> {
+    let recorded = AccessKind::ALL.iter().zip(&recorder.accesses).filter(|(_, histogram)| !histogram.is_empty());
+    recorded.map(|(kind, h)| AccessLatency { kind: kind.name().to_owned(), latency: Latency::of(h) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boundaries_thin_out_but_stay_near() {
+        let boundaries: Vec<u64> = (1..100_000).map(|round| round * ROUND_EVENTS).filter(|&s| is_boundary(s)).collect();
+        assert!(boundaries.len() < 1_000);
+        for pair in boundaries.windows(2) {
+            assert!((pair[1] - pair[0]) as f64 <= ROUND_EVENTS as f64 + pair[0] as f64 / 63.0);
+        }
+        assert!(!is_boundary(0) && !is_boundary(ROUND_EVENTS + 1));
+    }
+}

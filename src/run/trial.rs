@@ -1,0 +1,147 @@
+//! What a trial is told, and what it answers. Both cross the border between the parent process and the trial's own.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::result::Measurement;
+use crate::source::trace::TraceError;
+use crate::state::{Digest, StateError};
+use crate::workload::{Invalid, Options, WorkloadWire};
+
+/// Everything that a trial needs to know.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TrialSpec {
+    /// The resolved workload.
+    pub workload: WorkloadWire,
+    /// The folder that paths in it start from.
+    pub folder: PathBuf,
+    /// The options of the configuration.
+    pub options: Options,
+    /// The seed of the event stream.
+    pub stream_seed: u64,
+    /// An empty folder for the state, which the parent removes.
+    pub state_folder: PathBuf,
+}
+
+/// What a trial reports, one JSON line each.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Message {
+    /// Where it has got to.
+    Progress(Progress),
+    /// It is done.
+    Finished(Box<Report>),
+    /// It gave up.
+    Failed {
+        /// Why.
+        reason: String,
+        /// Who is to blame.
+        blame: Blame,
+    },
+    /// It was stopped by a signal.
+    Interrupted,
+}
+
+/// Where a trial has got to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The part of the trial.
+    pub phase: Phase,
+    /// Events of this phase so far.
+    pub events: u64,
+    /// The share of the phase that is done, 0 to 1; none where its end is not known.
+    pub share: Option<f64>,
+    /// Time since the phase began, s.
+    pub elapsed_s: f64,
+}
+
+/// A part of a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Putting keys into the state.
+    Prefill,
+    /// Running without measuring.
+    WarmUp,
+    /// Measuring.
+    Measure,
+    /// Computing the state digest.
+    Verify,
+}
+
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Prefill => "prefill",
+            Self::WarmUp => "warm-up",
+            Self::Measure => "measure",
+            Self::Verify => "verify",
+        })
+    }
+}
+
+/// Who is to blame for a failure; it decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Blame {
+    /// What the user gave.
+    Input,
+    /// Disk, memory, permission.
+    Environment,
+}
+
+/// What a finished trial found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Report {
+    /// For the result file.
+    pub measurement: Measurement,
+    /// Digests over the emitted results at event counts that every trial of the workload passes.
+    pub boundaries: Vec<(u64, Digest)>,
+}
+
+/// Why a trial cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// The workload is not what the parent checked: the two programs differ.
+    #[error("the workload is not valid: {0}")]
+    Workload(#[from] Invalid),
+    /// The source failed.
+    #[error(transparent)]
+    Source(#[from] TraceError),
+    /// The state store failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The state folder cannot be used.
+    #[error("{path}: cannot use the state folder: {error}", path = .0.display(), error = .1)]
+    Folder(PathBuf, std::io::Error),
+    /// The backend is not part of this build.
+    #[error("this statebench was built without RocksDB (feature `rocksdb`)")]
+    #[cfg_attr(feature = "rocksdb", expect(dead_code, reason = "only a build without RocksDB meets it"))]
+    NoRocksDb,
+    /// The user stopped it.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl TrialError {
+    /// Who is to blame.
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Workload(_) | Self::NoRocksDb => Blame::Input,
+            Self::Source(error) if error.is_input() => Blame::Input,
+            _ => Blame::Environment,
+        }
+    }
+}
+
+/// Bytes of all files below a folder.
+pub fn folder_bytes(folder: &Path) -> std::io::Result<u64> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        bytes += if metadata.is_dir() { folder_bytes(&entry.path())? } else { metadata.len() };
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,95 @@
+//! Events generated from a seed. Any block can be made by any thread: a block is a function of seed and position.
+
+use super::{BLOCK_EVENTS, Event};
+use crate::state::{Payload, mix};
+use crate::workload::{KeySampler, Keys, Mix, MixOperation, Operator, PayloadMaker, Rng, SampledKey, Stream, Workload};
+
+/// Generated values are whole numbers below this.
+const VALUE_RANGE: u64 = 1_000;
+
+/// Makes the events of a generated source, or those that prefill the state.
+pub(super) struct Generator {
+    keys: Keys,
+    sampler: KeySampler,
+    payloads: Option<PayloadMaker>,
+    mix: Option<Mix>,
+    /// Seed of this stream of events. What is drawn of it differs between repeats; which keys are hot does not.
+    seed: u64,
+    prefill: bool,
+}
+
+impl Generator {
+    /// The events of a run.
+    pub fn events(workload: &Workload, stream_seed: u64) -> Self {
+        let mix = match &workload.operator {
+            Operator::Mix(mix) => Some(mix.clone()),
+            _ => None,
+        };
+        Self { mix, seed: stream_seed, prefill: false, ..Self::prefill(workload) }
+    }
+
+    /// One event for each key that is there before the run, in scattered order.
+    pub fn prefill(workload: &Workload) -> Self {
+        let seed = workload.run.seed;
+        Self {
+            keys: workload.keys.clone(),
+            sampler: KeySampler::new(&workload.keys, seed),
+            payloads: workload.operator.stores_payload().then(|| PayloadMaker::new(&workload.values, seed)),
+            mix: None,
+            seed,
+            prefill: true,
+        }
+    }
+
+    /// Makes the first `count` events of a block and hands them to `sink`. `ids` is working space.
+    pub fn fill<K: SampledKey>(&self, block: u64, count: usize, ids: &mut Vec<u64>, mut sink: impl FnMut(Event<K>)) {
+        let first = block * BLOCK_EVENTS as u64;
+        ids.clear();
+        ids.resize(count, 0);
+        let stream = |stream| Rng::for_block(self.seed, stream, block);
+        let (mut operations, mut values, mut payloads) =
+            (stream(Stream::Operations), stream(Stream::Values), stream(Stream::Payloads));
+        if self.prefill {
+            self.sampler.prefill_ids(first, ids);
+            values = stream(Stream::Prefill);
+        } else {
+            self.sampler.fill(&mut stream(Stream::Keys), first, ids);
+        }
+        for (position, &id) in ids.iter().enumerate() {
+            let operation = match &self.mix {
+                Some(mix) => mix.operation(operations.unit()),
+                None => MixOperation::Read,
+            };
+            let id = match operation {
+                MixOperation::Read if self.keys.absent > 0.0 && operations.unit() < self.keys.absent => {
+                    self.sampler.absent_id(id)
+                }
+                _ => id,
+            };
+            let sequence = first + position as u64;
+            let time_ms = sequence as i64;
+            sink(Event {
+                sequence,
+                time_ms,
+                watermark_ms: time_ms - 1,
+                key: K::from_id(id, &self.keys),
+                value: values.below(VALUE_RANGE) as i64,
+                payload: match &self.payloads {
+                    Some(maker) if stores(operation, self.mix.is_some()) => maker.make(&mut payloads),
+                    _ => Payload::default(),
+                },
+                operation,
+            });
+        }
+    }
+}
+
+/// Whether an event needs a payload: reads, removals and scans of a mix store nothing.
+fn stores(operation: MixOperation, in_mix: bool) -> bool {
+    !in_mix || !matches!(operation, MixOperation::Read | MixOperation::Delete | MixOperation::Scan)
+}
+
+/// The seed of the event stream of a repeat.
+pub fn stream_seed(seed: u64, repeat: u32) -> u64 {
+    if repeat == 0 { seed } else { mix(seed, u64::from(repeat)) }
+}

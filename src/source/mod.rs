@@ -1,0 +1,234 @@
+//! Where events come from: generated, or read from a trace. Both hand out blocks, outside the timed sections.
+
+mod event;
+mod generated;
+pub mod trace;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use event::Event;
+use generated::Generator;
+pub use generated::stream_seed;
+use trace::{TraceBatch, TraceError, TraceReader};
+
+use crate::state::{Payload, StringKey};
+use crate::workload::{MixOperation, PayloadMaker, Rng, SampledKey, Source, Stream, Trace, Workload};
+
+/// Events of a block: few enough to stay in the core's cache until they are processed.
+pub const BLOCK_EVENTS: usize = 1024;
+
+/// A key type that a source can make: from the number of a generated key, or from the text of a trace.
+pub trait SourceKey: SampledKey {
+    /// The key in a row of a trace.
+    ///
+    /// # Errors
+    /// The row's key is not of this type.
+    fn from_trace(batch: &TraceBatch, row: usize) -> Result<Self, TraceError>;
+}
+
+impl SourceKey for i64 {
+    fn from_trace(batch: &TraceBatch, row: usize) -> Result<Self, TraceError> {
+        batch.long_key(row).ok_or_else(|| TraceError::key_is_not_a_number(batch.key(row)))
+    }
+}
+
+impl SourceKey for StringKey {
+    fn from_trace(batch: &TraceBatch, row: usize) -> Result<Self, TraceError> {
+        Ok(Self::new(batch.key(row)))
+    }
+}
+
+/// A stream of events in blocks, shared by the threads that take from it.
+pub struct EventSource {
+    kind: Kind,
+    /// Events after which the source ends by itself.
+    end: u64,
+}
+
+enum Kind {
+    Generated { generator: Generator, next_block: AtomicU64 },
+    Trace { position: Mutex<Position>, payloads: Payloads, seed: u64 },
+}
+
+/// The payloads of the events of a trace.
+struct Payloads {
+    /// None where the operator stores no payload.
+    maker: Option<PayloadMaker>,
+    /// Whether the trace tells their size; else the workload's distribution does.
+    sized: bool,
+}
+
+impl Payloads {
+    fn of(workload: &Workload, trace: &Trace) -> Self {
+        let maker = workload.operator.stores_payload();
+        let maker = maker.then(|| PayloadMaker::new(&workload.values, workload.run.seed));
+        Self { maker, sized: trace.size_column().is_some() }
+    }
+
+    fn make(&self, rng: &mut Rng, bytes: u32) -> Payload {
+        match &self.maker {
+            None => Payload::default(),
+            Some(maker) if self.sized => maker.make_of_size(rng, bytes),
+            Some(maker) => maker.make(rng),
+        }
+    }
+}
+
+/// Where reading a trace has got to.
+struct Position {
+    reader: TraceReader,
+    next_block: u64,
+    disorder_ms: i64,
+    latest_ms: i64,
+    ended: bool,
+}
+
+/// Working space of one thread that takes blocks.
+#[derive(Default)]
+pub struct Scratch {
+    ids: Vec<u64>,
+    batch: TraceBatch,
+}
+
+impl EventSource {
+    /// The events of a run.
+    ///
+    /// # Errors
+    /// The trace cannot be opened.
+    pub fn open(workload: &Workload, stream_seed: u64) -> Result<Self, TraceError> {
+        let kind = match &workload.source {
+            Source::Generated => {
+                Kind::Generated { generator: Generator::events(workload, stream_seed), next_block: AtomicU64::new(0) }
+            }
+            Source::Trace(trace) => Kind::Trace {
+                position: Mutex::new(Position::open(trace)?),
+                payloads: Payloads::of(workload, trace),
+                seed: stream_seed,
+            },
+        };
+        Ok(Self { kind, end: u64::MAX })
+    }
+
+    /// One event for each key that is in the state before the run.
+    pub fn prefill(workload: &Workload) -> Self {
+        let generator = Generator::prefill(workload);
+        Self { kind: Kind::Generated { generator, next_block: AtomicU64::new(0) }, end: workload.prefill_keys() }
+    }
+
+    /// Takes the next block below `block_end` and hands its events with a sequence below `limit` to `sink`. Returns the
+    /// number of the block, or `None` where there is no such block. Threads may call it at the same time; together they
+    /// get each block once.
+    ///
+    /// # Errors
+    /// The trace cannot be read.
+    pub fn take_block<K: SourceKey>(
+        &self,
+        block_end: u64,
+        limit: u64,
+        scratch: &mut Scratch,
+        sink: impl FnMut(Event<K>),
+    ) -> Result<Option<u64>, TraceError> {
+        let limit = limit.min(self.end);
+        match &self.kind {
+            Kind::Generated { generator, next_block } => {
+                let more =
+                    |block: u64| (block < block_end && block * (BLOCK_EVENTS as u64) < limit).then_some(block + 1);
+                let Ok(block) = next_block.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more) else {
+                    return Ok(None);
+                };
+                let count = (limit - block * BLOCK_EVENTS as u64).min(BLOCK_EVENTS as u64) as usize;
+                generator.fill(block, count, &mut scratch.ids, sink);
+                Ok(Some(block))
+            }
+            Kind::Trace { position, payloads, seed } => {
+                let Some((block, disorder_ms, latest_ms)) = Position::take(position, block_end, limit, scratch)? else {
+                    return Ok(None);
+                };
+                let rng = Rng::for_block(*seed, Stream::Payloads, block);
+                emit_rows(&scratch.batch, block, (disorder_ms, latest_ms), (payloads, rng), sink)?;
+                Ok(Some(block))
+            }
+        }
+    }
+
+    /// Whether a trace has been read to its end.
+    pub fn has_ended(&self) -> bool {
+        match &self.kind {
+            Kind::Generated { .. } => false,
+            Kind::Trace { position, .. } => lock(position).ended,
+        }
+    }
+
+    /// Rows of a trace that were skipped for a missing value.
+    pub fn skipped_rows(&self) -> u64 {
+        match &self.kind {
+            Kind::Generated { .. } => 0,
+            Kind::Trace { position, .. } => lock(position).reader.skipped(),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl Position {
+    fn open(trace: &Trace) -> Result<Self, TraceError> {
+        Ok(Self {
+            reader: TraceReader::open(trace)?,
+            next_block: 0,
+            disorder_ms: trace.disorder_ms(),
+            latest_ms: i64::MIN,
+            ended: false,
+        })
+    }
+
+    /// Reads the rows of the next block: its number, the disorder allowed and the latest time before it.
+    fn take(
+        position: &Mutex<Self>,
+        block_end: u64,
+        limit: u64,
+        scratch: &mut Scratch,
+    ) -> Result<Option<(u64, i64, i64)>, TraceError> {
+        let mut position = lock(position);
+        let first = position.next_block * BLOCK_EVENTS as u64;
+        if position.ended || position.next_block >= block_end || first >= limit {
+            return Ok(None);
+        }
+        let rows = (limit - first).min(BLOCK_EVENTS as u64) as usize;
+        let read = position.reader.read(&mut scratch.batch, rows)?;
+        if read == 0 {
+            position.ended = true;
+            return Ok(None);
+        }
+        let (block, latest_ms) = (position.next_block, position.latest_ms);
+        position.next_block += 1;
+        position.latest_ms = scratch.batch.time_ms.iter().fold(latest_ms, |latest, &time| latest.max(time));
+        Ok(Some((block, position.disorder_ms, latest_ms)))
+    }
+}
+
+/// Turns rows into events. The watermark follows the latest time by the disorder that the trace allows.
+fn emit_rows<K: SourceKey>(
+    batch: &TraceBatch,
+    block: u64,
+    (disorder_ms, mut latest_ms): (i64, i64),
+    (payloads, mut rng): (&Payloads, Rng),
+    mut sink: impl FnMut(Event<K>),
+) -> Result<(), TraceError> {
+    for (row, &time_ms) in batch.time_ms.iter().enumerate() {
+        let watermark_ms = latest_ms.saturating_sub(disorder_ms).saturating_sub(1);
+        latest_ms = latest_ms.max(time_ms);
+        sink(Event {
+            sequence: block * BLOCK_EVENTS as u64 + row as u64,
+            time_ms,
+            watermark_ms,
+            key: K::from_trace(batch, row)?,
+            value: batch.value[row],
+            payload: payloads.make(&mut rng, batch.size[row]),
+            operation: MixOperation::Read,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,315 @@
+//! A workload file as text: overrides, and errors that show the spot.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use toml::de::{DeTable, DeValue};
+use toml::{Table, Value};
+
+use super::{Invalid, nearest};
+
+/// Files above this are not workload files.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// A parsed TOML file with settings laid over it.
+#[derive(Debug, Clone)]
+pub struct Document {
+    path: PathBuf,
+    text: String,
+    table: Table,
+    /// Where a value does not come from the file: its path, and what the user wrote.
+    overrides: Vec<(String, String)>,
+}
+
+/// What is wrong with a document, ready to be shown: place, message, the line with the spot marked, a suggestion.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    place: String,
+    message: String,
+    /// Line number, the line, and the columns to mark.
+    spot: Option<(usize, String, std::ops::Range<usize>)>,
+    help: Option<String>,
+}
+
+impl std::error::Error for Diagnostic {}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)?;
+        if let Some((line, text, columns)) = &self.spot {
+            let number = line.to_string();
+            let margin = " ".repeat(number.len());
+            let indent: String = text.chars().take(columns.start).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            let mark = "^".repeat(columns.len().max(1));
+            write!(f, "\n{margin} |\n{number} | {text}\n{margin} | {indent}{mark}")?;
+        }
+        match &self.help {
+            Some(help) => write!(f, "\nhelp: {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Diagnostic {
+    /// A problem of the file as a whole.
+    fn of_file(path: &Path, message: impl fmt::Display) -> Self {
+        Self { place: path.display().to_string(), message: message.to_string(), spot: None, help: None }
+    }
+}
+
+impl Document {
+    /// Reads and parses a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not UTF-8, or is not TOML.
+    pub fn load(path: &Path) -> Result<Self, Diagnostic> {
+        let of_file = |message: String| Diagnostic::of_file(path, message);
+        let metadata = std::fs::metadata(path).map_err(|e| of_file(format!("cannot read the workload file: {e}")))?;
+        if metadata.is_dir() {
+            return Err(of_file("is a directory, not a workload file".to_owned()));
+        }
+        if metadata.len() > MAX_FILE_BYTES {
+            return Err(of_file(format!("has {} bytes; a workload file has at most {MAX_FILE_BYTES}", metadata.len())));
+        }
+        let bytes = std::fs::read(path).map_err(|e| of_file(format!("cannot read the workload file: {e}")))?;
+        let text = String::from_utf8(bytes)
+            .map_err(|e| of_file(format!("is not UTF-8 text (byte {})", e.utf8_error().valid_up_to())))?;
+        if text.trim().is_empty() {
+            return Err(of_file("is empty; `statebench init` writes a starter file".to_owned()));
+        }
+        Self::parse(path, text)
+    }
+
+    /// Parses text that stands for the file `path`.
+    ///
+    /// # Errors
+    /// The text is not TOML.
+    pub fn parse(path: &Path, text: String) -> Result<Self, Diagnostic> {
+        let mut document = Self { path: path.to_owned(), text, table: Table::new(), overrides: Vec::new() };
+        match document.text.parse() {
+            Ok(table) => document.table = table,
+            Err(error) => return Err(document.syntax_error(&error)),
+        }
+        Ok(document)
+    }
+
+    /// The folder of the file, which relative paths in it start from.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    /// The file's name without its extension.
+    pub fn stem(&self) -> String {
+        self.path.file_stem().map_or_else(|| "workload".to_owned(), |stem| stem.to_string_lossy().into_owned())
+    }
+
+    /// Lays one value over the document. `written` is what the user wrote, for messages.
+    ///
+    /// # Errors
+    /// The path leads through a value that is not a table.
+    pub fn set(&mut self, path: &str, value: Value, written: &str) -> Result<(), Diagnostic> {
+        let segments: Vec<_> = path.split('.').collect();
+        let Some((last, parents)) = segments.split_last().filter(|_| segments.iter().all(|s| !s.is_empty())) else {
+            return Err(self.override_error(written, format!("`{path}` is not a path such as keys.cardinality")));
+        };
+        let mut table = &mut self.table;
+        for segment in parents {
+            let entry = table.entry((*segment).to_owned()).or_insert_with(|| Value::Table(Table::new()));
+            // A name that stands for its defaults opens into a table: distribution = "zipf".
+            if matches!(entry, Value::String(_)) {
+                *entry = Value::Table(Table::new());
+            }
+            match entry {
+                Value::Table(inner) => table = inner,
+                other => {
+                    let message = format!("`{segment}` in `{path}` is {} and has no keys", other.type_str());
+                    return Err(self.override_error(written, message));
+                }
+            }
+        }
+        table.insert((*last).to_owned(), value);
+        self.overrides.push((path.to_owned(), written.to_owned()));
+        Ok(())
+    }
+
+    /// Removes a top-level section and returns it.
+    pub fn take(&mut self, section: &str) -> Option<Value> {
+        self.table.remove(section)
+    }
+
+    /// Reads the document as `T`.
+    ///
+    /// # Errors
+    /// An unknown key, a wrong type, a value that its type refuses.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Diagnostic> {
+        serde_path_to_error::deserialize(Value::Table(self.table.clone())).map_err(|error| {
+            let path = error.path().to_string();
+            let path = if path == "." { "" } else { path.trim_end_matches(".?").trim_start_matches('?') };
+            self.type_error(path, error.inner().message())
+        })
+    }
+
+    /// Turns a value that the model refused into a diagnostic that shows where it was written.
+    pub fn invalid(&self, invalid: &Invalid) -> Diagnostic {
+        let Invalid { path, found, allowed } = invalid;
+        let mut diagnostic = self.at(path, false);
+        diagnostic.message = format!("{path}: found {found}; allowed: {allowed}");
+        diagnostic
+    }
+
+    /// A place without a message: of an override, of a spot in the file, or of the file.
+    fn at(&self, path: &str, key: bool) -> Diagnostic {
+        let covers = |set: &str| set == path || (path.starts_with(set) && path[set.len()..].starts_with('.'));
+        if let Some((_, written)) = self.overrides.iter().rev().find(|(set, _)| covers(set)) {
+            return self.override_error(written, String::new());
+        }
+        match locate(&self.text, path, key) {
+            Some(span) => self.spot(span),
+            None => Diagnostic::of_file(&self.path, ""),
+        }
+    }
+
+    fn override_error(&self, written: &str, message: String) -> Diagnostic {
+        let place = format!("{} with `{written}`", self.path.display());
+        Diagnostic { place, message, spot: None, help: None }
+    }
+
+    fn syntax_error(&self, error: &toml::de::Error) -> Diagnostic {
+        let mut diagnostic = match error.span() {
+            Some(span) => self.spot(span),
+            None => Diagnostic::of_file(&self.path, ""),
+        };
+        diagnostic.message = format!("not valid TOML: {}", error.message().trim().replace('\n', "; "));
+        diagnostic
+    }
+
+    /// Explains what serde refused at `path`. serde says it in words; the spot and the nearest spelling come from them.
+    fn type_error(&self, path: &str, message: &str) -> Diagnostic {
+        let quoted: Vec<_> = message.split('`').skip(1).step_by(2).collect();
+        let child = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        let (mut diagnostic, subject) = match quoted.split_first() {
+            Some((unknown, known)) if message.starts_with("unknown ") => {
+                let full = if path == *unknown || path.ends_with(&format!(".{unknown}")) {
+                    path.to_owned()
+                } else {
+                    child(unknown)
+                };
+                // An unknown name is a key of a table, or a word that stands for one.
+                let is_key = locate(&self.text, &full, true).is_some() || message.starts_with("unknown field");
+                let mut diagnostic = self.at(if is_key { &full } else { path }, is_key);
+                diagnostic.help =
+                    nearest(unknown, known.iter().copied()).map(|known| format!("did you mean `{known}`?"));
+                (diagnostic, if is_key { full } else { path.to_owned() })
+            }
+            _ => (self.at(path, false), path.to_owned()),
+        };
+        let message = message.trim().replace("unknown variant", "unknown name").replace("unknown field", "unknown key");
+        diagnostic.message = if subject.is_empty() { message } else { format!("{subject}: {message}") };
+        diagnostic
+    }
+
+    fn spot(&self, span: std::ops::Range<usize>) -> Diagnostic {
+        let start = span.start.min(self.text.len());
+        let before = &self.text[..start];
+        let line = before.matches('\n').count() + 1;
+        let line_start = before.rfind('\n').map_or(0, |position| position + 1);
+        let text = self.text[line_start..].lines().next().unwrap_or_default();
+        let column = self.text[line_start..start].chars().count();
+        let end = span.end.clamp(start, line_start + text.len());
+        let width = self.text.get(start..end).map_or(0, |marked| marked.chars().count());
+        Diagnostic {
+            place: format!("{}:{line}:{}", self.path.display(), column + 1),
+            message: String::new(),
+            spot: Some((line, text.to_owned(), column..column + width)),
+            help: None,
+        }
+    }
+}
+
+/// Byte range of the value (or of the key) at a dotted path, or of the deepest part of the path that exists, as long
+/// as that is more than the whole file. With `key` set, only the whole path counts.
+fn locate(text: &str, path: &str, key: bool) -> Option<std::ops::Range<usize>> {
+    let root = DeTable::parse(text).ok()?;
+    let mut table = root.get_ref();
+    let mut rest = path;
+    let mut deepest = None;
+    loop {
+        // Keys may hold dots themselves: the longest one that fits is meant.
+        let fits = |name: &str| rest == name || (rest.starts_with(name) && rest[name.len()..].starts_with(['.', '[']));
+        let entry = table.iter().filter(|(name, _)| fits(name.get_ref())).max_by_key(|(name, _)| name.get_ref().len());
+        let Some((name, value)) = entry else { return deepest.filter(|_| !key) };
+        rest = rest[name.get_ref().len()..].trim_start_matches('.');
+        let mut value = value;
+        while let DeValue::Array(items) = value.get_ref() {
+            let Some((index, after)) = rest.strip_prefix('[').and_then(|r| r.split_once(']')) else { break };
+            value = items.get(index.parse::<usize>().ok()?)?;
+            rest = after.trim_start_matches('.');
+        }
+        if rest.is_empty() {
+            return Some(if key { name.span() } else { value.span() });
+        }
+        deepest = Some(value.span());
+        match value.get_ref() {
+            DeValue::Table(inner) => table = inner,
+            _ => return deepest.filter(|_| !key),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::WorkloadWire;
+    use insta::assert_snapshot;
+
+    fn document(text: &str) -> Document {
+        Document::parse(Path::new("job.toml"), text.to_owned()).unwrap()
+    }
+
+    fn error(text: &str) -> String {
+        document(text).read::<WorkloadWire>().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_unknown_key_is_marked_with_the_nearest() {
+        assert_snapshot!(error("[keys]\ncardinalty = 5\n"), @"");
+    }
+
+    #[test]
+    fn an_unknown_name_is_marked_with_the_nearest() {
+        assert_snapshot!(error("[keys]\ndistribution = 'zipff'\n"), @"");
+        assert_snapshot!(error("keys.distribution.zipff.exponent = 1\n"), @"");
+        assert_snapshot!(error("keys.distribution.zipf.exponnet = 1\n"), @"");
+    }
+
+    #[test]
+    fn a_wrong_type_is_marked() {
+        assert_snapshot!(error("[keys]\ncardinality = 'many'\n"), @"");
+        assert_snapshot!(error("[values]\nsize = '12 parsec'\n"), @"");
+        assert_snapshot!(error("[run]\nseed = -1\n"), @"");
+    }
+
+    #[test]
+    fn broken_toml_is_marked() {
+        let error = Document::parse(Path::new("job.toml"), "[keys\ncardinality = 5\n".to_owned()).unwrap_err();
+        assert_snapshot!(error, @"");
+    }
+
+    #[test]
+    fn a_refused_value_is_marked_or_the_override_named() {
+        let mut document = document("[keys]\n\tcardinality = 0 # none\n");
+        let invalid = Invalid::new("keys.cardinality", 0, "1 or more");
+        assert_snapshot!(document.invalid(&invalid), @"");
+        document.set("keys.cardinality", Value::Integer(0), "--set keys.cardinality=0").unwrap();
+        assert_snapshot!(document.invalid(&invalid), @"");
+    }
+
+    #[test]
+    fn an_override_opens_a_name_into_a_table() {
+        let mut document = document("[keys]\ndistribution = 'zipf'\n");
+        document.set("keys.distribution.zipf.exponent", Value::Float(1.2), "").unwrap();
+        assert!(document.read::<WorkloadWire>().is_ok());
+        assert!(document.set("run..seed", Value::Integer(1), "--set run..seed=1").is_err());
+    }
+}

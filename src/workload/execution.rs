@@ -1,0 +1,218 @@
+//! The `[run]` section: how long, how often, how parallel.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use super::{Invalid, Time, check_range};
+use crate::state::{KeyGroups, MAX_PARALLELISM_LIMIT, default_max_parallelism};
+
+/// The `[run]` section as the file spells it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RunWire {
+    /// What is run before measuring: a number of events (an integer) or a time (a text such as `2 s`). A tenth of
+    /// `events`, or of `duration`, where it is not set.
+    pub warm_up: Option<Amount>,
+    /// How long is measured. Not together with `events`.
+    pub duration: Option<Time>,
+    /// How many events are measured: 1,000,000, or all of a trace, where neither this nor `duration` is set.
+    pub events: Option<u64>,
+    /// Trials of each configuration.
+    pub repeats: u32,
+    /// The seed that every random choice follows from.
+    pub seed: u64,
+    /// Subtasks, one thread each.
+    pub parallelism: u16,
+    /// Key groups; Flink's default for the parallelism where it is not set.
+    pub max_parallelism: Option<u16>,
+    /// Share of the keys that are in the state before the run, 0 to 1; 1 where it is not set and keys are generated.
+    pub prefill: Option<f64>,
+    /// Events of the untimed pass that compares the final state when a trial is measured for a duration.
+    pub verify_events: u64,
+}
+
+impl Default for RunWire {
+    fn default() -> Self {
+        Self {
+            warm_up: None,
+            duration: None,
+            events: None,
+            repeats: 3,
+            seed: 1,
+            parallelism: 1,
+            max_parallelism: None,
+            prefill: None,
+            verify_events: 100_000,
+        }
+    }
+}
+
+/// A number of events or a span of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Amount {
+    /// This many events.
+    Events(u64),
+    /// This long.
+    Time(Time),
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Spelling {
+            Events(i64),
+            Time(String),
+        }
+        let expected = "expected a number of events such as 10_000, or a time such as '2 s'";
+        match Spelling::deserialize(deserializer).map_err(|_| de::Error::custom(expected))? {
+            Spelling::Events(events) => u64::try_from(events)
+                .map(Self::Events)
+                .map_err(|_| de::Error::custom(format!("`{events}` is negative"))),
+            Spelling::Time(text) => text.parse().map(Self::Time).map_err(de::Error::custom),
+        }
+    }
+}
+
+impl JsonSchema for Amount {
+    fn schema_name() -> Cow<'static, str> {
+        "Amount".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["integer", "string"], "minimum": 0,
+            "description": "a number of events such as 10000, or a time such as 2 s"
+        })
+    }
+}
+
+/// Where a stretch of a run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// After this many events, or earlier where the source ends.
+    Events(u64),
+    /// After this time.
+    Time(Duration),
+    /// Where the source ends.
+    SourceEnd,
+}
+
+/// How a workload is run, valid by construction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// What precedes measuring.
+    pub warm_up: Extent,
+    /// What is measured.
+    pub measured: Extent,
+    /// Trials of each configuration.
+    pub repeats: u32,
+    /// The seed.
+    pub seed: u64,
+    /// Subtasks and key groups.
+    pub groups: KeyGroups,
+    /// Share of the keys that are in the state before the run.
+    pub prefill: f64,
+    /// Events of the verification pass.
+    pub verify_events: u64,
+}
+
+/// Measured events where the file sets neither `events` nor `duration`.
+const DEFAULT_EVENTS: u64 = 1_000_000;
+
+impl Run {
+    /// Checks the wire form. `source_ends` tells whether the source has an end of its own, as a trace has.
+    ///
+    /// # Errors
+    /// A number out of range, or two settings that exclude each other; paths are relative to `run`.
+    pub fn new(wire: &RunWire, source_ends: bool) -> Result<Self, Invalid> {
+        if let (Some(duration), Some(events)) = (wire.duration, wire.events) {
+            let found = format!("{duration} beside events = {events}");
+            return Err(Invalid::new("duration", found, "either `duration` or `events`"));
+        }
+        let (default_warm_up, measured) = match (wire.duration, wire.events) {
+            (Some(duration), _) => {
+                let time = in_range("duration", duration, Duration::from_millis(1))?;
+                (Extent::Time(time / 10), Extent::Time(time))
+            }
+            (None, Some(events)) => {
+                let events = check_range("events", events, 1..=1_000_000_000_000)?;
+                (Extent::Events(events / 10), Extent::Events(events))
+            }
+            (None, None) if source_ends => (Extent::Events(0), Extent::SourceEnd),
+            (None, None) => (Extent::Events(DEFAULT_EVENTS / 10), Extent::Events(DEFAULT_EVENTS)),
+        };
+        let warm_up = match wire.warm_up {
+            None => default_warm_up,
+            Some(Amount::Events(events)) => Extent::Events(check_range("warm-up", events, 0..=1_000_000_000_000)?),
+            Some(Amount::Time(time)) if matches!(measured, Extent::Time(_)) => {
+                Extent::Time(in_range("warm-up", time, Duration::ZERO)?)
+            }
+            Some(Amount::Time(time)) => {
+                let allowed = "a number of events, since `events` are counted too: trials must end at the same event";
+                return Err(Invalid::new("warm-up", format!("the time {time}"), allowed));
+            }
+        };
+        let parallelism = check_range("parallelism", wire.parallelism, 1..=1024)?;
+        let max_parallelism = match wire.max_parallelism {
+            None => default_max_parallelism(parallelism),
+            Some(max) => check_range("max-parallelism", max, parallelism..=MAX_PARALLELISM_LIMIT)?,
+        };
+        Ok(Self {
+            warm_up,
+            measured,
+            repeats: check_range("repeats", wire.repeats, 1..=1000)?,
+            seed: wire.seed,
+            groups: KeyGroups { max_parallelism, parallelism },
+            prefill: check_range("prefill", wire.prefill.unwrap_or(if source_ends { 0.0 } else { 1.0 }), 0.0..=1.0)?,
+            verify_events: check_range("verify-events", wire.verify_events, 1..=100_000_000)?,
+        })
+    }
+}
+
+fn in_range(path: &str, time: Time, least: Duration) -> Result<Duration, Invalid> {
+    const MOST: Duration = Duration::from_hours(24);
+    if (least..=MOST).contains(&time.0) {
+        Ok(time.0)
+    } else {
+        Err(Invalid::new(path, time, format!("{} to {}", Time(least), Time(MOST))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(text: &str) -> Result<Run, Invalid> {
+        Run::new(&toml::from_str(text).unwrap(), false)
+    }
+
+    #[test]
+    fn defaults_follow_from_what_is_set() {
+        let defaults = run("").unwrap();
+        assert_eq!((defaults.warm_up, defaults.measured), (Extent::Events(100_000), Extent::Events(1_000_000)));
+        assert_eq!(defaults.groups, KeyGroups { max_parallelism: 128, parallelism: 1 });
+        let timed = run("duration = '10 s'").unwrap();
+        assert_eq!(timed.warm_up, Extent::Time(Duration::from_secs(1)));
+        assert_eq!(Run::new(&RunWire::default(), true).unwrap().measured, Extent::SourceEnd);
+    }
+
+    #[test]
+    fn impossible_runs_are_refused() {
+        for (text, path) in [
+            ("duration = '1 s'\nevents = 5", "duration"),
+            ("events = 0", "events"),
+            ("events = 10\nwarm-up = '1 s'", "warm-up"),
+            ("parallelism = 0", "parallelism"),
+            ("parallelism = 4\nmax-parallelism = 2", "max-parallelism"),
+            ("prefill = 1.5", "prefill"),
+            ("repeats = 0", "repeats"),
+            ("duration = '30 d'", "duration"),
+        ] {
+            assert_eq!(run(text).unwrap_err().path, path, "{text}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The workload: what arrives, what is done with it, and under which configurations.
+//!
+//! Wire types (`…Wire`) mirror the TOML and refuse unknown keys; models are valid by construction. Every sampler sits
+//! beside the part of the workload that it samples.
+
+mod configuration;
+mod document;
+mod execution;
+mod invalid;
+mod keys;
+mod operator;
+mod options;
+mod plan;
+mod random;
+mod shorthand;
+mod units;
+mod values;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub use crate::source::trace::{KeyColumns, MissingPolicy, TimeFormat, Trace, TraceFormat, TraceWire};
+pub use configuration::{Configuration, ConfigurationWire, short_key};
+pub use document::{Diagnostic, Document};
+pub use execution::{Amount, Extent, Run, RunWire};
+pub use invalid::{Invalid, check_range, nearest};
+pub use keys::{Distribution, DistributionWire, KeySampler, KeyType, Keys, KeysWire, SampledKey};
+pub use operator::{AggregateFunction, Mix, MixOperation, MixPreset, Operator, OperatorWire, ReduceFunction};
+pub use options::{BackendType, CompactionStyle, Compression, LogLevel, OPTIONS, OptionRow, Options, ROCKSDB_LEVELS};
+pub use plan::{Cell, Plan, Setting, Variant};
+pub use random::{Permutation, Rng, Stream, Zipf};
+pub use shorthand::Shorthand;
+pub use units::{Bytes, Time};
+pub use values::{PayloadMaker, SizeDistribution, SizeWire, Values, ValuesWire};
+
+/// A workload file.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct WorkloadWire {
+    /// Name of the workload; the file's name where it is not set.
+    pub name: Option<String>,
+    /// What job it stands for.
+    pub description: Option<String>,
+    /// Where events come from.
+    pub source: Shorthand<SourceWire>,
+    /// Keys of generated events.
+    pub keys: KeysWire,
+    /// Values of generated events.
+    pub values: ValuesWire,
+    /// What is done with each event.
+    pub operator: Shorthand<OperatorWire>,
+    /// How it is run.
+    pub run: RunWire,
+    /// Backends with their options, in Flink's own keys; the heap and RocksDB with Flink's defaults where none is given.
+    pub configuration: Vec<ConfigurationWire>,
+    /// Lists of values to combine: each key is a Flink option or a path in this file (`keys.cardinality`).
+    pub matrix: BTreeMap<String, Vec<serde_json::Value>>,
+}
+
+impl WorkloadWire {
+    /// Shrinks the workload to what shows in a few seconds that it runs.
+    fn shrink(&mut self) {
+        const EVENTS: u64 = 50_000;
+        const KEYS: u64 = 20_000;
+        let run = &mut self.run;
+        run.repeats = 1;
+        run.duration = None;
+        run.events = Some(run.events.map_or(EVENTS, |events| events.min(EVENTS)));
+        run.warm_up = Some(Amount::Events(EVENTS / 10));
+        if matches!(self.source.0, SourceWire::Generated {}) {
+            self.keys.cardinality = self.keys.cardinality.min(KEYS);
+        }
+    }
+}
+
+/// Where events come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum SourceWire {
+    /// Generated from the seed, by the sections `keys` and `values`.
+    Generated {},
+    /// Read from a file of events.
+    Trace(TraceWire),
+}
+
+impl Default for SourceWire {
+    fn default() -> Self {
+        Self::Generated {}
+    }
+}
+
+/// Where events come from, valid by construction.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Source {
+    /// Generated.
+    Generated,
+    /// Read from a file.
+    Trace(Trace),
+}
+
+/// What arrives, what is done with it and how it is run, valid by construction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workload {
+    /// The source of events.
+    pub source: Source,
+    /// Keys of generated events; their type holds for a trace too.
+    pub keys: Keys,
+    /// Values.
+    pub values: Values,
+    /// The operator.
+    pub operator: Operator,
+    /// How it is run.
+    pub run: Run,
+}
+
+impl Workload {
+    /// Checks the wire form. A trace's path starts from `folder`.
+    ///
+    /// # Errors
+    /// The first value that is not allowed, by its path in the file.
+    pub fn new(wire: &WorkloadWire, folder: &Path) -> Result<Self, Invalid> {
+        let source = match &wire.source.0 {
+            SourceWire::Generated {} => Source::Generated,
+            SourceWire::Trace(trace) => {
+                Source::Trace(Trace::new(trace, folder).map_err(|invalid| invalid.within("source.trace"))?)
+            }
+        };
+        let from_trace = matches!(source, Source::Trace(_));
+        let keys = Keys::new(&wire.keys).map_err(|invalid| invalid.within("keys"))?;
+        let workload = Self {
+            source,
+            keys,
+            values: Values::new(&wire.values).map_err(|invalid| invalid.within("values"))?,
+            operator: Operator::new(&wire.operator)?,
+            run: Run::new(&wire.run, from_trace).map_err(|invalid| invalid.within("run"))?,
+        };
+        workload.check_combination(wire)?;
+        Ok(workload)
+    }
+
+    /// What no section shows alone.
+    fn check_combination(&self, wire: &WorkloadWire) -> Result<(), Invalid> {
+        let from_trace = matches!(self.source, Source::Trace(_));
+        if from_trace {
+            let defaults = KeysWire { key_type: wire.keys.key_type.clone(), ..KeysWire::default() };
+            if wire.keys != defaults {
+                let allowed = "only `type`: the keys come from the trace";
+                return Err(Invalid::new("keys", "settings of generated keys", allowed));
+            }
+            if self.run.prefill > 0.0 {
+                return Err(Invalid::new("run.prefill", self.run.prefill, "0: a trace brings its own keys"));
+            }
+            if matches!(self.operator, Operator::Mix(_)) {
+                let found = "`mix` over a trace";
+                return Err(Invalid::new(
+                    "operator",
+                    found,
+                    "`mix` over generated events: a trace names no operations",
+                ));
+            }
+        }
+        let only_reads = match &self.operator {
+            Operator::Mix(mix) => mix.has(MixOperation::Read),
+            _ => false,
+        };
+        if self.keys.absent > 0.0 && !only_reads {
+            let allowed = "0, or a `mix` with reads: the other operators write every key that they see";
+            return Err(Invalid::new("keys.absent", self.keys.absent, allowed));
+        }
+        if matches!(self.keys.distribution, Distribution::Ephemeral { .. })
+            && wire.run.prefill.is_some_and(|share| share > 0.0)
+        {
+            return Err(Invalid::new("run.prefill", self.run.prefill, "0: ephemeral keys are never there before"));
+        }
+        Ok(())
+    }
+
+    /// The keys to prefill: none where keys come and go.
+    pub fn prefill_keys(&self) -> u64 {
+        if matches!(self.keys.distribution, Distribution::Ephemeral { .. }) {
+            return 0;
+        }
+        (self.keys.cardinality as f64 * self.run.prefill).round() as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workload(text: &str) -> Result<Workload, Invalid> {
+        Workload::new(&toml::from_str(text).unwrap(), Path::new("."))
+    }
+
+    #[test]
+    fn everything_has_a_default() {
+        let workload = workload("").unwrap();
+        assert_eq!(workload.operator, Operator::Counter);
+        assert_eq!(workload.prefill_keys(), workload.keys.cardinality);
+    }
+
+    #[test]
+    fn contradictions_between_sections_are_refused() {
+        let trace = "source.trace = { path = 'a.csv', time = 't', key = 'k' }\n";
+        for (text, path) in [
+            ("keys.absent = 0.1".to_owned(), "keys.absent"),
+            (format!("{trace}keys.cardinality = 5"), "keys"),
+            (format!("{trace}run.prefill = 1.0"), "run.prefill"),
+            (format!("{trace}operator.mix.preset = 'ycsb-a'"), "operator"),
+            ("keys.distribution = 'ephemeral'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
+        ] {
+            assert_eq!(workload(&text).unwrap_err().path, path, "{text}");
+        }
+        assert!(workload("keys.absent = 0.1\noperator.mix.preset = 'ycsb-b'").is_ok());
+    }
+}

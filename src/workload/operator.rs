@@ -1,0 +1,331 @@
+//! The `[operator]` section: what is done with each event.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Invalid, Shorthand, check_range};
+
+/// The operator as the file spells it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+pub enum OperatorWire {
+    /// Counts the events of each key (ValueState of a long: read, add one, write).
+    Counter {},
+    /// Keeps a running reduction of the values of each key (ReducingState).
+    Reduce {
+        /// The reduce function.
+        #[serde(default)]
+        function: ReduceFunction,
+    },
+    /// Keeps a running aggregate of the values of each key (AggregatingState).
+    Aggregate {
+        /// The aggregate function.
+        #[serde(default)]
+        function: AggregateFunction,
+    },
+    /// Appends each event's payload to a list; at every n-th event of a key reads the list and clears it (ListState).
+    ListBuffer {
+        /// Elements at which the list is read and cleared.
+        #[serde(default = "default_clear_every")]
+        clear_every: u32,
+    },
+    /// Reads, changes and writes one entry of a map of each key (MapState).
+    Map {
+        /// Entries of each key's map.
+        #[serde(default = "default_entries")]
+        entries: u32,
+    },
+    /// The same as `map`, with the whole map in one value (ValueState of a map).
+    ValueOfMap {
+        /// Entries of each key's map.
+        #[serde(default = "default_entries")]
+        entries: u32,
+    },
+    /// A synthetic mix of state accesses in given shares.
+    Mix {
+        /// Shares of a known workload; shares given beside it replace its own.
+        #[serde(default)]
+        preset: Option<MixPreset>,
+        /// Share of reads of a value.
+        #[serde(default)]
+        read: Option<f64>,
+        /// Share of writes of a new value.
+        #[serde(default)]
+        update: Option<f64>,
+        /// Share of reads of a value followed by a write of it, changed.
+        #[serde(default)]
+        read_modify_write: Option<f64>,
+        /// Share of inserts: of a value, or of a map entry where the mix scans.
+        #[serde(default)]
+        insert: Option<f64>,
+        /// Share of appends to a list.
+        #[serde(default)]
+        append: Option<f64>,
+        /// Share of removals of a key's value and list.
+        #[serde(default)]
+        delete: Option<f64>,
+        /// Share of walks over all entries of a key's map.
+        #[serde(default)]
+        scan: Option<f64>,
+        /// Entries of each key's map before the run, where the mix scans.
+        #[serde(default = "default_entries")]
+        entries: u32,
+    },
+}
+
+const fn default_clear_every() -> u32 {
+    100
+}
+const fn default_entries() -> u32 {
+    20
+}
+
+impl Default for OperatorWire {
+    fn default() -> Self {
+        Self::Counter {}
+    }
+}
+
+/// The function of the `reduce` operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReduceFunction {
+    /// The sum of the values.
+    #[default]
+    Sum,
+    /// The largest value.
+    Max,
+}
+
+/// The function of the `aggregate` operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AggregateFunction {
+    /// Count and sum, read as the average.
+    #[default]
+    Average,
+    /// Count, sum and largest value, read as count, average and maximum.
+    Summary,
+}
+
+/// A known mix of operations: the core workloads of YCSB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MixPreset {
+    /// Update heavy: 50 % reads, 50 % updates.
+    YcsbA,
+    /// Read mostly: 95 % reads, 5 % updates.
+    YcsbB,
+    /// Read only.
+    YcsbC,
+    /// Read latest: 95 % reads, 5 % inserts.
+    YcsbD,
+    /// Short ranges: 95 % scans, 5 % inserts.
+    YcsbE,
+    /// Read-modify-write: 50 % reads, 50 % read-modify-writes.
+    YcsbF,
+}
+
+/// What the mix does with one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum MixOperation {
+    /// Reads the value.
+    #[default]
+    Read,
+    /// Writes a new value.
+    Update,
+    /// Reads the value, changes it and writes it.
+    ReadModifyWrite,
+    /// Puts a new value, or a new map entry where the mix scans.
+    Insert,
+    /// Appends to the list.
+    Append,
+    /// Removes value and list.
+    Delete,
+    /// Walks the map.
+    Scan,
+}
+
+/// Names of the shares, in order of [`MixOperation`].
+const OPERATIONS: [(&str, MixOperation); 7] = [
+    ("read", MixOperation::Read),
+    ("update", MixOperation::Update),
+    ("read-modify-write", MixOperation::ReadModifyWrite),
+    ("insert", MixOperation::Insert),
+    ("append", MixOperation::Append),
+    ("delete", MixOperation::Delete),
+    ("scan", MixOperation::Scan),
+];
+
+impl MixPreset {
+    const fn shares(self) -> [f64; 7] {
+        match self {
+            Self::YcsbA => [0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0],
+            Self::YcsbB => [0.95, 0.05, 0.0, 0.0, 0.0, 0.0, 0.0],
+            Self::YcsbC => [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+            Self::YcsbD => [0.95, 0.0, 0.0, 0.05, 0.0, 0.0, 0.0],
+            Self::YcsbE => [0.0, 0.0, 0.0, 0.05, 0.0, 0.0, 0.95],
+            Self::YcsbF => [0.5, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0],
+        }
+    }
+}
+
+/// The operator, valid by construction.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Operator {
+    /// See [`OperatorWire::Counter`].
+    Counter,
+    /// See [`OperatorWire::Reduce`].
+    Reduce(ReduceFunction),
+    /// See [`OperatorWire::Aggregate`].
+    Aggregate(AggregateFunction),
+    /// See [`OperatorWire::ListBuffer`].
+    ListBuffer {
+        /// Elements at which the list is read and cleared.
+        clear_every: u32,
+    },
+    /// See [`OperatorWire::Map`].
+    Map {
+        /// Entries of each key's map.
+        entries: u32,
+    },
+    /// See [`OperatorWire::ValueOfMap`].
+    ValueOfMap {
+        /// Entries of each key's map.
+        entries: u32,
+    },
+    /// See [`OperatorWire::Mix`].
+    Mix(Mix),
+}
+
+/// The shares of the synthetic mix.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mix {
+    /// Share of each operation in order of [`MixOperation`]; they sum to 1.
+    pub shares: [f64; 7],
+    /// Entries of each key's map before the run.
+    pub entries: u32,
+}
+
+impl Mix {
+    /// The operation of a uniform draw from [0, 1).
+    pub fn operation(&self, draw: f64) -> MixOperation {
+        let mut left = draw;
+        let mut last = MixOperation::Read;
+        for (share, (_, operation)) in self.shares.iter().zip(OPERATIONS) {
+            if *share > 0.0 {
+                if left < *share {
+                    return operation;
+                }
+                left -= share;
+                last = operation;
+            }
+        }
+        last // rounding left a crumb behind the last share
+    }
+
+    /// The share of one operation.
+    pub fn share(&self, operation: MixOperation) -> f64 {
+        self.shares[operation as usize]
+    }
+
+    /// Whether an operation is part of the mix.
+    pub fn has(&self, operation: MixOperation) -> bool {
+        self.share(operation) > 0.0
+    }
+}
+
+impl Operator {
+    /// Checks the wire form. Paths of errors are relative to the workload.
+    ///
+    /// # Errors
+    /// A number out of range, or shares that do not sum to 1.
+    pub fn new(wire: &Shorthand<OperatorWire>) -> Result<Self, Invalid> {
+        let entries_of = |entries: u32| check_range("entries", entries, 1..=100_000);
+        let operator = match &wire.0 {
+            OperatorWire::Counter {} => Ok(Self::Counter),
+            OperatorWire::Reduce { function } => Ok(Self::Reduce(*function)),
+            OperatorWire::Aggregate { function } => Ok(Self::Aggregate(*function)),
+            OperatorWire::ListBuffer { clear_every } => check_range("clear-every", *clear_every, 1..=1_000_000)
+                .map(|clear_every| Self::ListBuffer { clear_every }),
+            OperatorWire::Map { entries } => entries_of(*entries).map(|entries| Self::Map { entries }),
+            OperatorWire::ValueOfMap { entries } => entries_of(*entries).map(|entries| Self::ValueOfMap { entries }),
+            OperatorWire::Mix { preset, read, update, read_modify_write, insert, append, delete, scan, entries } => {
+                let given = [*read, *update, *read_modify_write, *insert, *append, *delete, *scan];
+                mix(*preset, given, *entries).map(Self::Mix)
+            }
+        };
+        operator.map_err(|invalid| invalid.within(&format!("operator.{}", wire.0.name())))
+    }
+
+    /// Whether the payload of an event is stored.
+    pub fn stores_payload(&self) -> bool {
+        matches!(self, Self::ListBuffer { .. } | Self::Map { .. } | Self::ValueOfMap { .. } | Self::Mix(_))
+    }
+}
+
+fn mix(preset: Option<MixPreset>, given: [Option<f64>; 7], entries: u32) -> Result<Mix, Invalid> {
+    let mut shares = preset.map_or([0.0; 7], MixPreset::shares);
+    for ((share, given), (name, _)) in shares.iter_mut().zip(given).zip(OPERATIONS) {
+        if let Some(given) = given {
+            *share = check_range(name, given, 0.0..=1.0)?;
+        }
+    }
+    let sum: f64 = shares.iter().sum();
+    if (sum - 1.0).abs() > 1e-6 {
+        return Err(Invalid::new("", format!("shares that sum to {sum}"), "shares that sum to 1"));
+    }
+    Ok(Mix { shares, entries: check_range("entries", entries, 1..=100_000)? })
+}
+
+impl OperatorWire {
+    /// The operator's name in the file.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Counter {} => "counter",
+            Self::Reduce { .. } => "reduce",
+            Self::Aggregate { .. } => "aggregate",
+            Self::ListBuffer { .. } => "list-buffer",
+            Self::Map { .. } => "map",
+            Self::ValueOfMap { .. } => "value-of-map",
+            Self::Mix { .. } => "mix",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Operator, Invalid> {
+        #[derive(Deserialize)]
+        struct Holder {
+            operator: Shorthand<OperatorWire>,
+        }
+        Operator::new(&toml::from_str::<Holder>(text).unwrap().operator)
+    }
+
+    #[test]
+    fn presets_can_be_changed_share_by_share() {
+        let Ok(Operator::Mix(mix)) = parse("operator.mix = { preset = 'ycsb-a', update = 0.25, delete = 0.25 }") else {
+            panic!("not a mix");
+        };
+        assert_eq!(mix.shares, [0.5, 0.25, 0.0, 0.0, 0.0, 0.25, 0.0]);
+        assert_eq!([0.0, 0.49, 0.5, 0.74, 0.76, 0.999_999].map(|draw| mix.operation(draw) as u8), [0, 0, 1, 1, 5, 5]);
+    }
+
+    #[test]
+    fn every_preset_sums_to_one() {
+        for preset in ["ycsb-a", "ycsb-b", "ycsb-c", "ycsb-d", "ycsb-e", "ycsb-f"] {
+            assert!(parse(&format!("operator.mix.preset = '{preset}'")).is_ok(), "{preset}");
+        }
+    }
+
+    #[test]
+    fn shares_that_do_not_sum_to_one_are_refused() {
+        let error = parse("operator.mix = { read = 0.5, update = 0.4 }").unwrap_err();
+        assert_eq!(error.to_string(), "operator.mix: found shares that sum to 0.9; allowed: shares that sum to 1");
+        assert_eq!(parse("operator.list-buffer.clear-every = 0").unwrap_err().path, "operator.list-buffer.clear-every");
+    }
+}

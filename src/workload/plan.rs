@@ -1,0 +1,375 @@
+//! The plan: every combination of workload and configuration that a file asks for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use toml::Value;
+
+use super::configuration::is_flink_key;
+use super::{Configuration, Diagnostic, Document, Invalid, Rng, Stream, Workload, WorkloadWire, short_key};
+
+/// Cells above this are refused: at a second each they would take hours.
+const MAX_CELLS: usize = 10_000;
+
+/// One workload of the plan: the file with one choice from each workload axis of its matrix.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Variant {
+    /// The choices, such as `keys.cardinality=1000`; empty without such an axis.
+    pub label: String,
+    /// As the file spells it, with everything resolved.
+    pub wire: WorkloadWire,
+    /// The checked form.
+    pub workload: Workload,
+}
+
+/// One workload under one configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cell {
+    /// Position of the variant in the plan.
+    pub variant: usize,
+    /// The configuration, with one choice from each option axis that it heeds.
+    pub configuration: Configuration,
+}
+
+/// Everything that one `run` does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Name of the workload.
+    pub name: String,
+    /// What job it stands for.
+    pub description: Option<String>,
+    /// The folder that relative paths start from.
+    pub folder: PathBuf,
+    /// The workload as the file spells it, with overrides.
+    pub wire: WorkloadWire,
+    /// The workloads.
+    pub variants: Vec<Variant>,
+    /// The cells, variant by variant.
+    pub cells: Vec<Cell>,
+}
+
+/// An override from the command line: `path=value`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    path: String,
+    value: String,
+}
+
+impl std::str::FromStr for Setting {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (path, value) = text.split_once('=').ok_or("expected path=value, such as keys.cardinality=1000")?;
+        Ok(Self { path: path.trim().to_owned(), value: value.trim().to_owned() })
+    }
+}
+
+impl Setting {
+    /// An override made by a flag.
+    pub fn new(path: &str, value: impl ToString) -> Self {
+        Self { path: path.to_owned(), value: value.to_string() }
+    }
+
+    /// The value as TOML; what is not TOML is a text.
+    fn toml(&self) -> Value {
+        let parsed = format!("v = {}", self.value).parse::<toml::Table>().ok();
+        parsed.and_then(|mut table| table.remove("v")).unwrap_or_else(|| Value::String(self.value.clone()))
+    }
+}
+
+/// The choices of one axis of the matrix.
+struct Axis<T> {
+    path: String,
+    choices: Vec<T>,
+}
+
+impl Plan {
+    /// Reads a workload file and lays settings over it. `quick` shrinks it: a few events and keys, one repeat, only the
+    /// first and the last choice of each axis.
+    ///
+    /// # Errors
+    /// A diagnostic that names the file, the spot, what was found and what is allowed.
+    pub fn load(path: &Path, settings: &[Setting], quick: bool) -> Result<Self, Diagnostic> {
+        Self::of(Document::load(path)?, settings, quick)
+    }
+
+    /// The plan of a document.
+    ///
+    /// # Errors
+    /// As [`Plan::load`].
+    pub fn of(mut document: Document, settings: &[Setting], quick: bool) -> Result<Self, Diagnostic> {
+        let (options, paths): (Vec<_>, Vec<_>) = settings.iter().partition(|setting| is_flink_key(&setting.path));
+        for setting in paths {
+            let written = format!("--set {}={}", setting.path, setting.value);
+            document.set(&setting.path, setting.toml(), &written)?;
+        }
+        let mut wire: WorkloadWire = document.read()?;
+        let name = wire.name.get_or_insert_with(|| document.stem()).clone();
+        if quick {
+            wire.shrink();
+            wire.matrix.values_mut().filter(|choices| choices.len() > 2).for_each(|choices| {
+                choices.drain(1..choices.len() - 1);
+            });
+        }
+        let configurations = configurations(&wire, &options).map_err(|invalid| document.invalid(&invalid))?;
+        let (option_axes, workload_axes) = axes(&wire).map_err(|invalid| document.invalid(&invalid))?;
+
+        let cells_of: Vec<Vec<Configuration>> = configurations
+            .iter()
+            .map(|configuration| cross(configuration, &option_axes))
+            .collect::<Result<_, _>>()
+            .map_err(|invalid| document.invalid(&invalid))?;
+        let variants = workload_axes.iter().map(|axis| axis.choices.len()).fold(1, usize::saturating_mul);
+        let count = variants.saturating_mul(cells_of.iter().map(Vec::len).sum());
+        if count > MAX_CELLS {
+            let invalid = Invalid::new("matrix", format!("{count} cells"), format!("at most {MAX_CELLS} cells"));
+            return Err(document.invalid(&invalid));
+        }
+
+        let mut plan = Self {
+            name,
+            description: wire.description.clone(),
+            folder: document.folder().to_owned(),
+            wire,
+            variants: Vec::new(),
+            cells: Vec::new(),
+        };
+        let mut base = document;
+        base.take("matrix");
+        for choice in combinations(&workload_axes) {
+            let variant = variant(&base, &choice, &plan, quick)?;
+            let index = plan.variants.len();
+            plan.variants.push(variant);
+            let cells = cells_of.iter().flatten();
+            plan.cells.extend(cells.map(|configuration| Cell { variant: index, configuration: configuration.clone() }));
+        }
+        Ok(plan)
+    }
+
+    /// The order of trials as (cell, repeat): in each repeat every cell once, in an order that the seed fixes, so that
+    /// no configuration always runs first or behind the same neighbour.
+    pub fn trials(&self) -> Vec<(usize, u32)> {
+        let Some(run) = self.variants.first().map(|variant| &variant.workload.run) else { return Vec::new() };
+        let repeats_of = |cell: &Cell| self.variants[cell.variant].workload.run.repeats;
+        let repeats = self.cells.iter().map(repeats_of).max().unwrap_or(0);
+        let mut trials = Vec::new();
+        for repeat in 0..repeats {
+            let mut cells: Vec<_> =
+                (0..self.cells.len()).filter(|&cell| repeat < repeats_of(&self.cells[cell])).collect();
+            let mut rng = Rng::for_block(run.seed, Stream::Order, u64::from(repeat));
+            for end in (1..cells.len()).rev() {
+                cells.swap(end, rng.below(end as u64 + 1) as usize);
+            }
+            trials.extend(cells.into_iter().map(|cell| (cell, repeat)));
+        }
+        trials
+    }
+}
+
+/// The configurations of the file (or the default ones), with the options of `settings` where they have an effect.
+fn configurations(wire: &WorkloadWire, settings: &[&Setting]) -> Result<Vec<Configuration>, Invalid> {
+    let mut configurations = Configuration::defaults();
+    if !wire.configuration.is_empty() {
+        configurations.clear();
+        for (index, one) in wire.configuration.iter().enumerate() {
+            let here = |invalid: Invalid| invalid.within(&format!("configuration[{index}]"));
+            configurations.push(Configuration::new(one).map_err(here)?);
+            if wire.configuration[..index].iter().any(|other| other.name == one.name) {
+                let found = format!("the name `{}` a second time", one.name);
+                return Err(here(Invalid::new("name", found, "a name for each configuration")));
+            }
+        }
+    }
+    for setting in settings {
+        let mut heeded = false;
+        for configuration in &mut configurations {
+            let mut changed = configuration.clone();
+            changed.set(&setting.path, setting.value.trim_matches('"'))?;
+            if changed.heeds(&setting.path) {
+                changed.options.validate()?;
+                *configuration = changed;
+                heeded = true;
+            }
+        }
+        if !heeded {
+            let found = "an option without effect in every configuration";
+            return Err(Invalid::new(&setting.path, found, "an option that some configuration heeds"));
+        }
+    }
+    Ok(configurations)
+}
+
+/// The axes of the matrix: those over options, and those over the workload.
+type Axes = (Vec<Axis<String>>, Vec<Axis<Value>>);
+
+fn axes(wire: &WorkloadWire) -> Result<Axes, Invalid> {
+    let mut axes: Axes = (Vec::new(), Vec::new());
+    for (path, choices) in &wire.matrix {
+        let here = |found: &str, allowed: &str| Invalid::new(&format!("matrix.{path}"), found, allowed);
+        if choices.is_empty() {
+            return Err(here("an empty list", "one value or more"));
+        }
+        if choices.iter().enumerate().any(|(index, choice)| choices[..index].contains(choice)) {
+            return Err(here("a value twice", "each value once"));
+        }
+        if is_flink_key(path) {
+            let text = |choice: &serde_json::Value| choice.as_str().map_or_else(|| choice.to_string(), str::to_owned);
+            axes.0.push(Axis { path: path.clone(), choices: choices.iter().map(text).collect() });
+        } else {
+            let value = |choice: &serde_json::Value| Value::try_from(choice);
+            let choices: Result<Vec<_>, _> = choices.iter().map(value).collect();
+            let choices = choices.map_err(|_| here("a null", "a value"))?;
+            axes.1.push(Axis { path: path.clone(), choices });
+        }
+    }
+    Ok(axes)
+}
+
+/// A configuration with every combination of the option axes that it heeds; an axis that has no effect in it is left
+/// out, so that the heap is not run once for each block cache.
+fn cross(configuration: &Configuration, axes: &[Axis<String>]) -> Result<Vec<Configuration>, Invalid> {
+    let mut all = vec![configuration.clone()];
+    for axis in axes {
+        let mut next = Vec::new();
+        for base in &all {
+            let mut heeded = false;
+            for choice in &axis.choices {
+                let here = |invalid: Invalid| invalid.within("matrix");
+                let mut changed = base.clone();
+                changed.set(&axis.path, choice).map_err(here)?;
+                if changed.heeds(&axis.path) {
+                    changed.options.validate().map_err(here)?;
+                    changed.name = format!("{} {}={choice}", base.name, short_key(&axis.path));
+                    next.push(changed);
+                    heeded = true;
+                }
+            }
+            if !heeded {
+                next.push(base.clone());
+            }
+            if next.len() > MAX_CELLS {
+                // Counted, not built: the product of what is left only grows.
+                let count = axes.iter().map(|axis| axis.choices.len()).fold(1_usize, usize::saturating_mul);
+                return Err(Invalid::new("matrix", format!("{count} cells"), format!("at most {MAX_CELLS} cells")));
+            }
+        }
+        all = next;
+    }
+    Ok(all)
+}
+
+/// One choice of each axis, in all combinations, the last axis fastest.
+fn combinations(axes: &[Axis<Value>]) -> Vec<BTreeMap<String, Value>> {
+    axes.iter().fold(vec![BTreeMap::new()], |combinations, axis| {
+        let extend = |chosen: &BTreeMap<String, Value>| {
+            let chosen = chosen.clone();
+            axis.choices.iter().map(move |choice| {
+                let mut chosen = chosen.clone();
+                chosen.insert(axis.path.clone(), choice.clone());
+                chosen
+            })
+        };
+        combinations.iter().flat_map(extend).collect()
+    })
+}
+
+fn variant(base: &Document, choice: &BTreeMap<String, Value>, plan: &Plan, quick: bool) -> Result<Variant, Diagnostic> {
+    let mut document = base.clone();
+    let mut label = Vec::new();
+    for (path, value) in choice {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        label.push(format!("{path}={text}"));
+        document.set(path, value.clone(), &format!("matrix: {path} = {text}"))?;
+    }
+    let mut wire: WorkloadWire = document.read()?;
+    wire.name = Some(plan.name.clone());
+    if quick {
+        wire.shrink();
+    }
+    let workload = Workload::new(&wire, &plan.folder).map_err(|invalid| document.invalid(&invalid))?;
+    Ok(Variant { label: label.join(" "), wire, workload })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use insta::assert_snapshot;
+
+    fn plan(text: &str, settings: &[&str]) -> Result<Plan, Diagnostic> {
+        let settings: Vec<_> = settings.iter().map(|text| text.parse().unwrap()).collect();
+        Plan::of(Document::parse(Path::new("job.toml"), text.to_owned())?, &settings, false)
+    }
+
+    fn names(plan: &Plan) -> Vec<String> {
+        let name = |cell: &Cell| format!("{} | {}", plan.variants[cell.variant].label, cell.configuration.name);
+        plan.cells.iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_file_without_configurations_compares_heap_and_rocksdb() {
+        assert_eq!(names(&plan("[run]\n", &[]).unwrap()), [" | heap", " | rocksdb"]);
+    }
+
+    #[test]
+    fn a_matrix_spans_options_and_workload() {
+        let plan = plan(
+            "[matrix]\n'keys.cardinality' = [10, 20]\n'state.backend.rocksdb.writebuffer.size' = ['8mb', '16mb']",
+            &[],
+        );
+        assert_eq!(
+            names(&plan.unwrap()),
+            [
+                "keys.cardinality=10 | heap",
+                "keys.cardinality=10 | rocksdb writebuffer.size=8mb",
+                "keys.cardinality=10 | rocksdb writebuffer.size=16mb",
+                "keys.cardinality=20 | heap",
+                "keys.cardinality=20 | rocksdb writebuffer.size=8mb",
+                "keys.cardinality=20 | rocksdb writebuffer.size=16mb",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_huge_matrix_is_counted_and_refused() {
+        let thousand = (1..=1000).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+        let text = format!("[matrix]\n'keys.cardinality' = [{thousand}]\n'run.seed' = [{thousand}]");
+        assert_snapshot!(plan(&text, &[]).unwrap_err().to_string().lines().next().unwrap(), @"");
+    }
+
+    #[test]
+    fn settings_go_over_the_file() {
+        let plan = plan(
+            "[run]\nseed = 1",
+            &["run.seed=7", "keys.distribution=zipf", "state.backend.rocksdb.memory.fixed-per-slot=64mb"],
+        )
+        .unwrap();
+        assert_eq!(plan.variants[0].workload.run.seed, 7);
+        assert_eq!(plan.cells[1].configuration.options.shared_memory_bytes(), Some(64 << 20));
+        assert_eq!(plan.cells[0].configuration.given.len(), 1, "the heap does not heed it");
+    }
+
+    #[test]
+    fn mistakes_are_shown_where_they_are() {
+        let two = "[[configuration]]\nname = 'a'\n[[configuration]]\nname = 'a'\n";
+        assert_snapshot!(plan(two, &[]).unwrap_err(), @"");
+        let key =
+            "[[configuration]]\nname = 'a'\n'state.backend.type' = 'rocksdb'\n'state.backend.rocksdb.thread.nm' = 1\n";
+        assert_snapshot!(plan(key, &[]).unwrap_err(), @"");
+        assert_snapshot!(plan("[keys]\ncardinality = 0", &[]).unwrap_err(), @"");
+        assert_snapshot!(plan("[keys]\ncardinality = 5", &["keys.cardinality=0"]).unwrap_err(), @"");
+        assert_snapshot!(plan("[matrix]\n'keys.cardinality' = [10, 0]", &[]).unwrap_err(), @"");
+    }
+
+    #[test]
+    fn the_order_of_trials_follows_from_the_seed() {
+        let of = |seed: &str| plan("[matrix]\n'keys.cardinality' = [1, 2, 3, 4]", &[seed]).unwrap().trials();
+        assert_eq!(of("run.seed=1"), of("run.seed=1"));
+        assert_ne!(of("run.seed=1"), of("run.seed=2"));
+        let trials = of("run.seed=1");
+        assert_eq!(trials.len(), 24);
+        for repeat in 0..3 {
+            let mut cells: Vec<_> = trials.iter().filter(|t| t.1 == repeat).map(|t| t.0).collect();
+            cells.sort_unstable();
+            assert_eq!(cells, (0..8).collect::<Vec<_>>());
+        }
+    }
+}
