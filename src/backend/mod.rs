@@ -8,7 +8,7 @@ mod metered;
 mod null;
 #[cfg(feature = "rocksdb")]
 mod rocksdb;
-#[cfg(test)]
+#[cfg(all(test, feature = "rocksdb"))]
 mod tests;
 
 pub use heap::HeapBackend;

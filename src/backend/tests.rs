@@ -1,1 +1,561 @@
+//! The differential test: heap, RocksDB and a plain model in lock step over random sequences of operations.
+//!
+//! Sequences of one kind of state share a database, each with keys of its own, so that a thousand of them take
+//! seconds; the database is flushed among the operations, and its buffers are small, so that entries are read from
+//! memtables and from table files, and list appends are merged in both. In the end the state digests are compared.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::hash::Hash;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::{HeapBackend, RocksDbBackend, SlotMemory};
+use crate::state::{
+    Aggregate, AggregatingState, Codec, CodecError, Key, KeyGroups, KeyedStateBackend, ListState, MapState, Namespace,
+    Payload, Reduce, ReducingState, StateResult, StringKey, ValueState, VoidNamespace,
+};
+use crate::workload::Options;
+
+const SEQUENCES: u32 = 1_000;
+const GROUPS: KeyGroups = KeyGroups { max_parallelism: 128, parallelism: 1 };
+
+/// Two backends with one handle each of the same state, and the model.
+struct Rig<K, S, M> {
+    heap: HeapBackend<K>,
+    heap_state: S,
+    rocksdb: RocksDbBackend<K>,
+    rocksdb_state: S,
+    model: M,
+    sequences: i64,
+    _folder: tempfile::TempDir,
+}
+
+/// The key types that the rig runs over.
+trait TestKey: Key {
+    /// A key of a sequence.
+    fn make(sequence: i64, key: u8) -> Self;
+}
+impl TestKey for i64 {
+    fn make(sequence: i64, key: u8) -> Self {
+        sequence * 8 + i64::from(key) - 4_000
+    }
+}
+impl TestKey for StringKey {
+    fn make(sequence: i64, key: u8) -> Self {
+        // Of different lengths, one a prefix of another, and beyond ASCII.
+        Self::new(["", "k", "kk", "ké"][usize::from(key) % 4].to_owned() + &sequence.to_string() + &"中".repeat(key.into()))
+    }
+}
+
+/// A namespace of variable length, so that keys need the length suffixes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Text(String);
+impl Codec for Text {
+    const FIXED_LEN: Option<usize> = None;
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
+    fn decode(input: &mut &[u8]) -> Result<Self, CodecError> {
+        String::decode(input).map(Self)
+    }
+}
+impl Namespace for Text {
+    fn hash_code(&self) -> i32 {
+        self.0.len() as i32
+    }
+}
+trait TestNamespace: Namespace + Ord {
+    fn make(namespace: u8) -> Self;
+}
+impl TestNamespace for Text {
+    fn make(namespace: u8) -> Self {
+        Self("n".repeat(namespace.into()))
+    }
+}
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Window(i64);
+impl Codec for Window {
+    const FIXED_LEN: Option<usize> = Some(8);
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
+    fn decode(input: &mut &[u8]) -> Result<Self, CodecError> {
+        i64::decode(input).map(Self)
+    }
+}
+impl Namespace for Window {
+    fn hash_code(&self) -> i32 {
+        self.0 as i32
+    }
+}
+impl TestNamespace for Window {
+    fn make(namespace: u8) -> Self {
+        Self(i64::from(namespace) - 1)
+    }
+}
+
+impl<K: TestKey, S, M: Default> Rig<K, S, M> {
+    fn new(register: fn(&mut dyn Register<K, S>) -> S) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = Options::default();
+        options.set("state.backend.rocksdb.memory.fixed-per-slot", "2mb").unwrap();
+        options.set("state.backend.rocksdb.writebuffer.size", "64kb").unwrap();
+        let memory = SlotMemory::new(&options);
+        let mut heap = HeapBackend::new(GROUPS, 0);
+        let mut rocksdb = RocksDbBackend::open(folder.path(), &options, GROUPS, memory.as_ref()).unwrap();
+        Self {
+            heap_state: register(&mut heap),
+            rocksdb_state: register(&mut rocksdb),
+            heap,
+            rocksdb,
+            model: M::default(),
+            sequences: 0,
+            _folder: folder,
+        }
+    }
+}
+
+/// Registers one kind of state in either backend.
+trait Register<K, S> {
+    fn register(&mut self) -> S;
+}
+
+macro_rules! register {
+    ($handle:ty, $method:ident) => {
+        impl<K: TestKey, N: TestNamespace> Register<K, $handle> for HeapBackend<K> {
+            fn register(&mut self) -> $handle {
+                self.$method("state").unwrap()
+            }
+        }
+        impl<K: TestKey, N: TestNamespace> Register<K, $handle> for RocksDbBackend<K> {
+            fn register(&mut self) -> $handle {
+                self.$method("state").unwrap()
+            }
+        }
+    };
+}
+register!(ValueState<N, Payload>, value_state);
+register!(ListState<N, Payload>, list_state);
+register!(MapState<N, String, Payload>, map_state);
+register!(ReducingState<N, Longest>, reducing_state);
+register!(AggregatingState<N, CountAndSum>, aggregating_state);
+
+/// Keeps the longer payload; of two as long the later.
+struct Longest;
+impl Reduce for Longest {
+    type Value = Payload;
+    fn reduce(kept: &Payload, added: Payload) -> Payload {
+        if kept.0.len() > added.0.len() { kept.clone() } else { added }
+    }
+}
+
+struct CountAndSum;
+impl Aggregate for CountAndSum {
+    type In = i64;
+    type Accumulator = (i64, i64);
+    type Out = String;
+    fn create() -> (i64, i64) {
+        (0, 0)
+    }
+    fn add((count, sum): &mut (i64, i64), element: i64) {
+        *count += 1;
+        *sum = sum.wrapping_add(element);
+    }
+    fn result((count, sum): &(i64, i64)) -> String {
+        format!("{sum}/{count}")
+    }
+}
+
+/// A step of a sequence: an operation on a key and namespace, or a flush of RocksDB's memtables.
+#[derive(Debug, Clone)]
+enum Step<Op> {
+    Do { key: u8, namespace: u8, op: Op },
+    Flush,
+}
+
+fn steps<Op: Clone + std::fmt::Debug>(op: impl Strategy<Value = Op>) -> impl Strategy<Value = Vec<Step<Op>>> {
+    let step = prop_oneof![
+        30 => (0_u8..4, 0_u8..3, op).prop_map(|(key, namespace, op)| Step::Do { key, namespace, op }),
+        1 => Just(Step::Flush),
+    ];
+    vec(step, 1..40)
+}
+
+fn payload() -> impl Strategy<Value = Payload> {
+    // Bytes that look like delimiters and null flags among them.
+    vec(prop_oneof![Just(b','), Just(0), any::<u8>()], 0..12).prop_map(|bytes| Payload(bytes.into()))
+}
+
+/// The state that a model keeps by sequence, key and namespace.
+type Entries<N, T> = BTreeMap<(i64, u8, N), T>;
+
+/// Runs random sequences: what every operation returns must be equal in all three, and the digests in the end.
+fn lock_step<K, N, S, M, Op>(
+    register: fn(&mut dyn Register<K, S>) -> S,
+    op: impl Strategy<Value = Op>,
+    in_heap: fn(&mut HeapBackend<K>, S, &N, &Op) -> StateResult<String>,
+    in_rocksdb: fn(&mut RocksDbBackend<K>, S, &N, &Op) -> StateResult<String>,
+    in_model: fn(&mut Entries<N, M>, (i64, u8, N), &Op) -> String,
+) where
+    K: TestKey,
+    N: TestNamespace,
+    S: Copy,
+    Op: Clone + std::fmt::Debug,
+{
+    let rig = RefCell::new(Rig::<K, S, Entries<N, M>>::new(register));
+    let config = Config { cases: SEQUENCES, failure_persistence: None, ..Config::default() };
+    let result = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)).run(
+        &steps(op),
+        |steps| {
+            let rig = &mut *rig.borrow_mut();
+            rig.sequences += 1;
+            for step in steps {
+                let Step::Do { key, namespace, op } = step else {
+                    rig.rocksdb.flush().unwrap();
+                    continue;
+                };
+                let full_key = K::make(rig.sequences, key);
+                let namespace = N::make(namespace);
+                rig.heap.set_current_key(&full_key);
+                rig.rocksdb.set_current_key(&full_key);
+                let expected = in_model(&mut rig.model, (rig.sequences, key, namespace.clone()), &op);
+                prop_assert_eq!(&in_heap(&mut rig.heap, rig.heap_state, &namespace, &op).unwrap(), &expected);
+                prop_assert_eq!(&in_rocksdb(&mut rig.rocksdb, rig.rocksdb_state, &namespace, &op).unwrap(), &expected);
+            }
+            Ok(())
+        },
+    );
+    result.unwrap();
+    let rig = &mut *rig.borrow_mut();
+    let digest = rig.heap.state_digest().unwrap();
+    assert!(digest.count > 0);
+    assert_eq!(digest, rig.rocksdb.state_digest().unwrap());
+}
+
+use proptest::test_runner::{RngAlgorithm, TestRng};
+
+/// One operation of any backend, and its counterpart in the model, for a kind of state and both shapes of key.
+macro_rules! differential {
+    ($name:ident, $handle:ident<$($param:ty),*>, $op:ident, $strategy:expr, $apply:ident, $model:ident) => {
+        #[test]
+        fn $name() {
+            lock_step::<i64, Window, $handle<Window, $($param),*>, _, $op>(
+                Register::register,
+                $strategy,
+                $apply::<i64, Window, HeapBackend<i64>>,
+                $apply::<i64, Window, RocksDbBackend<i64>>,
+                $model::<Window>,
+            );
+            lock_step::<StringKey, Text, $handle<Text, $($param),*>, _, $op>(
+                Register::register,
+                $strategy,
+                $apply::<StringKey, Text, HeapBackend<StringKey>>,
+                $apply::<StringKey, Text, RocksDbBackend<StringKey>>,
+                $model::<Text>,
+            );
+        }
+    };
+}
+
+#[derive(Debug, Clone)]
+enum ValueOp {
+    Get,
+    Update(Payload),
+    Change(u8),
+    Clear,
+}
+
+fn value_op() -> impl Strategy<Value = ValueOp> {
+    prop_oneof![
+        Just(ValueOp::Get),
+        payload().prop_map(ValueOp::Update),
+        any::<u8>().prop_map(ValueOp::Change),
+        Just(ValueOp::Clear)
+    ]
+}
+
+fn changed(value: Option<Payload>, by: u8) -> Payload {
+    let mut bytes = value.unwrap_or_default().0.into_vec();
+    bytes.push(by);
+    Payload(bytes.into())
+}
+
+fn apply_value<K: Key, N: Namespace, B: KeyedStateBackend<K>>(
+    backend: &mut B,
+    state: ValueState<N, Payload>,
+    namespace: &N,
+    op: &ValueOp,
+) -> StateResult<String> {
+    match op {
+        ValueOp::Get => return Ok(format!("{:?}", backend.value(state, namespace)?.as_deref())),
+        ValueOp::Update(value) => backend.update(state, namespace, value.clone())?,
+        ValueOp::Change(by) => {
+            let value = backend.value_for_update(state, namespace)?;
+            backend.update(state, namespace, changed(value, *by))?;
+        }
+        ValueOp::Clear => backend.clear_value(state, namespace)?,
+    }
+    Ok(String::new())
+}
+
+fn model_value<N: Ord>(model: &mut Entries<N, Payload>, at: (i64, u8, N), op: &ValueOp) -> String {
+    match op {
+        ValueOp::Get => return format!("{:?}", model.get(&at)),
+        ValueOp::Update(value) => {
+            model.insert(at, value.clone());
+        }
+        ValueOp::Change(by) => {
+            let value = changed(model.remove(&at), *by);
+            model.insert(at, value);
+        }
+        ValueOp::Clear => {
+            model.remove(&at);
+        }
+    }
+    String::new()
+}
+differential!(value_state, ValueState<Payload>, ValueOp, value_op(), apply_value, model_value);
+
+#[derive(Debug, Clone)]
+enum ListOp {
+    Get,
+    Add(Payload),
+    Update(Vec<Payload>),
+    Clear,
+}
+
+fn list_op() -> impl Strategy<Value = ListOp> {
+    prop_oneof![
+        2 => Just(ListOp::Get),
+        4 => payload().prop_map(ListOp::Add),
+        1 => vec(payload(), 0..4).prop_map(ListOp::Update),
+        1 => Just(ListOp::Clear)
+    ]
+}
+
+fn apply_list<K: Key, N: Namespace, B: KeyedStateBackend<K>>(
+    backend: &mut B,
+    state: ListState<N, Payload>,
+    namespace: &N,
+    op: &ListOp,
+) -> StateResult<String> {
+    match op {
+        ListOp::Get => return Ok(format!("{:?}", backend.list_get(state, namespace)?)),
+        ListOp::Add(element) => backend.list_add(state, namespace, element.clone())?,
+        ListOp::Update(list) => backend.list_update(state, namespace, list.clone())?,
+        ListOp::Clear => backend.clear_list(state, namespace)?,
+    }
+    Ok(String::new())
+}
+
+fn model_list<N: Ord>(model: &mut Entries<N, Vec<Payload>>, at: (i64, u8, N), op: &ListOp) -> String {
+    match op {
+        ListOp::Get => return format!("{:?}", model.get(&at).map_or(&[][..], Vec::as_slice)),
+        ListOp::Add(element) => model.entry(at).or_default().push(element.clone()),
+        ListOp::Update(list) => {
+            model.insert(at, list.clone());
+        }
+        ListOp::Clear => {
+            model.remove(&at);
+        }
+    }
+    String::new()
+}
+differential!(list_state, ListState<Payload>, ListOp, list_op(), apply_list, model_list);
+
+#[derive(Debug, Clone)]
+enum MapOp {
+    Get(String),
+    Contains(String),
+    Put(String, Payload),
+    PutMany(u16),
+    Remove(String),
+    Scan,
+    IsEmpty,
+    Clear,
+}
+
+fn map_op() -> impl Strategy<Value = MapOp> {
+    let user_key = || prop_oneof!["", "a", "ab", "b", "\u{e9}"].prop_map(String::from);
+    prop_oneof![
+        2 => user_key().prop_map(MapOp::Get),
+        1 => user_key().prop_map(MapOp::Contains),
+        6 => (user_key(), payload()).prop_map(|(key, value)| MapOp::Put(key, value)),
+        // Beyond the 128 entries that an iterator reads before it seeks again.
+        1 => (120_u16..300).prop_map(MapOp::PutMany),
+        2 => user_key().prop_map(MapOp::Remove),
+        2 => Just(MapOp::Scan),
+        1 => Just(MapOp::IsEmpty),
+        1 => Just(MapOp::Clear)
+    ]
+}
+
+fn apply_map<K: Key, N: Namespace, B: KeyedStateBackend<K>>(
+    backend: &mut B,
+    state: MapState<N, String, Payload>,
+    namespace: &N,
+    op: &MapOp,
+) -> StateResult<String> {
+    match op {
+        MapOp::Get(key) => return Ok(format!("{:?}", backend.map_get(state, namespace, key)?.as_deref())),
+        MapOp::Contains(key) => return Ok(backend.map_contains(state, namespace, key)?.to_string()),
+        MapOp::Put(key, value) => backend.map_put(state, namespace, key.clone(), value.clone())?,
+        MapOp::PutMany(count) => {
+            for entry in 0..*count {
+                backend.map_put(state, namespace, entry.to_string(), Payload::default())?;
+            }
+        }
+        MapOp::Remove(key) => backend.map_remove(state, namespace, key)?,
+        MapOp::Scan => {
+            let mut seen = BTreeMap::new();
+            let mut visits = 0;
+            backend.map_scan(state, namespace, |key, value| {
+                visits += 1;
+                seen.insert(key.clone(), value.clone());
+            })?;
+            return Ok(format!("{visits} {seen:?}"));
+        }
+        MapOp::IsEmpty => return Ok(backend.map_is_empty(state, namespace)?.to_string()),
+        MapOp::Clear => backend.clear_map(state, namespace)?,
+    }
+    Ok(String::new())
+}
+
+fn model_map<N: Ord>(model: &mut Entries<N, BTreeMap<String, Payload>>, at: (i64, u8, N), op: &MapOp) -> String {
+    let map = model.entry(at).or_default();
+    match op {
+        MapOp::Get(key) => return format!("{:?}", map.get(key)),
+        MapOp::Contains(key) => return map.contains_key(key).to_string(),
+        MapOp::Put(key, value) => {
+            map.insert(key.clone(), value.clone());
+        }
+        MapOp::PutMany(count) => map.extend((0..*count).map(|entry| (entry.to_string(), Payload::default()))),
+        MapOp::Remove(key) => {
+            map.remove(key);
+        }
+        MapOp::Scan => return format!("{} {map:?}", map.len()),
+        MapOp::IsEmpty => return map.is_empty().to_string(),
+        MapOp::Clear => map.clear(),
+    }
+    String::new()
+}
+differential!(map_state, MapState<String, Payload>, MapOp, map_op(), apply_map, model_map);
+
+#[derive(Debug, Clone)]
+enum FoldOp<T> {
+    Get,
+    Add(T),
+    Clear,
+}
+
+fn fold_op<T: Clone + std::fmt::Debug>(element: impl Strategy<Value = T>) -> impl Strategy<Value = FoldOp<T>> {
+    prop_oneof![2 => Just(FoldOp::Get), 4 => element.prop_map(FoldOp::Add), 1 => Just(FoldOp::Clear)]
+}
+
+fn apply_reducing<K: Key, N: Namespace, B: KeyedStateBackend<K>>(
+    backend: &mut B,
+    state: ReducingState<N, Longest>,
+    namespace: &N,
+    op: &FoldOp<Payload>,
+) -> StateResult<String> {
+    match op {
+        FoldOp::Get => return Ok(format!("{:?}", backend.reducing_get(state, namespace)?.as_deref())),
+        FoldOp::Add(value) => backend.reducing_add(state, namespace, value.clone())?,
+        FoldOp::Clear => backend.clear_reducing(state, namespace)?,
+    }
+    Ok(String::new())
+}
+
+fn model_reducing<N: Ord>(model: &mut Entries<N, Vec<Payload>>, at: (i64, u8, N), op: &FoldOp<Payload>) -> String {
+    match op {
+        // From all that was added: the longest, the last of them.
+        FoldOp::Get => return format!("{:?}", model.get(&at).and_then(|all| all.iter().max_by_key(|p| p.0.len()))),
+        FoldOp::Add(value) => model.entry(at).or_default().push(value.clone()),
+        FoldOp::Clear => {
+            model.remove(&at);
+        }
+    }
+    String::new()
+}
+type PayloadFold = FoldOp<Payload>;
+differential!(
+    reducing_state,
+    ReducingState<Longest>,
+    PayloadFold,
+    fold_op(payload()),
+    apply_reducing,
+    model_reducing
+);
+
+fn apply_aggregating<K: Key, N: Namespace, B: KeyedStateBackend<K>>(
+    backend: &mut B,
+    state: AggregatingState<N, CountAndSum>,
+    namespace: &N,
+    op: &FoldOp<i64>,
+) -> StateResult<String> {
+    match op {
+        FoldOp::Get => return Ok(format!("{:?}", backend.aggregating_get(state, namespace)?)),
+        FoldOp::Add(value) => backend.aggregating_add(state, namespace, *value)?,
+        FoldOp::Clear => backend.clear_aggregating(state, namespace)?,
+    }
+    Ok(String::new())
+}
+
+fn model_aggregating<N: Ord>(model: &mut Entries<N, Vec<i64>>, at: (i64, u8, N), op: &FoldOp<i64>) -> String {
+    match op {
+        FoldOp::Get => {
+            let all = model.get(&at);
+            let result = |all: &Vec<i64>| format!("{}/{}", all.iter().fold(0, |sum: i64, v| sum.wrapping_add(*v)), all.len());
+            return format!("{:?}", all.map(result));
+        }
+        FoldOp::Add(value) => model.entry(at).or_default().push(*value),
+        FoldOp::Clear => {
+            model.remove(&at);
+        }
+    }
+    String::new()
+}
+type LongFold = FoldOp<i64>;
+differential!(
+    aggregating_state,
+    AggregatingState<CountAndSum>,
+    LongFold,
+    fold_op(any::<i64>()),
+    apply_aggregating,
+    model_aggregating
+);
+
+#[test]
+fn a_name_is_taken_once() {
+    let mut heap = HeapBackend::<i64>::new(GROUPS, 0);
+    assert!(heap.value_state::<VoidNamespace, i64>("a").is_ok());
+    assert!(heap.list_state::<VoidNamespace, i64>("a").is_err());
+    let folder = tempfile::tempdir().unwrap();
+    let mut rocksdb = RocksDbBackend::<i64>::open(folder.path(), &Options::default(), GROUPS, None).unwrap();
+    assert!(rocksdb.value_state::<VoidNamespace, i64>("a").is_ok());
+    assert!(rocksdb.list_state::<VoidNamespace, i64>("a").is_err());
+    assert!(rocksdb.list_state::<VoidNamespace, i64>("default").is_err(), "RocksDB reserves it");
+}
+
+#[test]
+fn subtasks_have_disjoint_state_that_sums_to_the_whole() {
+    let fill = |backend: &mut HeapBackend<i64>, keys: &mut dyn Iterator<Item = i64>| {
+        let state = backend.value_state::<VoidNamespace, i64>("a").unwrap();
+        for key in keys {
+            backend.set_current_key(&key);
+            backend.update(state, &VoidNamespace, key * 2).unwrap();
+        }
+        backend.state_digest().unwrap()
+    };
+    let whole = fill(&mut HeapBackend::new(GROUPS, 0), &mut (0..1_000));
+    let groups = KeyGroups { parallelism: 3, ..GROUPS };
+    let mut parts = crate::state::Digest::default();
+    for subtask in 0..3 {
+        let owned = |key: &i64| groups.subtask_of(groups.group_of(key.hash_code())) == subtask;
+        parts.merge(fill(&mut HeapBackend::new(groups, subtask), &mut (0..1_000).filter(owned)));
+    }
+    assert_eq!(parts, whole);
+}

@@ -117,7 +117,6 @@ pub enum TrialError {
     Folder(PathBuf, std::io::Error),
     /// The backend is not part of this build.
     #[error("this statebench was built without RocksDB (feature `rocksdb`)")]
-    #[cfg_attr(feature = "rocksdb", expect(dead_code, reason = "only a build without RocksDB meets it"))]
     NoRocksDb,
     /// The user stopped it.
     #[error("interrupted")]

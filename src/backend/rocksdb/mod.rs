@@ -142,6 +142,12 @@ impl<K: Key> RocksDbBackend<K> {
         })
     }
 
+    /// Writes every memtable to a table file.
+    #[cfg(test)]
+    pub fn flush(&self) -> StateResult<()> {
+        self.states.iter().try_for_each(|state| self.db.flush_cf(&state.family).map_err(storage))
+    }
+
     fn register(&mut self, name: &str, fingerprint: fn(&[u8], &mut Vec<u8>) -> StateResult<u64>) -> StateResult<usize> {
         if name == rocksdb::DEFAULT_COLUMN_FAMILY_NAME || self.states.iter().any(|state| state.name == name) {
             return Err(StateError::DuplicateName(name.to_owned()));

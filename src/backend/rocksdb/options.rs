@@ -235,9 +235,33 @@ mod tests {
         for (key, value, line) in cases {
             assert_has(&read_back(&[(&prefix(key), value)]), &[line]);
         }
-        let bloom = read_back(&[(&prefix("use-bloom-filter"), "true"), (&prefix("bloom-filter.bits-per-key"), "12.5")]);
-        assert_has(&bloom, &["filter_policy=bloomfilter:12.5:false"]);
         let merge = read_back(&[(&prefix("writebuffer.count"), "4"), (&prefix("writebuffer.number-to-merge"), "3")]);
         assert_has(&merge, &["min_write_buffer_number_to_merge=3"]);
+    }
+
+    /// Bytes of the bloom filter in a table file of this many keys.
+    fn filter_bytes(keys: u32, settings: &[(&str, &str)]) -> u64 {
+        let mut options = Options::default();
+        settings.iter().for_each(|(key, value)| options.set(key, value).unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let memory = SlotMemory::new(&options);
+        let db = rocksdb::DB::open(&db_options(&options, memory.as_ref()).unwrap(), folder.path()).unwrap();
+        (0..keys).for_each(|key| db.put(key.to_be_bytes(), b"").unwrap());
+        db.flush().unwrap();
+        let properties = db.property_value("rocksdb.aggregated-table-properties").unwrap().unwrap();
+        let filter = properties.split("; ").find_map(|property| property.strip_prefix("filter block size=")).unwrap();
+        filter.parse().unwrap()
+    }
+
+    /// The OPTIONS file tells that there is a bloom filter, not how large: the table file does.
+    #[test]
+    fn bloom_bits_take_effect_in_the_table_file() {
+        let (on, bits) = ("state.backend.rocksdb.use-bloom-filter", "state.backend.rocksdb.bloom-filter.bits-per-key");
+        assert_eq!(filter_bytes(10_000, &[(bits, "20")]), 0, "without use-bloom-filter there is none");
+        for bits_per_key in [5_u64, 10, 20] {
+            let bytes = filter_bytes(10_000, &[(on, "true"), (bits, &bits_per_key.to_string())]);
+            let expected = 10_000 * bits_per_key / 8;
+            assert!((expected..=expected * 21 / 20).contains(&bytes), "{bits_per_key} bits: {bytes} bytes");
+        }
     }
 }
