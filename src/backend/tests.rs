@@ -10,7 +10,7 @@ use std::hash::Hash;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::{HeapBackend, RocksDbBackend, SlotMemory};
 use crate::state::{
@@ -98,7 +98,7 @@ impl TestNamespace for Window {
 }
 
 impl<K: TestKey, S, M: Default> Rig<K, S, M> {
-    fn new(register: fn(&mut dyn Register<K, S>) -> S) -> Self {
+    fn new(in_heap: fn(&mut HeapBackend<K>) -> S, in_rocksdb: fn(&mut RocksDbBackend<K>) -> S) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut options = Options::default();
         options.set("state.backend.rocksdb.memory.fixed-per-slot", "2mb").unwrap();
@@ -107,8 +107,8 @@ impl<K: TestKey, S, M: Default> Rig<K, S, M> {
         let mut heap = HeapBackend::new(GROUPS, 0);
         let mut rocksdb = RocksDbBackend::open(folder.path(), &options, GROUPS, memory.as_ref()).unwrap();
         Self {
-            heap_state: register(&mut heap),
-            rocksdb_state: register(&mut rocksdb),
+            heap_state: in_heap(&mut heap),
+            rocksdb_state: in_rocksdb(&mut rocksdb),
             heap,
             rocksdb,
             model: M::default(),
@@ -117,31 +117,6 @@ impl<K: TestKey, S, M: Default> Rig<K, S, M> {
         }
     }
 }
-
-/// Registers one kind of state in either backend.
-trait Register<K, S> {
-    fn register(&mut self) -> S;
-}
-
-macro_rules! register {
-    ($handle:ty, $method:ident) => {
-        impl<K: TestKey, N: TestNamespace> Register<K, $handle> for HeapBackend<K> {
-            fn register(&mut self) -> $handle {
-                self.$method("state").unwrap()
-            }
-        }
-        impl<K: TestKey, N: TestNamespace> Register<K, $handle> for RocksDbBackend<K> {
-            fn register(&mut self) -> $handle {
-                self.$method("state").unwrap()
-            }
-        }
-    };
-}
-register!(ValueState<N, Payload>, value_state);
-register!(ListState<N, Payload>, list_state);
-register!(MapState<N, String, Payload>, map_state);
-register!(ReducingState<N, Longest>, reducing_state);
-register!(AggregatingState<N, CountAndSum>, aggregating_state);
 
 /// Keeps the longer payload; of two as long the later.
 struct Longest;
@@ -194,7 +169,7 @@ type Entries<N, T> = BTreeMap<(i64, u8, N), T>;
 
 /// Runs random sequences: what every operation returns must be equal in all three, and the digests in the end.
 fn lock_step<K, N, S, M, Op>(
-    register: fn(&mut dyn Register<K, S>) -> S,
+    register: (fn(&mut HeapBackend<K>) -> S, fn(&mut RocksDbBackend<K>) -> S),
     op: impl Strategy<Value = Op>,
     in_heap: fn(&mut HeapBackend<K>, S, &N, &Op) -> StateResult<String>,
     in_rocksdb: fn(&mut RocksDbBackend<K>, S, &N, &Op) -> StateResult<String>,
@@ -205,7 +180,7 @@ fn lock_step<K, N, S, M, Op>(
     S: Copy,
     Op: Clone + std::fmt::Debug,
 {
-    let rig = RefCell::new(Rig::<K, S, Entries<N, M>>::new(register));
+    let rig = RefCell::new(Rig::<K, S, Entries<N, M>>::new(register.0, register.1));
     let config = Config { cases: SEQUENCES, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)).run(
         &steps(op),
@@ -235,22 +210,20 @@ fn lock_step<K, N, S, M, Op>(
     assert_eq!(digest, rig.rocksdb.state_digest().unwrap());
 }
 
-use proptest::test_runner::{RngAlgorithm, TestRng};
-
 /// One operation of any backend, and its counterpart in the model, for a kind of state and both shapes of key.
 macro_rules! differential {
-    ($name:ident, $handle:ident<$($param:ty),*>, $op:ident, $strategy:expr, $apply:ident, $model:ident) => {
+    ($name:ident, $register:ident, $handle:ident<$($param:ty),*>, $op:ident, $strategy:expr, $apply:ident, $model:ident) => {
         #[test]
         fn $name() {
             lock_step::<i64, Window, $handle<Window, $($param),*>, _, $op>(
-                Register::register,
+                (|heap| heap.$register("state").unwrap(), |rocksdb| rocksdb.$register("state").unwrap()),
                 $strategy,
                 $apply::<i64, Window, HeapBackend<i64>>,
                 $apply::<i64, Window, RocksDbBackend<i64>>,
                 $model::<Window>,
             );
             lock_step::<StringKey, Text, $handle<Text, $($param),*>, _, $op>(
-                Register::register,
+                (|heap| heap.$register("state").unwrap(), |rocksdb| rocksdb.$register("state").unwrap()),
                 $strategy,
                 $apply::<StringKey, Text, HeapBackend<StringKey>>,
                 $apply::<StringKey, Text, RocksDbBackend<StringKey>>,
@@ -317,7 +290,7 @@ fn model_value<N: Ord>(model: &mut Entries<N, Payload>, at: (i64, u8, N), op: &V
     }
     String::new()
 }
-differential!(value_state, ValueState<Payload>, ValueOp, value_op(), apply_value, model_value);
+differential!(value_in_lock_step, value_state, ValueState<Payload>, ValueOp, value_op(), apply_value, model_value);
 
 #[derive(Debug, Clone)]
 enum ListOp {
@@ -364,7 +337,7 @@ fn model_list<N: Ord>(model: &mut Entries<N, Vec<Payload>>, at: (i64, u8, N), op
     }
     String::new()
 }
-differential!(list_state, ListState<Payload>, ListOp, list_op(), apply_list, model_list);
+differential!(list_in_lock_step, list_state, ListState<Payload>, ListOp, list_op(), apply_list, model_list);
 
 #[derive(Debug, Clone)]
 enum MapOp {
@@ -442,7 +415,7 @@ fn model_map<N: Ord>(model: &mut Entries<N, BTreeMap<String, Payload>>, at: (i64
     }
     String::new()
 }
-differential!(map_state, MapState<String, Payload>, MapOp, map_op(), apply_map, model_map);
+differential!(map_in_lock_step, map_state, MapState<String, Payload>, MapOp, map_op(), apply_map, model_map);
 
 #[derive(Debug, Clone)]
 enum FoldOp<T> {
@@ -482,6 +455,7 @@ fn model_reducing<N: Ord>(model: &mut Entries<N, Vec<Payload>>, at: (i64, u8, N)
 }
 type PayloadFold = FoldOp<Payload>;
 differential!(
+    reducing_in_lock_step,
     reducing_state,
     ReducingState<Longest>,
     PayloadFold,
@@ -520,6 +494,7 @@ fn model_aggregating<N: Ord>(model: &mut Entries<N, Vec<i64>>, at: (i64, u8, N),
 }
 type LongFold = FoldOp<i64>;
 differential!(
+    aggregating_in_lock_step,
     aggregating_state,
     AggregatingState<CountAndSum>,
     LongFold,

@@ -273,36 +273,85 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_marked_with_the_nearest() {
-        assert_snapshot!(error("[keys]\ncardinalty = 5\n"), @"");
+        assert_snapshot!(error("[keys]\ncardinalty = 5\n"), @"
+        job.toml:2:1: keys.cardinalty: unknown key `cardinalty`, expected one of `cardinality`, `distribution`, `type`, `absent`
+          |
+        2 | cardinalty = 5
+          | ^^^^^^^^^^
+        help: did you mean `cardinality`?
+        ");
     }
 
     #[test]
     fn an_unknown_name_is_marked_with_the_nearest() {
-        assert_snapshot!(error("[keys]\ndistribution = 'zipff'\n"), @"");
-        assert_snapshot!(error("keys.distribution.zipff.exponent = 1\n"), @"");
-        assert_snapshot!(error("keys.distribution.zipf.exponnet = 1\n"), @"");
+        assert_snapshot!(error("[keys]\ndistribution = 'zipff'\n"), @"
+        job.toml:2:16: keys.distribution: unknown name `zipff`, expected one of `uniform`, `zipf`, `hotspot`, `latest`, `exponential`, `sequential`, `moving`, `ephemeral`
+          |
+        2 | distribution = 'zipff'
+          |                ^^^^^^^
+        help: did you mean `zipf`?
+        ");
+        assert_snapshot!(error("keys.distribution.zipff.exponent = 1\n"), @"
+        job.toml:1:19: keys.distribution.zipff: unknown name `zipff`, expected one of `uniform`, `zipf`, `hotspot`, `latest`, `exponential`, `sequential`, `moving`, `ephemeral`
+          |
+        1 | keys.distribution.zipff.exponent = 1
+          |                   ^^^^^
+        help: did you mean `zipf`?
+        ");
+        assert_snapshot!(error("keys.distribution.zipf.exponnet = 1\n"), @"
+        job.toml:1:24: keys.distribution.zipf.exponnet: unknown key `exponnet`, expected `exponent`
+          |
+        1 | keys.distribution.zipf.exponnet = 1
+          |                        ^^^^^^^^
+        help: did you mean `exponent`?
+        ");
     }
 
     #[test]
     fn a_wrong_type_is_marked() {
-        assert_snapshot!(error("[keys]\ncardinality = 'many'\n"), @"");
-        assert_snapshot!(error("[values]\nsize = '12 parsec'\n"), @"");
-        assert_snapshot!(error("[run]\nseed = -1\n"), @"");
+        assert_snapshot!(error("[keys]\ncardinality = 'many'\n"), @r#"
+        job.toml:2:15: keys.cardinality: invalid type: string "many", expected u64
+          |
+        2 | cardinality = 'many'
+          |               ^^^^^^
+        "#);
+        assert_snapshot!(error("[values]\nsize = '12 parsec'\n"), @"
+        job.toml:2:8: values.size: `12 parsec` has an unknown unit `parsec`; units are b, k, m, g, t
+          |
+        2 | size = '12 parsec'
+          |        ^^^^^^^^^^^
+        ");
+        assert_snapshot!(error("[run]\nseed = -1\n"), @"
+        job.toml:2:8: run.seed: invalid value: integer `-1`, expected u64
+          |
+        2 | seed = -1
+          |        ^^
+        ");
     }
 
     #[test]
     fn broken_toml_is_marked() {
         let error = Document::parse(Path::new("job.toml"), "[keys\ncardinality = 5\n".to_owned()).unwrap_err();
-        assert_snapshot!(error, @"");
+        assert_snapshot!(error, @"
+        job.toml:1:6: not valid TOML: unclosed table, expected `]`
+          |
+        1 | [keys
+          |      ^
+        ");
     }
 
     #[test]
     fn a_refused_value_is_marked_or_the_override_named() {
         let mut document = document("[keys]\n\tcardinality = 0 # none\n");
         let invalid = Invalid::new("keys.cardinality", 0, "1 or more");
-        assert_snapshot!(document.invalid(&invalid), @"");
+        assert_snapshot!(document.invalid(&invalid), @"
+        job.toml:2:16: keys.cardinality: found 0; allowed: 1 or more
+          |
+        2 | 	cardinality = 0 # none
+          | 	              ^
+        ");
         document.set("keys.cardinality", Value::Integer(0), "--set keys.cardinality=0").unwrap();
-        assert_snapshot!(document.invalid(&invalid), @"");
+        assert_snapshot!(document.invalid(&invalid), @"job.toml with `--set keys.cardinality=0`: keys.cardinality: found 0; allowed: 1 or more");
     }
 
     #[test]

@@ -332,7 +332,7 @@ mod tests {
     fn a_huge_matrix_is_counted_and_refused() {
         let thousand = (1..=1000).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
         let text = format!("[matrix]\n'keys.cardinality' = [{thousand}]\n'run.seed' = [{thousand}]");
-        assert_snapshot!(plan(&text, &[]).unwrap_err().to_string().lines().next().unwrap(), @"");
+        assert_snapshot!(plan(&text, &[]).unwrap_err().to_string().lines().next().unwrap(), @"job.toml:1:1: matrix: found 2000000 cells; allowed: at most 10000 cells");
     }
 
     #[test]
@@ -350,13 +350,28 @@ mod tests {
     #[test]
     fn mistakes_are_shown_where_they_are() {
         let two = "[[configuration]]\nname = 'a'\n[[configuration]]\nname = 'a'\n";
-        assert_snapshot!(plan(two, &[]).unwrap_err(), @"");
+        assert_snapshot!(plan(two, &[]).unwrap_err(), @"
+        job.toml:4:8: configuration[1].name: found the name `a` a second time; allowed: a name for each configuration
+          |
+        4 | name = 'a'
+          |        ^^^
+        ");
         let key =
             "[[configuration]]\nname = 'a'\n'state.backend.type' = 'rocksdb'\n'state.backend.rocksdb.thread.nm' = 1\n";
-        assert_snapshot!(plan(key, &[]).unwrap_err(), @"");
-        assert_snapshot!(plan("[keys]\ncardinality = 0", &[]).unwrap_err(), @"");
-        assert_snapshot!(plan("[keys]\ncardinality = 5", &["keys.cardinality=0"]).unwrap_err(), @"");
-        assert_snapshot!(plan("[matrix]\n'keys.cardinality' = [10, 0]", &[]).unwrap_err(), @"");
+        assert_snapshot!(plan(key, &[]).unwrap_err(), @"
+        job.toml:4:37: configuration[0].state.backend.rocksdb.thread.nm: found a key that statebench does not know; allowed: the keys of `statebench list options`; the nearest is `state.backend.rocksdb.thread.num`
+          |
+        4 | 'state.backend.rocksdb.thread.nm' = 1
+          |                                     ^
+        ");
+        assert_snapshot!(plan("[keys]\ncardinality = 0", &[]).unwrap_err(), @"
+        job.toml:2:15: keys.cardinality: found 0; allowed: 1 to 1000000000000
+          |
+        2 | cardinality = 0
+          |               ^
+        ");
+        assert_snapshot!(plan("[keys]\ncardinality = 5", &["keys.cardinality=0"]).unwrap_err(), @"job.toml with `--set keys.cardinality=0`: keys.cardinality: found 0; allowed: 1 to 1000000000000");
+        assert_snapshot!(plan("[matrix]\n'keys.cardinality' = [10, 0]", &[]).unwrap_err(), @"job.toml with `matrix: keys.cardinality = 0`: keys.cardinality: found 0; allowed: 1 to 1000000000000");
     }
 
     #[test]
