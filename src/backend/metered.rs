@@ -1,4 +1,5 @@
 //! Times the accesses of any backend.
+#![expect(clippy::inline_always, reason = "the wrapper must cost no more than the test of a flag")]
 
 use std::borrow::Cow;
 
@@ -19,7 +20,7 @@ pub struct Metered<B> {
 
 macro_rules! metered {
     ($($method:ident [$($generics:tt)*] ($($name:ident: $type:ty),*) -> $result:ty = $kind:ident;)*) => {$(
-        #[inline]
+        #[inline(always)]
         fn $method<$($generics)*>(&mut self, $($name: $type),*) -> $result {
             let result = self.inner.$method($($name),*);
             self.probe.access_end(AccessKind::$kind);
@@ -45,7 +46,7 @@ impl<K: Key, B: KeyedStateBackend<K>> KeyedStateBackend<K> for Metered<B> {
         self.inner.aggregating_state(name)
     }
 
-    #[inline]
+    #[inline(always)]
     fn set_current_key(&mut self, key: &K) {
         self.inner.set_current_key(key);
     }

@@ -3,7 +3,7 @@
 //! A backend is one folder (or file) that implements [`KeyedStateBackend`](crate::state::KeyedStateBackend), a variant
 //! of [`BackendType`](crate::workload::BackendType) and one arm in `run/dispatch.rs`.
 
-mod heap;
+pub mod heap;
 mod metered;
 mod null;
 #[cfg(feature = "rocksdb")]
@@ -15,7 +15,7 @@ pub use heap::HeapBackend;
 pub use metered::Metered;
 pub use null::NullBackend;
 #[cfg(feature = "rocksdb")]
-pub use rocksdb::{ROCKSDB_VERSION, RocksDbBackend, SlotMemory};
+pub use rocksdb::{ROCKSDB_VERSION, RocksDbBackend, SlotMemory, db_options as rocksdb_options};
 
 use crate::state::Codec;
 

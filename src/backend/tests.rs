@@ -46,7 +46,9 @@ impl TestKey for i64 {
 impl TestKey for StringKey {
     fn make(sequence: i64, key: u8) -> Self {
         // Of different lengths, one a prefix of another, and beyond ASCII.
-        Self::new(["", "k", "kk", "ké"][usize::from(key) % 4].to_owned() + &sequence.to_string() + &"中".repeat(key.into()))
+        Self::new(
+            ["", "k", "kk", "ké"][usize::from(key) % 4].to_owned() + &sequence.to_string() + &"中".repeat(key.into()),
+        )
     }
 }
 
@@ -182,9 +184,8 @@ fn lock_step<K, N, S, M, Op>(
 {
     let rig = RefCell::new(Rig::<K, S, Entries<N, M>>::new(register.0, register.1));
     let config = Config { cases: SEQUENCES, failure_persistence: None, ..Config::default() };
-    let result = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)).run(
-        &steps(op),
-        |steps| {
+    let result =
+        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)).run(&steps(op), |steps| {
             let rig = &mut *rig.borrow_mut();
             rig.sequences += 1;
             for step in steps {
@@ -201,8 +202,7 @@ fn lock_step<K, N, S, M, Op>(
                 prop_assert_eq!(&in_rocksdb(&mut rig.rocksdb, rig.rocksdb_state, &namespace, &op).unwrap(), &expected);
             }
             Ok(())
-        },
-    );
+        });
     result.unwrap();
     let rig = &mut *rig.borrow_mut();
     let digest = rig.heap.state_digest().unwrap();
@@ -482,7 +482,8 @@ fn model_aggregating<N: Ord>(model: &mut Entries<N, Vec<i64>>, at: (i64, u8, N),
     match op {
         FoldOp::Get => {
             let all = model.get(&at);
-            let result = |all: &Vec<i64>| format!("{}/{}", all.iter().fold(0, |sum: i64, v| sum.wrapping_add(*v)), all.len());
+            let result =
+                |all: &Vec<i64>| format!("{}/{}", all.iter().fold(0, |sum: i64, v| sum.wrapping_add(*v)), all.len());
             return format!("{:?}", all.map(result));
         }
         FoldOp::Add(value) => model.entry(at).or_default().push(*value),

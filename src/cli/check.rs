@@ -1,15 +1,17 @@
 //! `statebench check`
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 
-use super::{Failure, Outcome, print};
+use super::{Failure, Outcome, print, say};
 use crate::report::printable;
 use crate::result::Host;
-use crate::run::{Prediction, predict};
-use crate::workload::{Bytes, Cell, Extent, Plan, Setting, Time};
+use crate::run::{Prediction, predict, state_parent};
+use crate::source::EventSource;
+use crate::workload::{Bytes, Extent, Plan, Setting, Time};
 
 /// The workload of a command, with what the command line lays over it.
 #[derive(Debug, ClapArgs)]
@@ -23,7 +25,7 @@ pub struct WorkloadArgs {
     #[arg(long, value_name = "N")]
     parallelism: Option<u16>,
     /// Seed of every random choice
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     seed: Option<u64>,
     /// Trials of each configuration
     #[arg(long, value_name = "N")]
@@ -42,10 +44,15 @@ impl WorkloadArgs {
     /// Reads the file and lays the overrides over it.
     pub fn plan(&self) -> Result<Plan, Failure> {
         let mut settings = self.set.clone();
-        settings.extend(self.parallelism.map(|n| Setting::new("run.parallelism", n)));
-        settings.extend(self.seed.map(|n| Setting::new("run.seed", n)));
-        settings.extend(self.repeats.map(|n| Setting::new("run.repeats", n)));
-        Plan::load(&self.workload, &settings, self.quick).map_err(Failure::input)
+        settings.extend(self.parallelism.map(|n| Setting::of_flag("--parallelism", "run.parallelism", &n)));
+        settings.extend(self.seed.map(|n| Setting::of_flag("--seed", "run.seed", &n)));
+        settings.extend(self.repeats.map(|n| Setting::of_flag("--repeats", "run.repeats", &n)));
+        let plan = Plan::load(&self.workload, &settings, self.quick).map_err(Failure::input)?;
+        for variant in &plan.variants {
+            // A trace that is not there, or lacks a column, shows now rather than in the first trial.
+            EventSource::open(&variant.workload, 0).map_err(Failure::of_trace)?;
+        }
+        Ok(plan)
     }
 }
 
@@ -63,7 +70,7 @@ pub(super) fn check(args: &Args) -> Outcome {
     let plan = args.workload.plan()?;
     let state_folder = args.state_dir.clone().unwrap_or_else(std::env::temp_dir);
     print(&describe(&plan))?;
-    warnings(&plan).iter().for_each(|warning| eprintln!("warning: {warning}"));
+    warn(&plan);
     refuse_what_cannot_fit(&plan, &state_folder)
 }
 
@@ -138,8 +145,15 @@ fn rounded(bytes: f64) -> String {
     Bytes((bytes / unit as f64).round() as u64 * unit).to_string()
 }
 
+/// Warns of options that take no effect.
+pub(super) fn warn(plan: &Plan) {
+    for warning in warnings(plan) {
+        say(&format!("warning: {warning}"));
+    }
+}
+
 /// Options that take no effect, in each configuration of the plan.
-pub(super) fn warnings(plan: &Plan) -> Vec<String> {
+fn warnings(plan: &Plan) -> Vec<String> {
     let mut warnings: Vec<String> = Vec::new();
     for cell in &plan.cells {
         for (key, why) in cell.configuration.without_effect() {
@@ -159,8 +173,11 @@ pub(super) fn warnings(plan: &Plan) -> Vec<String> {
 /// Names the cell, what it needs and what there is.
 pub(super) fn refuse_what_cannot_fit(plan: &Plan, state_folder: &Path) -> Outcome {
     let memory = Host::available_memory_bytes().map(|bytes| bytes as f64);
-    let disk = Host::of_this_machine(state_folder).state_free_bytes.map(|bytes| bytes as f64);
-    let too_large = |cell: &Cell| {
+    let mut free: BTreeMap<&Path, Option<f64>> = BTreeMap::new();
+    let mut too_large = |cell| {
+        let parent = state_parent(cell, state_folder);
+        let free_now = || Host::of_this_machine(parent).state_free_bytes.map(|bytes| bytes as f64);
+        let disk = *free.entry(parent).or_insert_with(free_now);
         let Prediction { memory_bytes, disk_bytes, .. } = predict(plan, cell);
         let over = |need: Option<f64>, have: Option<f64>| need.zip(have).filter(|(need, have)| need > have);
         let message = |what: &str, (need, have): (f64, f64)| {
@@ -176,7 +193,7 @@ pub(super) fn refuse_what_cannot_fit(plan: &Plan, state_folder: &Path) -> Outcom
         let by_memory = over(memory_bytes, memory).map(|pair| message("memory", pair));
         by_memory.or_else(|| over(disk_bytes, disk).map(|pair| message("disk", pair)))
     };
-    match plan.cells.iter().find_map(too_large) {
+    match plan.cells.iter().find_map(&mut too_large) {
         Some(message) => Err(Failure::environment(message.trim_start())),
         None => Ok(()),
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 
-use super::{Failure, Outcome};
+use super::{Failure, Outcome, say};
 
 /// The file that `init` writes.
 const STARTER: &str = include_str!("starter.toml");
@@ -23,7 +23,7 @@ pub(super) fn init(args: &Args) -> Outcome {
     let created = std::fs::File::options().write(true).create_new(true).open(&args.file);
     match created.and_then(|mut file| file.write_all(STARTER.as_bytes())) {
         Ok(()) => {
-            eprintln!("wrote {name}; run it with: statebench run {name}");
+            say(&format!("wrote {name}; run it with: statebench run {name}"));
             Ok(())
         }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {

@@ -13,7 +13,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::report::printable_lines;
 use crate::run::TRIAL_COMMAND;
+use crate::source::trace::TraceError;
 
 /// Tells how a stream processor's state will behave: which state backend, how much memory, which settings.
 #[derive(Debug, Parser)]
@@ -73,6 +75,11 @@ impl Failure {
         Self { code: 3, message: message.to_string() }
     }
 
+    /// A trace cannot be read.
+    fn of_trace(error: TraceError) -> Self {
+        if error.is_input() { Self::input(error) } else { Self::environment(error) }
+    }
+
     /// The user stopped it: exit code 130.
     fn interrupted(message: impl Display) -> Self {
         Self { code: 130, message: message.to_string() }
@@ -86,7 +93,7 @@ pub fn main() -> ExitCode {
     match dispatch(Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {}", failure.message);
+            say(&format!("error: {}", failure.message));
             ExitCode::from(failure.code)
         }
     }
@@ -105,8 +112,9 @@ fn dispatch(command: Command) -> Outcome {
         Command::Init(args) => init::init(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "statebench", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "statebench", &mut script);
+            print(&String::from_utf8_lossy(&script))
         }
         Command::Trial => crate::run::child_main().map_err(Failure::environment),
     }
@@ -122,6 +130,12 @@ fn print(text: &str) -> Outcome {
         }
         _ => Ok(()),
     }
+}
+
+/// Writes lines to stderr, made safe to print: they may quote a file. Nobody is told where stderr is closed.
+fn say(lines: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{}", printable_lines(lines));
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 
-use super::check::{WorkloadArgs, refuse_what_cannot_fit, warnings};
-use super::{Failure, Outcome, print};
+use super::check::{WorkloadArgs, refuse_what_cannot_fit, warn};
+use super::{Failure, Outcome, print, say};
 use crate::report::{Format, render};
 use crate::result::{Outcome as TrialOutcome, RunResult};
-use crate::run::{RunOptions, free_output, run_plan};
+use crate::run::{RunOptions, free_output, run_plan, state_parent};
 
 /// Runs every configuration of a workload, each trial in a process of its own, and compares what they computed.
 #[derive(Debug, ClapArgs)]
@@ -35,7 +35,7 @@ pub struct Args {
 pub(super) fn run(args: &Args) -> Outcome {
     let plan = args.workload.plan()?;
     let state_folder = args.state_dir.clone().unwrap_or_else(std::env::temp_dir);
-    check_state_folder(&state_folder)?;
+    plan.cells.iter().try_for_each(|cell| check_state_folder(state_parent(cell, &state_folder)))?;
     let output = match &args.output {
         None => free_output(Path::new("."), &plan.name),
         Some(output) if output.exists() && !args.force => {
@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args) -> Outcome {
     };
     refuse_what_cannot_fit(&plan, &state_folder)?;
     if !args.quiet {
-        warnings(&plan).iter().for_each(|warning| eprintln!("warning: {warning}"));
+        warn(&plan);
     }
     let options = RunOptions { output, state_folder, quiet: args.quiet, quick: args.workload.quick() };
     let result = run_plan(&plan, &options).map_err(Failure::environment)?;
@@ -57,14 +57,20 @@ fn finish(result: &RunResult, output: &Path, args: &Args) -> Outcome {
     let finished = result.finished().count();
     if finished > 0 {
         print(&render(result, args.format).map_err(Failure::environment)?)?;
-        if !args.quiet || args.format == Format::Table {
-            eprintln!("result: {}", output.display());
+        if !args.quiet {
+            say(&format!("result: {}", output.display()));
         }
     } else {
         // Nothing was measured: nothing is left behind.
         std::fs::remove_file(output).map_err(|error| Failure::environment(format!("{}: {error}", output.display())))?;
     }
+    verdict(result)
+}
+
+/// What of a saved result is an error.
+fn verdict(result: &RunResult) -> Outcome {
     if result.interrupted {
+        let finished = result.finished().count();
         let saved = if finished > 0 { "finished trials are saved" } else { "no trial had finished" };
         return Err(Failure::interrupted(format!("interrupted; {saved}")));
     }
@@ -84,5 +90,53 @@ fn check_state_folder(folder: &Path) -> Outcome {
     match tempfile::tempfile_in(folder) {
         Ok(_) => Ok(()),
         Err(error) => Err(Failure::environment(format!("{}: cannot write state there: {error}", folder.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::{Agreement, Measurement, Trial};
+    use crate::state::Digest;
+    use crate::workload::Plan;
+
+    /// The result of a run of two trials with these outcomes, made up.
+    fn result(outcomes: [TrialOutcome; 2], differences: &[&str]) -> RunResult {
+        let document = crate::workload::Document::parse(Path::new("job.toml"), "[run]\n".to_owned()).unwrap();
+        let plan = Plan::of(document, &[], false).unwrap();
+        let options = RunOptions { output: PathBuf::new(), state_folder: ".".into(), quiet: true, quick: true };
+        let mut result = crate::run::empty_result(&plan, &options);
+        for (outcome, configuration) in outcomes.into_iter().zip(["heap", "rocksdb"]) {
+            let configuration = configuration.to_owned();
+            result.trials.push(Trial { variant: 0, configuration, options: [].into(), repeat: 0, seed: 1, outcome });
+        }
+        result.agreements.push(Agreement {
+            variant: 0,
+            repeat: 0,
+            trials: 2,
+            emitted_after_events: 5,
+            emitted: Digest::default(),
+            state_after_events: 5,
+            state: Digest::default(),
+            differences: differences.iter().map(|&line| line.to_owned()).collect(),
+        });
+        result
+    }
+
+    fn code(result: &RunResult) -> u8 {
+        verdict(result).map_or_else(|failure| failure.code, |()| 0)
+    }
+
+    #[test]
+    fn what_went_wrong_decides_the_exit_code() {
+        let failed = |environment| TrialOutcome::Failed { reason: "why".to_owned(), environment };
+        let done = || TrialOutcome::Finished(Box::new(Measurement::of_nothing()));
+        assert_eq!(code(&result([done(), done()], &[])), 0);
+        assert_eq!(code(&result([done(), done()], &["state after 5 events: heap has a, rocksdb has b"])), 1);
+        assert_eq!(code(&result([done(), failed(true)], &[])), 3);
+        assert_eq!(code(&result([failed(true), failed(false)], &["a difference"])), 2);
+        let mut interrupted = result([done(), failed(false)], &["a difference"]);
+        interrupted.interrupted = true;
+        assert_eq!(code(&interrupted), 130);
     }
 }

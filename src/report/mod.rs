@@ -4,4 +4,6 @@ mod summary;
 mod table;
 
 pub use summary::{AccessRow, Row, Spread, Summary};
-pub use table::{Format, printable, render};
+pub use table::{Format, render};
+
+pub use crate::result::{printable, printable_lines};

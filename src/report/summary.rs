@@ -104,7 +104,10 @@ impl Summary {
                 |group: &Group<'_>| result.variants.get(group.variant).map_or("", |v| v.label.as_str()).to_owned();
             let first = groups.iter().find(|other| other.variant == group.variant);
             let throughput = |group: &Group<'_>| group.spread(|m| Some(m.throughput_events_per_s));
-            let ratio = throughput(group).zip(first.and_then(throughput)).map(|(own, first)| own.median / first.median);
+            let ratio = throughput(group)
+                .zip(first.and_then(throughput))
+                .map(|(own, first)| own.median / first.median)
+                .filter(|ratio| ratio.is_finite());
             let metrics = METRICS.iter().filter_map(|metric| Some((metric.name, group.spread(metric.get)?)));
             summary.rows.push(Row {
                 workload: label(group),
@@ -137,7 +140,7 @@ fn group(result: &RunResult) -> Vec<Group<'_>> {
         match groups.iter_mut().find(of) {
             Some(group) => group.trials.push(trial),
             None => {
-                groups.push(Group { variant: trial.variant, configuration: &trial.configuration, trials: vec![trial] })
+                groups.push(Group { variant: trial.variant, configuration: &trial.configuration, trials: vec![trial] });
             }
         }
     }

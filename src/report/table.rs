@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
-use comfy_table::{CellAlignment, Table, TableStyle};
+use comfy_table::{CellAlignment, Table};
 
 use super::{Spread, Summary};
-use crate::result::{METRICS, Outcome, RunResult, TimingStrategy, Unit};
+use crate::result::{METRICS, Outcome, RunResult, TimingStrategy, Unit, printable};
 
 /// How a result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -28,33 +28,27 @@ pub enum Format {
 pub fn render(result: &RunResult, format: Format) -> Result<String, Box<dyn std::error::Error>> {
     let summary = Summary::of(result);
     Ok(match format {
-        Format::Table => text(result, &summary, UTF8_HORIZONTAL_ONLY),
-        Format::Markdown => text(result, &summary, ASCII_MARKDOWN),
+        Format::Table | Format::Markdown => text(result, &summary, format),
         Format::Json => serde_json::to_string_pretty(&summary)? + "\n",
         Format::Csv => csv(&summary)?,
     })
 }
 
-/// Makes text from a workload or a result safe to print: it may hold what steers a terminal.
-pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
-}
-
-fn text(result: &RunResult, summary: &Summary, style: TableStyle) -> String {
+fn text(result: &RunResult, summary: &Summary, format: Format) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}", printable(&result.name));
     if let Some(description) = &result.description {
         let _ = writeln!(out, "{}", printable(description.trim()));
     }
-    let _ = writeln!(out, "\n{}\n", main_table(summary, style));
+    let _ = writeln!(out, "\n{}\n", main_table(summary, format));
     if !summary.accesses.is_empty() {
-        let _ = writeln!(out, "{}\n", access_table(summary, style));
+        let _ = writeln!(out, "{}\n", access_table(summary, format));
     }
     notes(result, &mut out);
     out
 }
 
-fn main_table(summary: &Summary, style: TableStyle) -> Table {
+fn main_table(summary: &Summary, format: Format) -> Table {
     let with_workload = summary.rows.iter().any(|row| !row.workload.is_empty());
     let mut header = vec!["configuration", "trials", "ratio"];
     if with_workload {
@@ -63,13 +57,13 @@ fn main_table(summary: &Summary, style: TableStyle) -> Table {
     let first_metric = header.len();
     header.extend(METRICS.iter().map(|metric| metric.label));
     header.insert(first_metric + 1, "spread");
-    let mut table = table(style, &header);
+    let mut table = table(format, &header);
     for row in &summary.rows {
         let failed = if row.failed > 0 { format!(" ({} failed)", row.failed) } else { String::new() };
         let ratio = row.throughput_ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{}×", significant(ratio)));
-        let mut cells = vec![printable(&row.configuration), format!("{}{failed}", row.trials), ratio];
+        let mut cells = vec![name(&row.configuration, format), format!("{}{failed}", row.trials), ratio];
         if with_workload {
-            cells.insert(0, printable(&row.workload));
+            cells.insert(0, name(&row.workload, format));
         }
         for metric in METRICS {
             let spread = row.metrics.get(metric.name);
@@ -83,27 +77,27 @@ fn main_table(summary: &Summary, style: TableStyle) -> Table {
     table
 }
 
-fn access_table(summary: &Summary, style: TableStyle) -> Table {
+fn access_table(summary: &Summary, format: Format) -> Table {
     let with_workload = summary.accesses.iter().any(|row| !row.workload.is_empty());
     let mut header = vec!["configuration", "state access", "timed", "p50", "p99", "p99.9"];
     if with_workload {
         header.insert(0, "workload");
     }
-    let mut table = table(style, &header);
+    let mut table = table(format, &header);
     for row in &summary.accesses {
         let ns = |spread: Option<Spread>| {
             spread.map_or_else(|| "-".to_owned(), |spread| with_unit(spread.median, Unit::Nanoseconds))
         };
         let mut cells = vec![
-            printable(&row.configuration),
-            printable(&row.access),
+            name(&row.configuration, format),
+            name(&row.access, format),
             row.count.to_string(),
             ns(row.p50_ns),
             ns(row.p99_ns),
             ns(row.p999_ns),
         ];
         if with_workload {
-            cells.insert(0, printable(&row.workload));
+            cells.insert(0, name(&row.workload, format));
         }
         table.add_row(cells);
     }
@@ -111,10 +105,17 @@ fn access_table(summary: &Summary, style: TableStyle) -> Table {
     table
 }
 
-fn table(style: TableStyle, header: &[&str]) -> Table {
+fn table(format: Format, header: &[&str]) -> Table {
+    let style = if format == Format::Markdown { ASCII_MARKDOWN } else { UTF8_HORIZONTAL_ONLY };
     let mut table = Table::new();
     table.load_style(style).set_header(header.to_vec());
     table
+}
+
+/// A name in a cell; in Markdown a bar would end the cell.
+fn name(text: &str, format: Format) -> String {
+    let text = printable(text);
+    if format == Format::Markdown { text.replace('|', "\\|") } else { text }
 }
 
 /// Numbers to the right, names to the left.
@@ -221,7 +222,8 @@ fn csv(summary: &Summary) -> Result<String, Box<dyn std::error::Error>> {
 
 /// A text in a CSV cell; one that a spreadsheet would take for a formula is quoted.
 fn cell_text(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.to_owned() }
+    let text = printable(text);
+    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
 }
 
 /// Three significant digits.
@@ -264,8 +266,9 @@ mod tests {
     }
 
     #[test]
-    fn text_that_steers_a_terminal_is_escaped() {
-        assert_eq!(printable("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\n");
+    fn names_stay_in_their_cells() {
+        assert_eq!(name("a|b\u{1b}", Format::Markdown), "a\\|b\\u{1b}");
+        assert_eq!(name("a|b", Format::Table), "a|b");
         assert_eq!(cell_text("=1+1"), "'=1+1");
     }
 }

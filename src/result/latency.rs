@@ -21,7 +21,7 @@ pub struct Latency {
 }
 
 /// The summary of a distribution, ns. A percentile is absent where fewer than 100 timed operations lie beyond it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LatencySummary {
     /// Timed operations.
     pub count: u64,

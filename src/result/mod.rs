@@ -4,6 +4,7 @@ mod latency;
 mod manifest;
 mod metric;
 mod schema;
+mod text;
 
 pub use latency::{Latency, LatencySummary};
 pub use manifest::{BuildInfo, Host, Manifest};
@@ -12,3 +13,4 @@ pub use schema::{
     AccessLatency, Agreement, LoadError, Measurement, Outcome, RunResult, SCHEMA_VERSION, Timing, TimingStrategy,
     Trial, VariantInfo,
 };
+pub use text::{printable, printable_lines};

@@ -129,6 +129,41 @@ pub struct Measurement {
     pub store_bytes: Option<u64>,
 }
 
+#[cfg(test)]
+impl Measurement {
+    /// What tests fill in.
+    pub(crate) fn of_nothing() -> Self {
+        Self {
+            parallelism: 1,
+            prefill_keys: 0,
+            prefill_s: 0.0,
+            warm_up_events: 0,
+            events: 0,
+            skipped_rows: 0,
+            wall_s: 0.0,
+            busy_s: vec![0.0],
+            throughput_events_per_s: 0.0,
+            timing: Timing {
+                strategy: TimingStrategy::Every,
+                sample_every: 1,
+                untimed_event_ns: None,
+                loss_per_timed_event_ns: None,
+                loss_share: None,
+                empty_interval_ns: 0,
+            },
+            event_latency: Latency { summary: super::LatencySummary::default(), histogram: String::new() },
+            access_latency: Vec::new(),
+            window_duration: None,
+            emitted: Digest::default(),
+            state: Digest::default(),
+            state_after_events: 0,
+            resident_bytes: None,
+            resident_peak_bytes: None,
+            store_bytes: None,
+        }
+    }
+}
+
 /// Latency of one kind of state access.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AccessLatency {
@@ -228,6 +263,8 @@ impl RunResult {
     /// The folder cannot be written.
     pub fn save(&self, path: &Path) -> std::io::Result<()> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // A folder that is not there is told of here: below, the error would name the temporary file.
+        std::fs::metadata(folder)?;
         let mut file = tempfile::Builder::new().prefix(".statebench-").tempfile_in(folder)?;
         serde_json::to_writer_pretty(std::io::BufWriter::new(&mut file), self)?;
         file.write_all(b"\n")?;

@@ -88,3 +88,84 @@ fn emitted_difference(a: &Finished<'_>, b: &Finished<'_>, events: u64, digests: 
         a.name, digests.0, b.name, digests.1
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::Measurement;
+    use insta::assert_snapshot;
+
+    /// A trial of a warm-up of 10 events and so many more, whose results are numbered by `result`: each event emits one.
+    /// It keeps a digest after every tenth event.
+    fn report(events: u64, result: impl Fn(u64) -> u64) -> Report {
+        let digest = |events: u64| {
+            let mut digest = Digest::default();
+            (0..events).for_each(|event| digest.add(result(event)));
+            digest
+        };
+        let all = 10 + events;
+        let state = Digest { sum: 7, count: 3 };
+        let measurement = Measurement {
+            warm_up_events: 10,
+            events,
+            emitted: digest(all),
+            state,
+            state_after_events: 5,
+            ..Measurement::of_nothing()
+        };
+        Report { measurement, boundaries: (1..=all / 10).map(|tenth| (tenth * 10, digest(tenth * 10))).collect() }
+    }
+
+    fn compared(reports: &[Report]) -> Agreement {
+        let names = ["heap", "rocksdb", "null"];
+        let trials: Vec<_> = names.iter().zip(reports).map(|(&name, report)| Finished { name, report }).collect();
+        compare(2, 1, &trials).unwrap()
+    }
+
+    #[test]
+    fn equal_trials_agree_at_their_end() {
+        let agreement = compared(&[report(95, |event| event), report(95, |event| event)]);
+        assert_eq!((agreement.variant, agreement.repeat, agreement.trials), (2, 1, 2));
+        assert_eq!((agreement.emitted_after_events, agreement.emitted.count), (105, 105));
+        assert_eq!(agreement.differences, <[String; 0]>::default());
+        assert!(compare(0, 0, &[]).is_none());
+    }
+
+    #[test]
+    fn trials_of_different_length_are_compared_at_their_last_common_boundary() {
+        let agreement = compared(&[report(95, |event| event), report(233, |event| event), report(57, |event| event)]);
+        assert_eq!((agreement.emitted_after_events, agreement.emitted.count), (60, 60));
+        assert_eq!(agreement.differences, <[String; 0]>::default());
+        // What comes after the boundary is not compared.
+        let later = |event| if event < 60 { event } else { 0 };
+        assert_eq!(compared(&[report(95, |event| event), report(57, later)]).differences, <[String; 0]>::default());
+    }
+
+    #[test]
+    fn a_wrong_result_is_found_between_two_boundaries() {
+        let wrong = |event| if event == 34 { 1_000 } else { event };
+        let agreement = compared(&[report(90, |event| event), report(90, |event| event), report(90, wrong)]);
+        assert_snapshot!(agreement.differences.join("\n"), @"emitted results after 100 events: heap has 0000000000001356/100, null has 000000000000171c/100; they part between event 30 and 40");
+        // So it is where the trials are of different length.
+        assert_snapshot!(compared(&[report(95, |event| event), report(233, wrong)]).differences.join("\n"), @"emitted results after 100 events: heap has 0000000000001356/100, rocksdb has 000000000000171c/100; they part between event 30 and 40");
+        // A result that is missing shows even where it hashes to nothing.
+        let missing = Report {
+            measurement: Measurement {
+                emitted: Digest { sum: 4950, count: 99 },
+                ..report(90, |event| event).measurement
+            },
+            boundaries: vec![],
+        };
+        assert_snapshot!(compared(&[report(90, |event| event), missing]).differences.join("\n"), @"emitted results after 100 events: heap has 0000000000001356/100, rocksdb has 0000000000001356/99; they part between event 0 and 100");
+    }
+
+    #[test]
+    fn a_different_state_is_told() {
+        let mut other = report(90, |event| event);
+        other.measurement.state.sum = 8;
+        assert_snapshot!(compared(&[report(90, |event| event), other]).differences.join("\n"), @"state after 5 events: heap has 0000000000000007/3, rocksdb has 0000000000000008/3 after 5");
+        let mut other = report(90, |event| event);
+        other.measurement.state_after_events = 6;
+        assert_snapshot!(compared(&[report(90, |event| event), other]).differences.join("\n"), @"state after 5 events: heap has 0000000000000007/3, rocksdb has 0000000000000007/3 after 6");
+    }
+}

@@ -1,11 +1,14 @@
 //! From the choices of a workload to the types that run it. Above this file choices are data; below it they are types,
 //! and nothing in the hot loop is dynamic.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::Observer;
+use super::drive::{OperatorSubtask, Subtask};
 use super::subtasks::{Setup, run_subtasks};
 use super::trial::{Report, TrialError, TrialSpec};
 use crate::backend::{HeapBackend, NullBackend};
+use crate::measure::Probe;
 use crate::operator::{
     AggregateOperator, Average, Counter, ListBuffer, MapOperator, Max, MixOperator, Operator, ReduceOperator, Sum,
     Summary, ValueOfMap,
@@ -13,8 +16,6 @@ use crate::operator::{
 use crate::source::SourceKey;
 use crate::state::{KeyedStateBackend, StateError, StateResult, StringKey};
 use crate::workload::{AggregateFunction, BackendType, KeyType, Operator as OperatorSpec, ReduceFunction, Workload};
-
-use super::Observer;
 
 /// Runs one trial in this process.
 ///
@@ -33,60 +34,69 @@ fn with_key<K: SourceKey>(
     workload: &Workload,
     observer: &dyn Observer,
 ) -> Result<Report, TrialError> {
-    let groups = workload.run.groups;
-    match spec.options.backend {
-        BackendType::Null => with_backend::<K, _>(spec, workload, observer, |_, _| Ok(NullBackend::default())),
-        BackendType::HashMap => {
-            with_backend::<K, _>(spec, workload, observer, |subtask, _| Ok(HeapBackend::<K>::new(groups, subtask)))
-        }
-        #[cfg(feature = "rocksdb")]
-        BackendType::RocksDb => with_backend::<K, _>(spec, workload, observer, |_, folder| {
-            // Each subtask runs in a slot of its own, with its own memory.
-            let memory = crate::backend::SlotMemory::new(&spec.options);
-            crate::backend::RocksDbBackend::<K>::open(folder, &spec.options, groups, memory.as_ref())
-        }),
-        #[cfg(not(feature = "rocksdb"))]
-        BackendType::RocksDb => Err(TrialError::NoRocksDb),
+    #[cfg(not(feature = "rocksdb"))]
+    if spec.options.backend == BackendType::RocksDb {
+        return Err(TrialError::NoRocksDb);
     }
+    let open = |pass: &str, subtask: u16, probe: Probe| {
+        let folder = spec.state_folder.join(format!("{pass}-{subtask}"));
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| StateError::Storage(format!("{}: {error}", folder.display())))?;
+        open_subtask::<K>(spec, workload, subtask, &folder, probe)
+    };
+    run_subtasks(&Setup { spec, workload, observer, open: &open })
 }
 
-fn with_backend<K: SourceKey, B: KeyedStateBackend<K> + Send>(
+/// Opens the backend of a subtask, and the operator on it.
+fn open_subtask<K: SourceKey>(
     spec: &TrialSpec,
     workload: &Workload,
-    observer: &dyn Observer,
-    open: impl Fn(u16, &Path) -> StateResult<B> + Sync,
-) -> Result<Report, TrialError> {
-    let open = |pass: &str, subtask: u16| {
-        let folder = spec.state_folder.join(format!("{pass}-{subtask}"));
-        std::fs::create_dir_all(&folder).map_err(|error| folder_error(&folder, &error))?;
-        open(subtask, &folder)
-    };
-    let setup = Setup { spec, workload, observer, open };
-    match &workload.operator {
-        OperatorSpec::Counter => run::<K, B, Counter>(&setup, &()),
-        OperatorSpec::Reduce(ReduceFunction::Sum) => run::<K, B, ReduceOperator<Sum>>(&setup, &()),
-        OperatorSpec::Reduce(ReduceFunction::Max) => run::<K, B, ReduceOperator<Max>>(&setup, &()),
-        OperatorSpec::Aggregate(AggregateFunction::Average) => run::<K, B, AggregateOperator<Average>>(&setup, &()),
-        OperatorSpec::Aggregate(AggregateFunction::Summary) => run::<K, B, AggregateOperator<Summary>>(&setup, &()),
-        OperatorSpec::ListBuffer { clear_every } => run::<K, B, ListBuffer>(&setup, clear_every),
-        OperatorSpec::Map { entries } => run::<K, B, MapOperator>(&setup, entries),
-        OperatorSpec::ValueOfMap { entries } => run::<K, B, ValueOfMap>(&setup, entries),
-        OperatorSpec::Mix(mix) => run::<K, B, MixOperator>(&setup, mix),
+    subtask: u16,
+    folder: &Path,
+    probe: Probe,
+) -> StateResult<Box<dyn Subtask<K>>> {
+    let groups = workload.run.groups;
+    match spec.options.backend {
+        BackendType::Null => open_operator(NullBackend::default(), &workload.operator, probe),
+        BackendType::HashMap => open_operator(HeapBackend::<K>::new(groups, subtask), &workload.operator, probe),
+        #[cfg(feature = "rocksdb")]
+        BackendType::RocksDb => {
+            // Each subtask runs in a slot of its own, with its own memory.
+            let memory = crate::backend::SlotMemory::new(&spec.options);
+            let backend = crate::backend::RocksDbBackend::<K>::open(folder, &spec.options, groups, memory.as_ref())?;
+            open_operator(backend, &workload.operator, probe)
+        }
+        #[cfg(not(feature = "rocksdb"))]
+        BackendType::RocksDb => Err(StateError::Storage(format!("{}: no RocksDB in this build", folder.display()))),
     }
 }
 
-fn run<K, B, O>(
-    setup: &Setup<'_, impl Fn(&str, u16) -> StateResult<B> + Sync>,
-    spec: &O::Spec,
-) -> Result<Report, TrialError>
-where
-    K: SourceKey,
-    B: KeyedStateBackend<K> + Send,
-    O: Operator<K, Spec: Sync> + Send,
-{
-    run_subtasks::<K, B, O>(setup, spec)
+fn open_operator<K: SourceKey, B: KeyedStateBackend<K> + Send + 'static>(
+    backend: B,
+    operator: &OperatorSpec,
+    probe: Probe,
+) -> StateResult<Box<dyn Subtask<K>>> {
+    match operator {
+        OperatorSpec::Counter => open::<K, B, Counter>(backend, &(), probe),
+        OperatorSpec::Reduce(ReduceFunction::Sum) => open::<K, B, ReduceOperator<Sum>>(backend, &(), probe),
+        OperatorSpec::Reduce(ReduceFunction::Max) => open::<K, B, ReduceOperator<Max>>(backend, &(), probe),
+        OperatorSpec::Aggregate(AggregateFunction::Average) => {
+            open::<K, B, AggregateOperator<Average>>(backend, &(), probe)
+        }
+        OperatorSpec::Aggregate(AggregateFunction::Summary) => {
+            open::<K, B, AggregateOperator<Summary>>(backend, &(), probe)
+        }
+        OperatorSpec::ListBuffer { clear_every } => open::<K, B, ListBuffer>(backend, clear_every, probe),
+        OperatorSpec::Map { entries } => open::<K, B, MapOperator>(backend, entries, probe),
+        OperatorSpec::ValueOfMap { entries } => open::<K, B, ValueOfMap>(backend, entries, probe),
+        OperatorSpec::Mix(mix) => open::<K, B, MixOperator>(backend, mix, probe),
+    }
 }
 
-fn folder_error(folder: &PathBuf, error: &std::io::Error) -> StateError {
-    StateError::Storage(format!("{}: {error}", folder.display()))
+fn open<K: SourceKey, B: KeyedStateBackend<K> + Send + 'static, O: Operator<K> + Send + 'static>(
+    backend: B,
+    spec: &O::Spec,
+    probe: Probe,
+) -> StateResult<Box<dyn Subtask<K>>> {
+    Ok(Box::new(OperatorSubtask::<B, O>::open(backend, spec, probe)?))
 }

@@ -1,13 +1,18 @@
-//! The hot loops. Nothing in them allocates, locks, logs or calls through a pointer.
+//! The hot loops. Nothing in them allocates, locks, logs or calls through a pointer; what is dynamic is called once for
+//! a batch, through [`Subtask`].
 
 use std::time::{Duration, Instant};
 
 use crate::backend::Metered;
+use crate::measure::Probe;
 use crate::operator::{Collector, Operator};
 use crate::source::Event;
-use crate::state::{Key, KeyedStateBackend, StateResult};
+use crate::state::{Digest, Key, KeyedStateBackend, StateResult};
 
 /// Runs the operator over a batch of events and returns the time that it took.
+///
+/// # Errors
+/// A state access failed.
 #[inline(never)] // one symbol in a profile
 pub fn drive<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
     backend: &mut Metered<B>,
@@ -28,16 +33,63 @@ pub fn drive<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
     Ok(end - start)
 }
 
-/// Puts what a job that ran before would have left for the keys of a batch.
-#[inline(never)]
-pub fn prefill<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
-    backend: &mut B,
-    operator: &mut O,
-    batch: &mut [Event<K>],
-) -> StateResult<()> {
-    for event in batch {
-        backend.set_current_key(&event.key);
-        operator.prefill(backend, event)?;
+/// One subtask, whatever its backend and operator: what is done with it, a batch at a time.
+pub trait Subtask<K>: Send {
+    /// Puts what a job that ran before would have left for the keys of a batch.
+    fn prefill(&mut self, batch: &mut [Event<K>]) -> StateResult<()>;
+    /// Runs the operator over a batch and returns the time that it took.
+    fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<Duration>;
+    /// Waits until the backend has no background work left.
+    fn settle(&mut self) -> StateResult<()>;
+    /// What was emitted so far.
+    fn emitted(&self) -> Digest;
+    /// The digest over the state.
+    fn state_digest(&mut self) -> StateResult<Digest>;
+    /// The instrument.
+    fn probe(&mut self) -> &mut Probe;
+}
+
+/// A subtask over one backend and one operator.
+pub struct OperatorSubtask<B, O> {
+    backend: Metered<B>,
+    operator: O,
+    out: Collector,
+}
+
+impl<B, O> OperatorSubtask<B, O> {
+    /// Opens the operator on a backend.
+    pub fn open<K: Key>(backend: B, spec: &O::Spec, probe: Probe) -> StateResult<Self>
+    where
+        B: KeyedStateBackend<K>,
+        O: Operator<K>,
+    {
+        let mut backend = Metered { inner: backend, probe };
+        let operator = O::open(spec, &mut backend)?;
+        Ok(Self { backend, operator, out: Collector::default() })
     }
-    Ok(())
+}
+
+impl<K: Key, B: KeyedStateBackend<K> + Send, O: Operator<K> + Send> Subtask<K> for OperatorSubtask<B, O> {
+    fn prefill(&mut self, batch: &mut [Event<K>]) -> StateResult<()> {
+        for event in batch {
+            self.backend.set_current_key(&event.key);
+            self.operator.prefill(&mut self.backend, event)?;
+        }
+        Ok(())
+    }
+    fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<Duration> {
+        drive(&mut self.backend, &mut self.operator, batch, &mut self.out)
+    }
+    fn settle(&mut self) -> StateResult<()> {
+        self.backend.settle()
+    }
+    fn emitted(&self) -> Digest {
+        self.out.digest()
+    }
+    fn state_digest(&mut self) -> StateResult<Digest> {
+        self.backend.state_digest()
+    }
+    fn probe(&mut self) -> &mut Probe {
+        &mut self.backend.probe
+    }
 }

@@ -17,17 +17,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use dispatch::run_trial;
 pub use drive::drive;
 pub use predict::{Prediction, predict};
 pub use process::{TRIAL_COMMAND, child_main};
-pub use trial::{Blame, Phase, Progress, TrialError, TrialSpec};
+pub use trial::{Blame, Phase, Progress, Report, TrialError, TrialSpec};
 
 use crate::result::{BuildInfo, Host, Manifest, Outcome, RunResult, SCHEMA_VERSION, Trial, VariantInfo};
 use crate::source::stream_seed;
 use crate::workload::{Cell, OPTIONS, Plan};
 use process::{Ending, run_in_child};
 use progress::ProgressLine;
-use trial::Report;
 
 /// Who hears of a trial's progress, and may want it to stop.
 pub trait Observer: Sync {
@@ -92,7 +92,7 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<RunResult, RunError
     let mut reports: BTreeMap<(usize, u32), Vec<(usize, Report)>> = BTreeMap::new();
     for (index, &(cell_index, repeat)) in trials.iter().enumerate() {
         let cell = &plan.cells[cell_index];
-        line.begin(index, trial_label(plan, cell, repeat));
+        line.begin(index, &trial_label(plan, cell, repeat));
         let (trial, report) = run_one(plan, cell, repeat, options, |progress| line.update(progress))?;
         if let Outcome::Failed { reason, .. } = &trial.outcome {
             line.say(&format!("{}: failed: {reason}", trial_label(plan, cell, repeat)));
@@ -120,7 +120,8 @@ fn save(result: &RunResult, options: &RunOptions) -> Result<(), RunError> {
     result.save(&options.output).map_err(error)
 }
 
-fn empty_result(plan: &Plan, options: &RunOptions) -> RunResult {
+/// The result of a plan before its first trial.
+pub(crate) fn empty_result(plan: &Plan, options: &RunOptions) -> RunResult {
     #[cfg(feature = "rocksdb")]
     let rocksdb = Some(crate::backend::ROCKSDB_VERSION);
     #[cfg(not(feature = "rocksdb"))]
@@ -149,6 +150,11 @@ fn empty_result(plan: &Plan, options: &RunOptions) -> RunResult {
     }
 }
 
+/// Where the folder of a cell's state is made: in the directory that its configuration names, or else in this one.
+pub fn state_parent<'a>(cell: &'a Cell, state_folder: &'a Path) -> &'a Path {
+    cell.configuration.options.localdir.0.as_ref().map_or(state_folder, |dir| &dir.0)
+}
+
 fn trial_label(plan: &Plan, cell: &Cell, repeat: u32) -> String {
     let variant = &plan.variants[cell.variant];
     let repeats = variant.workload.run.repeats;
@@ -166,11 +172,11 @@ fn run_one(
 ) -> Result<(Trial, Option<Box<Report>>), RunError> {
     let variant = &plan.variants[cell.variant];
     let seed = stream_seed(variant.workload.run.seed, repeat);
-    let parent = cell.configuration.options.localdir.0.as_ref().map_or(&options.state_folder, |dir| &dir.0);
+    let parent = state_parent(cell, &options.state_folder);
     let folder = tempfile::Builder::new()
         .prefix("statebench-")
         .tempdir_in(parent)
-        .map_err(|error| RunError::Io(parent.clone(), "cannot make a folder for the state", error))?;
+        .map_err(|error| RunError::Io(parent.to_owned(), "cannot make a folder for the state", error))?;
     let spec = TrialSpec {
         workload: variant.wire.clone(),
         folder: plan.folder.clone(),

@@ -40,7 +40,11 @@ pub fn run_in_child(spec: &TrialSpec, mut progress: impl FnMut(&Progress)) -> st
         .spawn()?;
     let stderr = child.stderr.take().map(|stderr| std::thread::spawn(move || last_lines(stderr)));
     if let Some(mut stdin) = child.stdin.take() {
-        serde_json::to_writer(&mut stdin, spec)?;
+        match serde_json::to_writer(&mut stdin, spec).map_err(std::io::Error::from) {
+            // A process that died before it read everything is told of below.
+            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error),
+            _ => {}
+        }
     }
     let mut ending = None;
     if let Some(stdout) = child.stdout.take() {
@@ -54,6 +58,10 @@ pub fn run_in_child(spec: &TrialSpec, mut progress: impl FnMut(&Progress)) -> st
                     let reason = format!("the trial's process sent something else than a message: {error}");
                     ending = Some(Ending::Failed { reason, blame: Blame::Environment });
                 }
+            }
+            if ending.is_none() && stop_requested() {
+                // The signal may have reached this process alone: one that nobody listens to stops too.
+                break;
             }
         }
     }

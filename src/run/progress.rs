@@ -1,10 +1,13 @@
 //! The progress line on a terminal.
 
+use std::fmt::Write;
+use std::io::Write as _;
 use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::trial::Progress;
+use crate::result::printable;
 
 /// Shows which trial runs, its phase, events per second and the time left. Shows nothing where stderr is no terminal.
 pub struct ProgressLine {
@@ -26,7 +29,8 @@ impl ProgressLine {
     }
 
     /// A trial begins.
-    pub fn begin(&mut self, index: usize, label: String) {
+    pub fn begin(&mut self, index: usize, label: &str) {
+        let label = printable(label);
         self.bar.set_prefix(format!("{}/{}", index + 1, self.trials));
         self.bar.set_position(0);
         self.bar.set_message(format!("{label}: opening"));
@@ -39,18 +43,20 @@ impl ProgressLine {
         self.bar.set_position((share * 1_000.0) as u64);
         let mut text = format!("{}: {}", self.label, progress.phase);
         if progress.elapsed_s > 0.0 {
-            text.push_str(&format!(", {} events/s", si(progress.events as f64 / progress.elapsed_s)));
+            let _ = write!(text, ", {} events/s", si(progress.events as f64 / progress.elapsed_s));
         }
         if share > 0.01 && share < 1.0 {
             let left = Duration::from_secs_f64(progress.elapsed_s * (1.0 - share) / share);
-            text.push_str(&format!(", {} left", HumanDuration(left)));
+            let _ = write!(text, ", {} left", HumanDuration(left));
         }
         self.bar.set_message(text);
     }
 
     /// Prints a line above the progress line.
     pub fn say(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        self.bar.suspend(|| {
+            let _ = writeln!(std::io::stderr(), "{}", printable(line));
+        });
     }
 
     /// Removes the line.

@@ -52,7 +52,7 @@ pub struct StageEnd {
 /// What a subtask does in a stage.
 pub trait StageWork<K>: Send {
     /// Processes the events of one block that belong to this subtask.
-    fn process(&mut self, batch: &mut [Event<K>], round: u64) -> StateResult<()>;
+    fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<()>;
 
     /// A round has ended; every event below `sequence` has been processed by its subtask.
     fn end_round(&mut self, sequence: u64);
@@ -67,7 +67,6 @@ struct Exchange<K> {
 /// The part of the source that a round takes.
 #[derive(Clone, Copy)]
 struct Round {
-    number: u64,
     first_block: u64,
     block_end: u64,
     /// Events from this sequence on are left out.
@@ -132,7 +131,6 @@ struct Leader<'a> {
     next_block: u64,
     block_end: u64,
     limit: u64,
-    rounds: u64,
 }
 
 impl<'a> Leader<'a> {
@@ -143,7 +141,7 @@ impl<'a> Leader<'a> {
             Extent::Time(_) | Extent::SourceEnd => u64::MAX,
         };
         let block_end = limit.div_ceil(BLOCK_EVENTS as u64);
-        Self { stage, started, reported: started, next_block: stage.first_block, block_end, limit, rounds: 0 }
+        Self { stage, started, reported: started, next_block: stage.first_block, block_end, limit }
     }
 
     fn next_round(&mut self, failed: bool) -> Result<Option<Round>, TrialError> {
@@ -160,9 +158,8 @@ impl<'a> Leader<'a> {
             self.report(elapsed);
         }
         let block_end = (self.next_block + ROUND_BLOCKS).min(self.block_end);
-        let round = Round { number: self.rounds, first_block: self.next_block, block_end, limit: self.limit };
+        let round = Round { first_block: self.next_block, block_end, limit: self.limit };
         self.next_block = block_end;
-        self.rounds += 1;
         Ok(Some(round))
     }
 
@@ -253,7 +250,7 @@ impl<'a, K: SourceKey> Worker<'a, K> {
             std::mem::swap(&mut *lock(&block[self.index]), &mut self.inbox);
             if !failed && !self.inbox.is_empty() {
                 events += self.inbox.len() as u64;
-                work.process(&mut self.inbox, round.number)?;
+                work.process(&mut self.inbox)?;
             }
             self.inbox.clear();
         }

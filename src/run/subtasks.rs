@@ -3,34 +3,33 @@
 use std::time::{Duration, Instant};
 
 use super::Observer;
-use super::drive::{drive, prefill};
+use super::drive::Subtask;
 use super::stage::{ROUND_EVENTS, Stage, StageEnd, StageWork, run_stage};
 use super::trial::{Phase, Progress, Report, TrialError, TrialSpec, folder_bytes};
-use crate::backend::Metered;
 use crate::measure::{AccessKind, Calibration, Probe, Recorder, Strategy, empty_interval_ns, resident_bytes};
-use crate::operator::{Collector, Operator};
 use crate::result::{AccessLatency, Latency, Measurement, Timing, TimingStrategy};
 use crate::source::{Event, EventSource, SourceKey};
-use crate::state::{Digest, KeyedStateBackend, StateError, StateResult};
+use crate::state::{Digest, StateError, StateResult};
 use crate::workload::{BackendType, Extent, Workload};
 
+/// Opens a subtask, by its index, for a pass over the events.
+type Open<'a, K> = dyn Fn(&str, u16, Probe) -> StateResult<Box<dyn Subtask<K>>> + 'a;
+
 /// What a trial is set up from.
-pub struct Setup<'a, F> {
+pub struct Setup<'a, K> {
     /// What the parent asked for.
     pub spec: &'a TrialSpec,
     /// The workload in it.
     pub workload: &'a Workload,
     /// Hears of progress.
     pub observer: &'a dyn Observer,
-    /// Opens the backend of a subtask for a pass over the events.
-    pub open: F,
+    /// Opens the subtasks.
+    pub open: &'a Open<'a, K>,
 }
 
-/// One subtask: its backend, its operator, and what it has recorded.
-struct Subtask<B, O> {
-    backend: Metered<B>,
-    operator: O,
-    out: Collector,
+/// One subtask with what is noted about it.
+struct Noted<K> {
+    subtask: Box<dyn Subtask<K>>,
     busy: Duration,
     boundaries: Vec<(u64, Digest)>,
     /// Time per event of blocks without and with timing, ns.
@@ -41,49 +40,44 @@ struct Subtask<B, O> {
 /// Blocks with fewer events say little about the time of one.
 const LEAST_CALIBRATION_EVENTS: usize = 64;
 /// Blocks of each kind that a calibration needs.
-const LEAST_CALIBRATION_BLOCKS: usize = 8;
+const LEAST_CALIBRATION_BLOCKS: usize = 4;
 /// Sampling distance of the heap where the warm-up is too short to calibrate.
-const UNCALIBRATED_EVERY: u32 = 256;
+const UNCALIBRATED_EVERY: u32 = 64;
 
 /// Runs prefill, warm-up, the measured part and the digests.
 ///
 /// # Errors
 /// The source or the store failed, or the user stopped it.
-pub fn run_subtasks<K, B, O>(
-    setup: &Setup<'_, impl Fn(&str, u16) -> StateResult<B> + Sync>,
-    operator: &O::Spec,
-) -> Result<Report, TrialError>
-where
-    K: SourceKey,
-    B: KeyedStateBackend<K> + Send,
-    O: Operator<K> + Send,
-{
+pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Report, TrialError> {
     let workload = setup.workload;
     let empty_ns = empty_interval_ns();
     let source = EventSource::open(workload, setup.spec.stream_seed)?;
-    let mut subtasks: Vec<Subtask<B, O>> = open_subtasks::<K, B, O>(setup, operator, "run", empty_ns)?;
+    let mut subtasks = open_subtasks(setup, "run", empty_ns)?;
 
     let prefilled = Instant::now();
-    let prefill_end = run_prefill::<K, B, O>(setup, &mut subtasks)?;
+    let prefill_end = prefill(setup, &mut subtasks)?;
     let prefill_s = prefilled.elapsed().as_secs_f64();
 
-    let stage = |phase, first_block, extent| stage(setup, &source, phase, first_block, extent);
     let warm_up = match workload.run.warm_up {
         // Whole rounds, so that the measured part starts at the same event whatever the parallelism.
         Extent::Events(events) => Extent::Events(events.next_multiple_of(ROUND_EVENTS)),
         other => other,
     };
     let mut warming: Vec<_> = subtasks.iter_mut().map(WarmUp).collect();
-    let warm_end = run_stage::<K, _>(&stage(Phase::WarmUp, 0, warm_up), &mut warming)?;
+    let warm_end = run_stage(&stage(setup, &source, Phase::WarmUp, 0, warm_up), &mut warming)?;
     let calibration = calibrate(&mut subtasks);
-    let strategy = calibration.map_or_else(|| uncalibrated(setup.spec.options.backend), |c| c.strategy);
-    for subtask in &mut subtasks {
-        subtask.backend.probe.recorder().clear();
-        subtask.backend.probe.set_strategy(strategy);
-        subtask.busy = Duration::ZERO;
+    let strategy = strategy(setup, calibration);
+    for noted in &mut subtasks {
+        noted.busy = Duration::ZERO;
+        noted.subtask.probe().recorder().clear();
+        noted.subtask.probe().set_strategy(strategy);
     }
     let mut measured: Vec<_> = subtasks.iter_mut().map(Measured).collect();
-    let end = run_stage::<K, _>(&stage(Phase::Measure, warm_end.next_block, workload.run.measured), &mut measured)?;
+    let measured_part = stage(setup, &source, Phase::Measure, warm_end.next_block, workload.run.measured);
+    let end = run_stage(&measured_part, &mut measured)?;
+    if end.events == 0 {
+        return Err(TrialError::NothingMeasured(warm_end.events));
+    }
 
     let resident = resident_bytes();
     let store_bytes = match setup.spec.options.backend {
@@ -92,12 +86,12 @@ where
     };
     let (boundaries, emitted) = merge_emitted(&subtasks);
     let mut recorder = Recorder::default();
-    subtasks.iter_mut().for_each(|subtask| recorder.merge(subtask.backend.probe.recorder()));
-    let busy_s: Vec<f64> = subtasks.iter().map(|subtask| subtask.busy.as_secs_f64()).collect();
+    subtasks.iter_mut().for_each(|noted| recorder.merge(noted.subtask.probe().recorder()));
+    let busy_s: Vec<f64> = subtasks.iter().map(|noted| noted.busy.as_secs_f64()).collect();
     let (state, state_after_events) = match workload.run.measured {
         Extent::Time(_) => {
             drop(subtasks);
-            verify::<K, B, O>(setup, operator, empty_ns)?
+            verify(setup, empty_ns)?
         }
         _ => (digest_states(setup, &mut subtasks)?, warm_end.events + end.events),
     };
@@ -125,8 +119,8 @@ where
     Ok(Report { measurement, boundaries })
 }
 
-fn stage<'a, F>(
-    setup: &'a Setup<'_, F>,
+fn stage<'a, K>(
+    setup: &'a Setup<'_, K>,
     source: &'a EventSource,
     phase: Phase,
     first_block: u64,
@@ -136,25 +130,11 @@ fn stage<'a, F>(
     Stage { phase, source, first_block, extent, groups, observer: setup.observer }
 }
 
-fn open_subtasks<K, B, O>(
-    setup: &Setup<'_, impl Fn(&str, u16) -> StateResult<B>>,
-    operator: &O::Spec,
-    pass: &str,
-    empty_ns: u64,
-) -> StateResult<Vec<Subtask<B, O>>>
-where
-    K: SourceKey,
-    B: KeyedStateBackend<K>,
-    O: Operator<K>,
-{
-    let open = |subtask| {
-        let probe = Probe::new(empty_ns, setup.spec.stream_seed ^ u64::from(subtask));
-        let mut backend = Metered { inner: (setup.open)(pass, subtask)?, probe };
-        let operator = O::open(operator, &mut backend)?;
-        Ok(Subtask {
-            backend,
-            operator,
-            out: Collector::default(),
+fn open_subtasks<K>(setup: &Setup<'_, K>, pass: &str, empty_ns: u64) -> StateResult<Vec<Noted<K>>> {
+    let open = |index| {
+        let probe = Probe::new(empty_ns, setup.spec.stream_seed ^ u64::from(index));
+        Ok(Noted {
+            subtask: (setup.open)(pass, index, probe)?,
             busy: Duration::ZERO,
             boundaries: Vec::new(),
             untimed_ns: Vec::new(),
@@ -164,53 +144,29 @@ where
     (0..setup.workload.run.groups.parallelism).map(open).collect()
 }
 
-fn run_prefill<K, B, O>(
-    setup: &Setup<'_, impl Fn(&str, u16) -> StateResult<B> + Sync>,
-    subtasks: &mut [Subtask<B, O>],
-) -> Result<StageEnd, TrialError>
-where
-    K: SourceKey,
-    B: KeyedStateBackend<K> + Send,
-    O: Operator<K> + Send,
-{
+fn prefill<K: SourceKey>(setup: &Setup<'_, K>, subtasks: &mut [Noted<K>]) -> Result<StageEnd, TrialError> {
     let source = EventSource::prefill(setup.workload);
     let extent = Extent::Events(setup.workload.prefill_keys());
     let mut work: Vec<_> = subtasks.iter_mut().map(Prefill).collect();
-    let end = run_stage::<K, _>(&stage(setup, &source, Phase::Prefill, 0, extent), &mut work)?;
-    in_parallel(subtasks, |subtask| subtask.backend.settle())?;
+    let end = run_stage(&stage(setup, &source, Phase::Prefill, 0, extent), &mut work)?;
+    in_parallel(subtasks, |noted| noted.subtask.settle())?;
     Ok(end)
 }
 
 /// Processes the first events again, untimed and from an empty state, and digests the state that they leave: trials of
 /// a fixed duration stop at different events, so their final states cannot be compared.
-fn verify<K, B, O>(
-    setup: &Setup<'_, impl Fn(&str, u16) -> StateResult<B> + Sync>,
-    operator: &O::Spec,
-    empty_ns: u64,
-) -> Result<(Digest, u64), TrialError>
-where
-    K: SourceKey,
-    B: KeyedStateBackend<K> + Send,
-    O: Operator<K> + Send,
-{
+fn verify<K: SourceKey>(setup: &Setup<'_, K>, empty_ns: u64) -> Result<(Digest, u64), TrialError> {
     let source = EventSource::open(setup.workload, setup.spec.stream_seed)?;
-    let mut subtasks: Vec<Subtask<B, O>> = open_subtasks::<K, B, O>(setup, operator, "verify", empty_ns)?;
+    let mut subtasks = open_subtasks(setup, "verify", empty_ns)?;
     let extent = Extent::Events(setup.workload.run.verify_events);
     let mut work: Vec<_> = subtasks.iter_mut().map(Measured).collect();
-    let end = run_stage::<K, _>(&stage(setup, &source, Phase::Verify, 0, extent), &mut work)?;
+    let end = run_stage(&stage(setup, &source, Phase::Verify, 0, extent), &mut work)?;
     Ok((digest_states(setup, &mut subtasks)?, end.events))
 }
 
-fn digest_states<K: SourceKey, B, O, F>(
-    setup: &Setup<'_, F>,
-    subtasks: &mut [Subtask<B, O>],
-) -> Result<Digest, TrialError>
-where
-    B: KeyedStateBackend<K> + Send,
-    O: Send,
-{
+fn digest_states<K: SourceKey>(setup: &Setup<'_, K>, subtasks: &mut [Noted<K>]) -> Result<Digest, TrialError> {
     setup.observer.progress(&Progress { phase: Phase::Verify, events: 0, share: None, elapsed_s: 0.0 });
-    let digests = in_parallel(subtasks, |subtask| subtask.backend.state_digest())?;
+    let digests = in_parallel(subtasks, |noted| noted.subtask.state_digest())?;
     let mut all = Digest::default();
     digests.into_iter().for_each(|digest| all.merge(digest));
     Ok(all)
@@ -231,26 +187,26 @@ fn in_parallel<S: Send, T: Send>(
     })
 }
 
-struct Prefill<'a, B, O>(&'a mut Subtask<B, O>);
+struct Prefill<'a, K>(&'a mut Noted<K>);
 
-impl<K: SourceKey, B: KeyedStateBackend<K> + Send, O: Operator<K> + Send> StageWork<K> for Prefill<'_, B, O> {
-    fn process(&mut self, batch: &mut [Event<K>], _: u64) -> StateResult<()> {
-        prefill(&mut self.0.backend, &mut self.0.operator, batch)
+impl<K: SourceKey> StageWork<K> for Prefill<'_, K> {
+    fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<()> {
+        self.0.subtask.prefill(batch)
     }
     fn end_round(&mut self, _: u64) {}
 }
 
-/// Runs rounds without and with timing in turn, to learn what timing costs.
-struct WarmUp<'a, B, O>(&'a mut Subtask<B, O>);
+/// Runs blocks without and with timing in turn, to learn what timing costs.
+struct WarmUp<'a, K>(&'a mut Noted<K>);
 
-impl<K: SourceKey, B: KeyedStateBackend<K> + Send, O: Operator<K> + Send> StageWork<K> for WarmUp<'_, B, O> {
-    fn process(&mut self, batch: &mut [Event<K>], round: u64) -> StateResult<()> {
-        let timed = round % 2 == 1;
-        let Subtask { backend, operator, out, .. } = &mut *self.0;
-        backend.probe.set_strategy(if timed { Strategy::Every } else { Strategy::Off });
-        let time = drive(backend, operator, batch, out)?;
+impl<K: SourceKey> StageWork<K> for WarmUp<'_, K> {
+    fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<()> {
+        let Noted { subtask, untimed_ns, timed_ns, .. } = &mut *self.0;
+        let (strategy, times) =
+            if timed_ns.len() < untimed_ns.len() { (Strategy::Every, timed_ns) } else { (Strategy::Off, untimed_ns) };
+        subtask.probe().set_strategy(strategy);
+        let time = subtask.process(batch)?;
         if batch.len() >= LEAST_CALIBRATION_EVENTS {
-            let times = if timed { &mut self.0.timed_ns } else { &mut self.0.untimed_ns };
             times.push(time.as_nanos() as f64 / batch.len() as f64);
         }
         Ok(())
@@ -260,12 +216,11 @@ impl<K: SourceKey, B: KeyedStateBackend<K> + Send, O: Operator<K> + Send> StageW
     }
 }
 
-struct Measured<'a, B, O>(&'a mut Subtask<B, O>);
+struct Measured<'a, K>(&'a mut Noted<K>);
 
-impl<K: SourceKey, B: KeyedStateBackend<K> + Send, O: Operator<K> + Send> StageWork<K> for Measured<'_, B, O> {
-    fn process(&mut self, batch: &mut [Event<K>], _: u64) -> StateResult<()> {
-        let Subtask { backend, operator, out, busy, .. } = &mut *self.0;
-        *busy += drive(backend, operator, batch, out)?;
+impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
+    fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<()> {
+        self.0.busy += self.0.subtask.process(batch)?;
         Ok(())
     }
     fn end_round(&mut self, sequence: u64) {
@@ -273,10 +228,10 @@ impl<K: SourceKey, B: KeyedStateBackend<K> + Send, O: Operator<K> + Send> StageW
     }
 }
 
-impl<B, O> Subtask<B, O> {
+impl<K> Noted<K> {
     fn end_round(&mut self, sequence: u64) {
         if is_boundary(sequence) {
-            self.boundaries.push((sequence, self.out.digest()));
+            self.boundaries.push((sequence, self.subtask.emitted()));
         }
     }
 }
@@ -289,13 +244,13 @@ fn is_boundary(sequence: u64) -> bool {
 }
 
 /// What all subtasks emitted, at each boundary and in the end.
-fn merge_emitted<B, O>(subtasks: &[Subtask<B, O>]) -> (Vec<(u64, Digest)>, Digest) {
-    let mut boundaries = subtasks.first().map(|subtask| subtask.boundaries.clone()).unwrap_or_default();
+fn merge_emitted<K>(subtasks: &[Noted<K>]) -> (Vec<(u64, Digest)>, Digest) {
+    let mut boundaries = subtasks.first().map(|noted| noted.boundaries.clone()).unwrap_or_default();
     let mut all = Digest::default();
-    for (index, subtask) in subtasks.iter().enumerate() {
-        all.merge(subtask.out.digest());
+    for (index, noted) in subtasks.iter().enumerate() {
+        all.merge(noted.subtask.emitted());
         if index > 0 {
-            for (merged, (_, digest)) in boundaries.iter_mut().zip(&subtask.boundaries) {
+            for (merged, (_, digest)) in boundaries.iter_mut().zip(&noted.boundaries) {
                 merged.1.merge(*digest);
             }
         }
@@ -309,18 +264,25 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 /// What timing costs, from the warm-up of all subtasks.
-fn calibrate<B, O>(subtasks: &mut [Subtask<B, O>]) -> Option<Calibration> {
-    let untimed = median(subtasks.iter().flat_map(|subtask| subtask.untimed_ns.iter().copied()).collect())?;
-    let timed = median(subtasks.iter().flat_map(|subtask| subtask.timed_ns.iter().copied()).collect())?;
-    let accesses: u64 = subtasks.iter().map(|subtask| subtask.backend.probe.timed_accesses()).sum();
-    let events: u64 = subtasks.iter_mut().map(|subtask| subtask.backend.probe.recorder().event.len()).sum();
+fn calibrate<K>(subtasks: &mut [Noted<K>]) -> Option<Calibration> {
+    let untimed = median(subtasks.iter().flat_map(|noted| noted.untimed_ns.iter().copied()).collect())?;
+    let timed = median(subtasks.iter().flat_map(|noted| noted.timed_ns.iter().copied()).collect())?;
+    let (mut accesses, mut events) = (0, 0);
+    for noted in subtasks {
+        let probe = noted.subtask.probe();
+        accesses += probe.timed_accesses();
+        events += probe.recorder().event.len();
+    }
     Some(Calibration::choose(untimed, timed, accesses as f64 / events.max(1) as f64))
 }
 
-fn uncalibrated(backend: BackendType) -> Strategy {
-    match backend {
-        BackendType::RocksDb => Strategy::Every,
-        BackendType::HashMap | BackendType::Null => Strategy::Sampled(UNCALIBRATED_EVERY),
+/// How often the clock is read: as the user says, as calibration finds, or by the backend where there is neither.
+fn strategy<K>(setup: &Setup<'_, K>, calibration: Option<Calibration>) -> Strategy {
+    match (setup.workload.run.sample_every, calibration, setup.spec.options.backend) {
+        (Some(1), ..) | (None, None, BackendType::RocksDb) => Strategy::Every,
+        (Some(every), ..) => Strategy::Sampled(every),
+        (None, Some(calibration), _) => calibration.strategy,
+        (None, None, BackendType::HashMap | BackendType::Null) => Strategy::Sampled(UNCALIBRATED_EVERY),
     }
 }
 
@@ -331,16 +293,16 @@ fn throughput(events: u64, busy_s: &[f64]) -> f64 {
 }
 
 fn timing(strategy: Strategy, calibration: Option<Calibration>, empty_interval_ns: u64) -> Timing {
-    let (strategy, sample_every) = match strategy {
+    let (kind, sample_every) = match strategy {
         Strategy::Sampled(every) => (TimingStrategy::Sampled, every),
         Strategy::Every | Strategy::Off => (TimingStrategy::Every, 1),
     };
     Timing {
-        strategy,
+        strategy: kind,
         sample_every,
         untimed_event_ns: calibration.map(|c| c.untimed_ns),
         loss_per_timed_event_ns: calibration.map(|c| c.loss_ns),
-        loss_share: calibration.map(|c| c.loss_share()),
+        loss_share: calibration.map(|c| c.loss_share(strategy)),
         empty_interval_ns,
     }
 }

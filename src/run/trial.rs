@@ -115,6 +115,9 @@ pub enum TrialError {
     /// The state folder cannot be used.
     #[error("{path}: cannot use the state folder: {error}", path = .0.display(), error = .1)]
     Folder(PathBuf, std::io::Error),
+    /// The warm-up took every event that the source has.
+    #[error("the warm-up takes all {0} events of the trace, so none is left to measure; `run.warm-up` must be smaller")]
+    NothingMeasured(u64),
     /// The backend is not part of this build.
     #[error("this statebench was built without RocksDB (feature `rocksdb`)")]
     NoRocksDb,
@@ -127,7 +130,7 @@ impl TrialError {
     /// Who is to blame.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Workload(_) | Self::NoRocksDb => Blame::Input,
+            Self::Workload(_) | Self::NothingMeasured(_) | Self::NoRocksDb => Blame::Input,
             Self::Source(error) if error.is_input() => Blame::Input,
             _ => Blame::Environment,
         }

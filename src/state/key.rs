@@ -96,7 +96,9 @@ impl KeyGroups {
     /// The key group of a key with this `hashCode`.
     #[inline]
     pub fn group_of(self, hash_code: i32) -> u16 {
-        (murmur_hash(hash_code) as u32 % u32::from(self.max_parallelism)) as u16
+        let (hash, groups) = (murmur_hash(hash_code) as u32, u32::from(self.max_parallelism));
+        // Usually a power of two, and then no division.
+        (if groups.is_power_of_two() { hash & (groups - 1) } else { hash % groups }) as u16
     }
 
     /// The subtask that owns a key group.
@@ -239,6 +241,7 @@ mod tests {
         for (key, murmur, group) in cases {
             assert_eq!(murmur_hash(key.hash_code()), murmur);
             assert_eq!(groups(128, 1).group_of(key.hash_code()), group);
+            assert_eq!(i32::from(groups(100, 1).group_of(key.hash_code())), murmur % 100);
         }
         let cases = [
             ("key", 106_079, 801_471_432, 72),

@@ -1,6 +1,7 @@
 //! A workload file as text: overrides, and errors that show the spot.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -11,6 +12,9 @@ use super::{Invalid, nearest};
 
 /// Files above this are not workload files.
 const MAX_FILE_BYTES: u64 = 4 << 20;
+/// Characters of a line that a diagnostic shows, and how many of them before the spot where the line is longer.
+const SHOWN_CHARS: usize = 120;
+const SHOWN_BEFORE: usize = 40;
 
 /// A parsed TOML file with settings laid over it.
 #[derive(Debug, Clone)]
@@ -28,7 +32,7 @@ pub struct Diagnostic {
     place: String,
     message: String,
     /// Line number, the line, and the columns to mark.
-    spot: Option<(usize, String, std::ops::Range<usize>)>,
+    spot: Option<(usize, String, Range<usize>)>,
     help: Option<String>,
 }
 
@@ -123,14 +127,19 @@ impl Document {
             match entry {
                 Value::Table(inner) => table = inner,
                 other => {
-                    let message = format!("`{segment}` in `{path}` is {} and has no keys", other.type_str());
+                    let message = format!("`{segment}` in `{path}` is {} and has no keys", kind(other));
                     return Err(self.override_error(written, message));
                 }
             }
         }
         table.insert((*last).to_owned(), value);
-        self.overrides.push((path.to_owned(), written.to_owned()));
+        self.note_override(path, written);
         Ok(())
+    }
+
+    /// Notes that what is wrong at a path is not the file's but what the user wrote elsewhere.
+    pub fn note_override(&mut self, path: &str, written: &str) {
+        self.overrides.push((path.to_owned(), written.to_owned()));
     }
 
     /// Removes a top-level section and returns it.
@@ -152,22 +161,24 @@ impl Document {
 
     /// Turns a value that the model refused into a diagnostic that shows where it was written.
     pub fn invalid(&self, invalid: &Invalid) -> Diagnostic {
-        let Invalid { path, found, allowed } = invalid;
-        let mut diagnostic = self.at(path, false);
+        let Invalid { path, found, allowed, is_key } = invalid;
+        let mut diagnostic = self.at(path, *is_key);
         diagnostic.message = format!("{path}: found {found}; allowed: {allowed}");
         diagnostic
     }
 
     /// A place without a message: of an override, of a spot in the file, or of the file.
     fn at(&self, path: &str, key: bool) -> Diagnostic {
-        let covers = |set: &str| set == path || (path.starts_with(set) && path[set.len()..].starts_with('.'));
-        if let Some((_, written)) = self.overrides.iter().rev().find(|(set, _)| covers(set)) {
-            return self.override_error(written, String::new());
-        }
-        match locate(&self.text, path, key) {
-            Some(span) => self.spot(span),
-            None => Diagnostic::of_file(&self.path, ""),
-        }
+        let below = |path: &str, parent: &str| path.strip_prefix(parent).is_some_and(|rest| rest.starts_with('.'));
+        let written = |covers: &dyn Fn(&str) -> bool| {
+            let found = self.overrides.iter().rev().find(|(set, _)| covers(set));
+            found.map(|(_, written)| self.override_error(written, String::new()))
+        };
+        // An override of the value or of what holds it; the file; or else an override of a part of the value.
+        written(&|set| set == path || below(path, set))
+            .or_else(|| locate(&self.text, path, key).map(|span| self.spot(span)))
+            .or_else(|| written(&|set| below(set, path)))
+            .unwrap_or_else(|| Diagnostic::of_file(&self.path, ""))
     }
 
     fn override_error(&self, written: &str, message: String) -> Diagnostic {
@@ -180,7 +191,14 @@ impl Document {
             Some(span) => self.spot(span),
             None => Diagnostic::of_file(&self.path, ""),
         };
-        diagnostic.message = format!("not valid TOML: {}", error.message().trim().replace('\n', "; "));
+        let marks_something = diagnostic.spot.as_ref().is_some_and(|(_, _, columns)| !columns.is_empty());
+        let message = match error.message().trim() {
+            message if message.starts_with("string values must be quoted") && !marks_something => {
+                "a value is missing".to_owned()
+            }
+            message => plain(message.trim_end_matches(", expected literal string")).replace('\n', "; "),
+        };
+        diagnostic.message = format!("not valid TOML: {message}");
         diagnostic
     }
 
@@ -204,12 +222,24 @@ impl Document {
             }
             _ => (self.at(path, false), path.to_owned()),
         };
-        let message = message.trim().replace("unknown variant", "unknown name").replace("unknown field", "unknown key");
+        if let Some(name) = message.strip_prefix("a second name, ").and(quoted.first()) {
+            // An override that names another choice than the file adds to it.
+            let added = child(name);
+            let below = |set: &str| set == added || set.starts_with(&format!("{added}."));
+            if let Some((_, written)) = self.overrides.iter().find(|(set, _)| below(set)) {
+                diagnostic = self.override_error(written, String::new());
+                diagnostic.help = Some(format!("`--set {path}={name}` before it takes the file's choice away"));
+            }
+        }
+        if message.trim() == "invalid type: map, expected a sequence" {
+            diagnostic.help = Some(format!("`[[{path}]]`, in double brackets, begins an entry of a list"));
+        }
+        let message = plain(message.trim());
         diagnostic.message = if subject.is_empty() { message } else { format!("{subject}: {message}") };
         diagnostic
     }
 
-    fn spot(&self, span: std::ops::Range<usize>) -> Diagnostic {
+    fn spot(&self, span: Range<usize>) -> Diagnostic {
         let start = span.start.min(self.text.len());
         let before = &self.text[..start];
         let line = before.matches('\n').count() + 1;
@@ -218,18 +248,91 @@ impl Document {
         let column = self.text[line_start..start].chars().count();
         let end = span.end.clamp(start, line_start + text.len());
         let width = self.text.get(start..end).map_or(0, |marked| marked.chars().count());
-        Diagnostic {
-            place: format!("{}:{line}:{}", self.path.display(), column + 1),
-            message: String::new(),
-            spot: Some((line, text.to_owned(), column..column + width)),
-            help: None,
-        }
+        let place = format!("{}:{line}:{}", self.path.display(), column + 1);
+        let (text, columns) = shown(text, column..column + width);
+        Diagnostic { place, message: String::new(), spot: Some((line, text, columns)), help: None }
+    }
+}
+
+/// A line with the columns to mark, or of a long one the part around them.
+fn shown(line: &str, columns: Range<usize>) -> (String, Range<usize>) {
+    if line.chars().count() <= SHOWN_CHARS {
+        return (line.to_owned(), columns);
+    }
+    let cut = columns.start.saturating_sub(SHOWN_BEFORE);
+    let before = if cut > 0 { "…" } else { "" };
+    let part: String = line.chars().skip(cut).take(SHOWN_CHARS).collect();
+    let after = if line.chars().count() > cut + SHOWN_CHARS { "…" } else { "" };
+    let column = |column: usize| column.min(cut + SHOWN_CHARS) - cut + before.chars().count();
+    (format!("{before}{part}{after}"), column(columns.start)..column(columns.end))
+}
+
+/// What a value is, as a user would say it.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "a text",
+        Value::Integer(_) => "a whole number",
+        Value::Float(_) => "a number",
+        Value::Boolean(_) => "true or false",
+        Value::Datetime(_) => "a date",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a table",
+    }
+}
+
+/// Says in a user's words what serde says in a programmer's.
+fn plain(message: &str) -> String {
+    if let Some((found, expected)) = message
+        .strip_prefix("invalid type: ")
+        .or_else(|| message.strip_prefix("invalid value: "))
+        .or_else(|| message.strip_prefix("invalid length "))
+        .and_then(|rest| rest.rsplit_once(", expected "))
+    {
+        return format!("found {}; allowed: {}", plain_found(found), plain_expected(expected));
+    }
+    let words =
+        [("unknown variant", "unknown name"), ("unknown field", "unknown key"), ("missing field", "missing key")];
+    words.iter().fold(message.to_owned(), |message, (theirs, ours)| message.replace(theirs, ours))
+}
+
+/// What serde found: ``integer `5` `` is 5, `string "many"` is the text "many".
+fn plain_found(found: &str) -> String {
+    match found {
+        "sequence" => return "a list".to_owned(),
+        "map" => return "a table".to_owned(),
+        _ => {}
+    }
+    let value = found.split_once('`').and_then(|(_, rest)| rest.split_once('`')).map(|(value, _)| value.to_owned());
+    match found.split_once(' ') {
+        Some(("string", text)) => format!("the text {text}"),
+        Some(("integer" | "floating" | "boolean", _)) => value.unwrap_or_else(|| found.to_owned()),
+        _ => found.to_owned(),
+    }
+}
+
+/// What serde expected: a type of Rust, or words of ours.
+fn plain_expected(expected: &str) -> String {
+    let up_to = |most: u64| format!("a whole number from 0 to {most}");
+    match expected {
+        "u8" => up_to(u8::MAX.into()),
+        "u16" => up_to(u16::MAX.into()),
+        "u32" => up_to(u32::MAX.into()),
+        "u64" | "usize" => "a whole number of 0 or more".to_owned(),
+        "i64" => "a whole number".to_owned(),
+        "f64" => "a number".to_owned(),
+        "any valid TOML value" => format!("whole numbers up to {}", i64::MAX),
+        "a string" => "a text".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        "a map" => "a table".to_owned(),
+        rust if rust.starts_with("struct ") => "a table".to_owned(),
+        ours => ours.to_owned(),
     }
 }
 
 /// Byte range of the value (or of the key) at a dotted path, or of the deepest part of the path that exists, as long
 /// as that is more than the whole file. With `key` set, only the whole path counts.
-fn locate(text: &str, path: &str, key: bool) -> Option<std::ops::Range<usize>> {
+fn locate(text: &str, path: &str, key: bool) -> Option<Range<usize>> {
     let root = DeTable::parse(text).ok()?;
     let mut table = root.get_ref();
     let mut rest = path;
@@ -310,7 +413,7 @@ mod tests {
     #[test]
     fn a_wrong_type_is_marked() {
         assert_snapshot!(error("[keys]\ncardinality = 'many'\n"), @r#"
-        job.toml:2:15: keys.cardinality: invalid type: string "many", expected u64
+        job.toml:2:15: keys.cardinality: found the text "many"; allowed: a whole number of 0 or more
           |
         2 | cardinality = 'many'
           |               ^^^^^^
@@ -322,7 +425,7 @@ mod tests {
           |        ^^^^^^^^^^^
         ");
         assert_snapshot!(error("[run]\nseed = -1\n"), @"
-        job.toml:2:8: run.seed: invalid value: integer `-1`, expected u64
+        job.toml:2:8: run.seed: found -1; allowed: a whole number of 0 or more
           |
         2 | seed = -1
           |        ^^

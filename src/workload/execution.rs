@@ -32,6 +32,8 @@ pub struct RunWire {
     pub prefill: Option<f64>,
     /// Events of the untimed pass that compares the final state when a trial is measured for a duration.
     pub verify_events: u64,
+    /// Times one event in this many (1 for all) instead of what calibration finds.
+    pub sample_every: Option<u32>,
 }
 
 impl Default for RunWire {
@@ -46,6 +48,7 @@ impl Default for RunWire {
             max_parallelism: None,
             prefill: None,
             verify_events: 100_000,
+            sample_every: None,
         }
     }
 }
@@ -118,6 +121,8 @@ pub struct Run {
     pub prefill: f64,
     /// Events of the verification pass.
     pub verify_events: u64,
+    /// Times one event in this many, where the user says so.
+    pub sample_every: Option<u32>,
 }
 
 /// Measured events where the file sets neither `events` nor `duration`.
@@ -169,6 +174,7 @@ impl Run {
             groups: KeyGroups { max_parallelism, parallelism },
             prefill: check_range("prefill", wire.prefill.unwrap_or(if source_ends { 0.0 } else { 1.0 }), 0.0..=1.0)?,
             verify_events: check_range("verify-events", wire.verify_events, 1..=100_000_000)?,
+            sample_every: wire.sample_every.map(|every| check_range("sample-every", every, 1..=1024)).transpose()?,
         })
     }
 }

@@ -11,12 +11,19 @@ pub struct Invalid {
     pub found: String,
     /// What would be accepted.
     pub allowed: String,
+    /// Whether the key itself is not allowed, rather than its value.
+    pub is_key: bool,
 }
 
 impl Invalid {
     /// A value at `path` that is not allowed.
     pub fn new(path: &str, found: impl ToString, allowed: impl ToString) -> Self {
-        Self { path: path.to_owned(), found: found.to_string(), allowed: allowed.to_string() }
+        Self { path: path.to_owned(), found: found.to_string(), allowed: allowed.to_string(), is_key: false }
+    }
+
+    /// A key at `path` that is not allowed.
+    pub fn key(path: &str, found: impl ToString, allowed: impl ToString) -> Self {
+        Self { is_key: true, ..Self::new(path, found, allowed) }
     }
 
     /// The same, seen from a table that holds it under `parent`.

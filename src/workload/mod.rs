@@ -13,6 +13,7 @@ mod options;
 mod plan;
 mod random;
 mod shorthand;
+mod trace;
 mod units;
 mod values;
 
@@ -21,7 +22,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-pub use crate::source::trace::{KeyColumns, MissingPolicy, TimeFormat, Trace, TraceFormat, TraceWire};
 pub use configuration::{Configuration, ConfigurationWire, short_key};
 pub use document::{Diagnostic, Document};
 pub use execution::{Amount, Extent, Run, RunWire};
@@ -32,6 +32,7 @@ pub use options::{BackendType, CompactionStyle, Compression, LogLevel, OPTIONS, 
 pub use plan::{Cell, Plan, Setting, Variant};
 pub use random::{Permutation, Rng, Stream, Zipf};
 pub use shorthand::Shorthand;
+pub use trace::{KeyColumns, MissingPolicy, TimeFormat, Trace, TraceFormat, TraceWire};
 pub use units::{Bytes, Time};
 pub use values::{PayloadMaker, SizeDistribution, SizeWire, Values, ValuesWire};
 

@@ -274,7 +274,11 @@ fn mix(preset: Option<MixPreset>, given: [Option<f64>; 7], entries: u32) -> Resu
     }
     let sum: f64 = shares.iter().sum();
     if (sum - 1.0).abs() > 1e-6 {
-        return Err(Invalid::new("", format!("shares that sum to {sum}"), "shares that sum to 1"));
+        return Err(Invalid::new(
+            "",
+            format!("shares that sum to {sum}"),
+            "shares that sum to 1, such as those of a `preset`",
+        ));
     }
     Ok(Mix { shares, entries: check_range("entries", entries, 1..=100_000)? })
 }
@@ -325,7 +329,10 @@ mod tests {
     #[test]
     fn shares_that_do_not_sum_to_one_are_refused() {
         let error = parse("operator.mix = { read = 0.5, update = 0.4 }").unwrap_err();
-        assert_eq!(error.to_string(), "operator.mix: found shares that sum to 0.9; allowed: shares that sum to 1");
+        assert_eq!(
+            error.to_string(),
+            "operator.mix: found shares that sum to 0.9; allowed: shares that sum to 1, such as those of a `preset`"
+        );
         assert_eq!(parse("operator.list-buffer.clear-every = 0").unwrap_err().path, "operator.list-buffer.clear-every");
     }
 }

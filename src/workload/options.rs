@@ -331,7 +331,7 @@ impl Options {
     /// The key is not in the table, or the value is not allowed; the path of the error is the key.
     pub fn set(&mut self, key: &str, text: &str) -> Result<(), Invalid> {
         let Some(row) = Self::row(key) else {
-            return Err(Invalid::new(key, "a key that statebench does not know", Self::instead_of(key)));
+            return Err(Invalid::key(key, "a key that statebench does not know", Self::instead_of(key)));
         };
         if (row.set)(self, text.trim()) { Ok(()) } else { Err(Invalid::new(key, format!("`{text}`"), row.allowed)) }
     }

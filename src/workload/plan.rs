@@ -53,20 +53,24 @@ pub struct Plan {
 pub struct Setting {
     path: String,
     value: String,
+    /// What the user wrote, for messages.
+    written: String,
 }
 
 impl std::str::FromStr for Setting {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let (path, value) = text.split_once('=').ok_or("expected path=value, such as keys.cardinality=1000")?;
-        Ok(Self { path: path.trim().to_owned(), value: value.trim().to_owned() })
+        let written = format!("--set {text}");
+        Ok(Self { path: path.trim().to_owned(), value: value.trim().to_owned(), written })
     }
 }
 
 impl Setting {
-    /// An override made by a flag.
-    pub fn new(path: &str, value: impl ToString) -> Self {
-        Self { path: path.to_owned(), value: value.to_string() }
+    /// An override made by a flag of its own, such as `--seed`.
+    pub fn of_flag(flag: &str, path: &str, value: &impl ToString) -> Self {
+        let value = value.to_string();
+        Self { path: path.to_owned(), written: format!("{flag} {value}"), value }
     }
 
     /// The value as TOML; what is not TOML is a text.
@@ -99,8 +103,10 @@ impl Plan {
     pub fn of(mut document: Document, settings: &[Setting], quick: bool) -> Result<Self, Diagnostic> {
         let (options, paths): (Vec<_>, Vec<_>) = settings.iter().partition(|setting| is_flink_key(&setting.path));
         for setting in paths {
-            let written = format!("--set {}={}", setting.path, setting.value);
-            document.set(&setting.path, setting.toml(), &written)?;
+            document.set(&setting.path, setting.toml(), &setting.written)?;
+        }
+        for setting in &options {
+            document.note_override(&setting.path, &setting.written);
         }
         let mut wire: WorkloadWire = document.read()?;
         let name = wire.name.get_or_insert_with(|| document.stem()).clone();
@@ -207,6 +213,9 @@ fn axes(wire: &WorkloadWire) -> Result<Axes, Invalid> {
         let here = |found: &str, allowed: &str| Invalid::new(&format!("matrix.{path}"), found, allowed);
         if choices.is_empty() {
             return Err(here("an empty list", "one value or more"));
+        }
+        if choices.len() > MAX_CELLS {
+            return Err(here(&format!("{} values", choices.len()), &format!("at most {MAX_CELLS} cells")));
         }
         if choices.iter().enumerate().any(|(index, choice)| choices[..index].contains(choice)) {
             return Err(here("a value twice", "each value once"));
@@ -359,10 +368,10 @@ mod tests {
         let key =
             "[[configuration]]\nname = 'a'\n'state.backend.type' = 'rocksdb'\n'state.backend.rocksdb.thread.nm' = 1\n";
         assert_snapshot!(plan(key, &[]).unwrap_err(), @"
-        job.toml:4:37: configuration[0].state.backend.rocksdb.thread.nm: found a key that statebench does not know; allowed: the keys of `statebench list options`; the nearest is `state.backend.rocksdb.thread.num`
+        job.toml:4:1: configuration[0].state.backend.rocksdb.thread.nm: found a key that statebench does not know; allowed: the keys of `statebench list options`; the nearest is `state.backend.rocksdb.thread.num`
           |
         4 | 'state.backend.rocksdb.thread.nm' = 1
-          |                                     ^
+          | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
         ");
         assert_snapshot!(plan("[keys]\ncardinality = 0", &[]).unwrap_err(), @"
         job.toml:2:15: keys.cardinality: found 0; allowed: 1 to 1000000000000

@@ -1,11 +1,12 @@
 //! The heap backend: Flink's `HashMapStateBackend`. State values are live objects; no access serializes.
+#![expect(clippy::inline_always, reason = "an event's accesses, joined in one function, share hash, group and bounds")]
 
 mod table;
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::borrow::Cow;
 
-use table::{Place, StateTable};
+pub use table::{Place, StateTable};
 
 use crate::state::{
     Aggregate, AggregatingState, CompositeKey, Digest, Key, KeyGroups, KeyedStateBackend, ListState, MapState,
@@ -18,16 +19,40 @@ pub struct HeapBackend<K> {
     first_group: u16,
     group_count: usize,
     states: Vec<State>,
-    current_key: Option<K>,
-    current_group: u16,
+    current: Option<Current<K>>,
 }
 
-/// One registered state. The table is a `StateTable<K, N, V>`, found again by its type on each access: the price is
-/// one comparison of type ids, and handles stay plain tokens that every backend shares.
+/// The current key, with what follows from it.
+struct Current<K> {
+    key: K,
+    hash_code: i32,
+    /// Position of its key group in the range that the subtask owns.
+    group: usize,
+}
+
+/// One registered state. Handles are plain tokens that all backends share, so the table is found again by its type.
 struct State {
     name: String,
     table: Box<dyn Any + Send>,
+    /// The type of the table: compared on each access without a call through the box.
+    table_type: TypeId,
     digest: fn(&dyn Any, &mut CompositeKey, DigestScope<'_>) -> Digest,
+}
+
+impl State {
+    /// The table.
+    #[inline(always)]
+    #[expect(clippy::panic, reason = "a handle carries the types that its state was registered with")]
+    fn table_mut<T: 'static>(&mut self) -> &mut T {
+        if self.table_type != TypeId::of::<T>() {
+            panic!("the state `{}` was registered with other types", self.name);
+        }
+        let table: *mut (dyn Any + Send) = self.table.as_mut();
+        // SAFETY: `table_type` is the type of the object in the box, set where the box was made and never changed, and
+        // it is `T`; the borrow is that of `self`. This is `downcast_mut` less its two calls through the vtable, which
+        // cost as much as the look-up and keep the compiler from joining the accesses of one event.
+        unsafe { &mut *table.cast::<T>() }
+    }
 }
 
 /// What the digest of a table needs to know of its backend.
@@ -75,14 +100,7 @@ impl<K: Key> HeapBackend<K> {
     /// An empty backend for the key groups of `subtask`.
     pub fn new(groups: KeyGroups, subtask: u16) -> Self {
         let range = groups.range_of(subtask);
-        Self {
-            groups,
-            first_group: range.start,
-            group_count: range.len(),
-            states: Vec::new(),
-            current_key: None,
-            current_group: 0,
-        }
+        Self { groups, first_group: range.start, group_count: range.len(), states: Vec::new(), current: None }
     }
 
     fn register<N: Namespace, V: Entries<K, N> + Send + 'static>(&mut self, name: &str) -> StateResult<usize> {
@@ -92,22 +110,23 @@ impl<K: Key> HeapBackend<K> {
         self.states.push(State {
             name: name.to_owned(),
             table: Box::new(StateTable::<K, N, V>::new(self.group_count)),
+            table_type: TypeId::of::<StateTable<K, N, V>>(),
             digest: digest_table::<K, N, V>,
         });
         Ok(self.states.len() - 1)
     }
 
     /// The table of a state and the place of the current key in it.
-    #[inline]
-    #[expect(clippy::expect_used, reason = "a handle carries the types its state was registered with")]
+    #[inline(always)]
+    #[expect(clippy::expect_used, reason = "the caller sets a key before the first access")]
     fn locate<'a: 'p, 'n: 'p, 'p, N: Namespace, V: 'static>(
         &'a mut self,
         index: usize,
         namespace: &'n N,
     ) -> (&'a mut StateTable<K, N, V>, Place<'p, K, N>) {
-        let table = self.states[index].table.downcast_mut().expect("a handle of this backend");
-        let key = self.current_key.as_ref().expect("a current key");
-        (table, Place::new(key, namespace, usize::from(self.current_group - self.first_group)))
+        let current = self.current.as_ref().expect("a current key");
+        let place = Place::new(&current.key, current.hash_code, namespace, current.group);
+        (self.states[index].table_mut(), place)
     }
 }
 
@@ -145,21 +164,19 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         self.register::<N, Single<F::Accumulator>>(name).map(AggregatingState::new)
     }
 
-    #[inline]
+    #[inline(always)]
     fn set_current_key(&mut self, key: &K) {
-        self.current_group = self.groups.group_of(key.hash_code());
-        match &mut self.current_key {
-            Some(current) => current.clone_from(key),
-            none => *none = Some(key.clone()),
-        }
+        let hash_code = key.hash_code();
+        let group = usize::from(self.groups.group_of(hash_code) - self.first_group);
+        self.current = Some(Current { key: key.clone(), hash_code, group });
     }
 
-    #[inline]
+    #[inline(always)]
     fn value<N: Namespace, T: StateValue>(&mut self, s: ValueState<N, T>, n: &N) -> StateResult<Option<Cow<'_, T>>> {
         let (table, place) = self.locate::<N, Single<T>>(s.index, n);
         Ok(table.get(place).map(|value| Cow::Borrowed(&value.0)))
     }
-    #[inline]
+    #[inline(always)]
     fn value_for_update<N: Namespace, T: StateValue + Default>(
         &mut self,
         s: ValueState<N, T>,
@@ -168,26 +185,26 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         let (table, place) = self.locate::<N, Single<T>>(s.index, n);
         Ok(table.get_mut(place).map(|value| std::mem::take(&mut value.0)))
     }
-    #[inline]
+    #[inline(always)]
     fn update<N: Namespace, T: StateValue>(&mut self, s: ValueState<N, T>, n: &N, value: T) -> StateResult<()> {
         let (table, place) = self.locate::<N, Single<T>>(s.index, n);
         table.put(place, Single(value));
         Ok(())
     }
-    #[inline]
+    #[inline(always)]
     fn clear_value<N: Namespace, T: StateValue>(&mut self, s: ValueState<N, T>, n: &N) -> StateResult<()> {
         let (table, place) = self.locate::<N, Single<T>>(s.index, n);
         table.remove(place);
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn list_add<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N, element: T) -> StateResult<()> {
         let (table, place) = self.locate::<N, List<T>>(s.index, n);
         table.transform(place, element, |element| List(vec![element]), |list, element| list.0.push(element));
         Ok(())
     }
-    #[inline]
+    #[inline(always)]
     fn list_get<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N) -> StateResult<Cow<'_, [T]>> {
         let (table, place) = self.locate::<N, List<T>>(s.index, n);
         Ok(Cow::Borrowed(table.get(place).map_or(&[], |list| &list.0)))
@@ -201,14 +218,14 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         }
         Ok(())
     }
-    #[inline]
+    #[inline(always)]
     fn clear_list<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N) -> StateResult<()> {
         let (table, place) = self.locate::<N, List<T>>(s.index, n);
         table.remove(place);
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn map_get<N: Namespace, U: UserKey, T: StateValue>(
         &mut self,
         s: MapState<N, U, T>,
@@ -218,7 +235,7 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         let (table, place) = self.locate::<N, Map<U, T>>(s.index, n);
         Ok(table.get(place).and_then(|map| map.0.get(key)).map(Cow::Borrowed))
     }
-    #[inline]
+    #[inline(always)]
     fn map_contains<N: Namespace, U: UserKey, T: StateValue>(
         &mut self,
         s: MapState<N, U, T>,
@@ -228,7 +245,7 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         let (table, place) = self.locate::<N, Map<U, T>>(s.index, n);
         Ok(table.get(place).is_some_and(|map| map.0.contains_key(key)))
     }
-    #[inline]
+    #[inline(always)]
     fn map_put<N: Namespace, U: UserKey, T: StateValue>(
         &mut self,
         s: MapState<N, U, T>,
@@ -244,7 +261,7 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         Ok(())
     }
     /// As in Flink, a map that loses its last entry is removed from the table.
-    #[inline]
+    #[inline(always)]
     fn map_remove<N: Namespace, U: UserKey, T: StateValue>(
         &mut self,
         s: MapState<N, U, T>,
@@ -260,7 +277,7 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         }
         Ok(())
     }
-    #[inline]
+    #[inline(always)]
     fn map_scan<N: Namespace, U: UserKey, T: StateValue>(
         &mut self,
         s: MapState<N, U, T>,
@@ -273,7 +290,7 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         }
         Ok(())
     }
-    #[inline]
+    #[inline(always)]
     fn map_is_empty<N: Namespace, U: UserKey, T: StateValue>(
         &mut self,
         s: MapState<N, U, T>,
@@ -282,14 +299,14 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         let (table, place) = self.locate::<N, Map<U, T>>(s.index, n);
         Ok(table.get(place).is_none())
     }
-    #[inline]
+    #[inline(always)]
     fn clear_map<N: Namespace, U: UserKey, T: StateValue>(&mut self, s: MapState<N, U, T>, n: &N) -> StateResult<()> {
         let (table, place) = self.locate::<N, Map<U, T>>(s.index, n);
         table.remove(place);
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn reducing_get<N: Namespace, F: Reduce>(
         &mut self,
         s: ReducingState<N, F>,
@@ -298,7 +315,7 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         let (table, place) = self.locate::<N, Single<F::Value>>(s.index, n);
         Ok(table.get(place).map(|value| Cow::Borrowed(&value.0)))
     }
-    #[inline]
+    #[inline(always)]
     fn reducing_add<N: Namespace, F: Reduce>(
         &mut self,
         s: ReducingState<N, F>,
@@ -309,14 +326,14 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         table.transform(place, value, Single, |kept, value| kept.0 = F::reduce(&kept.0, value));
         Ok(())
     }
-    #[inline]
+    #[inline(always)]
     fn clear_reducing<N: Namespace, F: Reduce>(&mut self, s: ReducingState<N, F>, n: &N) -> StateResult<()> {
         let (table, place) = self.locate::<N, Single<F::Value>>(s.index, n);
         table.remove(place);
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn aggregating_get<N: Namespace, F: Aggregate>(
         &mut self,
         s: AggregatingState<N, F>,
@@ -325,7 +342,7 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         let (table, place) = self.locate::<N, Single<F::Accumulator>>(s.index, n);
         Ok(table.get(place).map(|value| F::result(&value.0)))
     }
-    #[inline]
+    #[inline(always)]
     fn aggregating_add<N: Namespace, F: Aggregate>(
         &mut self,
         s: AggregatingState<N, F>,
@@ -341,7 +358,7 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         table.transform(place, element, make, |kept, element| F::add(&mut kept.0, element));
         Ok(())
     }
-    #[inline]
+    #[inline(always)]
     fn clear_aggregating<N: Namespace, F: Aggregate>(&mut self, s: AggregatingState<N, F>, n: &N) -> StateResult<()> {
         let (table, place) = self.locate::<N, Single<F::Accumulator>>(s.index, n);
         table.remove(place);

@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 
 use family::Family;
-pub use options::SlotMemory;
+pub use options::{SlotMemory, db_options};
 use rocksdb::{DB, DBPinnableSlice, DBRawIterator, Options as DbOptions, ReadOptions, WriteBatch, WriteOptions};
 
 use super::encode_list;
@@ -124,7 +124,7 @@ impl<K: Key> RocksDbBackend<K> {
     /// # Errors
     /// RocksDB cannot open the folder or refuses an option.
     pub fn open(path: &Path, options: &Options, groups: KeyGroups, memory: Option<&SlotMemory>) -> StateResult<Self> {
-        let db_options = options::db_options(options, memory)?;
+        let db_options = db_options(options, memory)?;
         let mut write_options = WriteOptions::default();
         write_options.disable_wal(true);
         Ok(Self {

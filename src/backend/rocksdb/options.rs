@@ -47,8 +47,11 @@ const PINNED: &str = "merge_operator=stringappendtest;avoid_flush_during_shutdow
     periodic_compaction_seconds=2592000;max_successive_merges=0;optimize_filters_for_hits=false;\
     force_consistency_checks=true;memtable_prefix_bloom_size_ratio=0";
 
-/// RocksDB's options for a database and its column families.
-pub(super) fn db_options(options: &Options, memory: Option<&SlotMemory>) -> StateResult<DbOptions> {
+/// RocksDB's options for a database and its column families: what a bare loop needs to be comparable.
+///
+/// # Errors
+/// RocksDB does not know an option.
+pub fn db_options(options: &Options, memory: Option<&SlotMemory>) -> StateResult<DbOptions> {
     let mut db = DbOptions::default().get_options_from_string(PINNED).map_err(storage)?;
     db.create_if_missing(true);
     db.set_use_fsync(false);

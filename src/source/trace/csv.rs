@@ -9,7 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder};
 
-use super::{Cursor, MAX_LINE_BYTES, Place, Trace, TraceBatch, TraceError, file_name, open_file, printable_bytes};
+use super::MAX_LINE_BYTES;
+use super::batch::TraceBatch;
+use super::cursor::Cursor;
+use super::error::{Place, TraceError, file_name, printable, printable_bytes};
+use super::reader::open_file;
+use crate::workload::Trace;
 
 /// Bytes read ahead.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -33,7 +38,7 @@ impl CsvRows {
             match (found.next(), found.next()) {
                 (Some(position), None) => Ok(position),
                 (Some(_), Some(_)) => {
-                    Err(TraceError::AmbiguousColumn { file: file_name(path), column: super::printable(column, 40) })
+                    Err(TraceError::AmbiguousColumn { file: file_name(path), column: printable(column, 40) })
                 }
                 (None, _) => Err(TraceError::no_column(path, column, names.iter().map(String::as_str))),
             }
@@ -116,7 +121,7 @@ fn row_error(error: &csv::Error, path: &Path, row: u64, start_line: u64) -> Trac
         ErrorKind::UnequalLengths { expected_len, len, .. } => {
             TraceError::Malformed { file, place, reason: format!("{len} fields where the header has {expected_len}") }
         }
-        _ => TraceError::Malformed { file, place, reason: super::printable(&error.to_string(), 200) },
+        _ => TraceError::Malformed { file, place, reason: printable(&error.to_string(), 200) },
     }
 }
 

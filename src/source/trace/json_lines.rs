@@ -9,9 +9,12 @@ use std::path::Path;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{
-    Cursor, MAX_LINE_BYTES, Place, Trace, TraceBatch, TraceError, file_name, open_file, printable, printable_bytes,
-};
+use super::MAX_LINE_BYTES;
+use super::batch::TraceBatch;
+use super::cursor::Cursor;
+use super::error::{Place, TraceError, file_name, printable, printable_bytes};
+use super::reader::open_file;
+use crate::workload::Trace;
 
 /// Bytes read ahead.
 const BUFFER_BYTES: usize = 256 << 10;

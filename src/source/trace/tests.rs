@@ -1,7 +1,8 @@
 //! What the three formats agree on, and every way in which a file can be wrong.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -14,7 +15,9 @@ use ::parquet::schema::parser::parse_message_type;
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::time::show_time;
 use super::*;
+use crate::workload::{Trace, TraceFormat};
 
 /// A folder that goes with the test, and files in it.
 struct Folder(tempfile::TempDir);
@@ -126,7 +129,7 @@ fn as_csv(samples: &[Sample]) -> String {
     let quoted = |text: &Option<String>| format!("\"{}\"", text.clone().unwrap_or_default().replace('"', "\"\""));
     let mut text = "unused,at,origin,destination,amount,bytes\n".to_owned();
     for s in samples {
-        let at = s.at_ms.map(inspect::show_time).unwrap_or_default();
+        let at = s.at_ms.map(show_time).unwrap_or_default();
         let amount = s.cents.map(|cents| (cents as f64 / 100.0).to_string()).unwrap_or_default();
         writeln!(text, "x,{at},{},{},{amount},{}", quoted(&s.origin), quoted(&s.destination), s.bytes).unwrap();
     }
@@ -136,7 +139,7 @@ fn as_csv(samples: &[Sample]) -> String {
 fn as_json(samples: &[Sample]) -> String {
     let mut text = "\u{feff}".to_owned();
     for (i, s) in samples.iter().enumerate() {
-        let at = s.at_ms.map(|ms| format!("{}Z", inspect::show_time(ms).replace(' ', "T")));
+        let at = s.at_ms.map(|ms| format!("{}Z", show_time(ms).replace(' ', "T")));
         let mut line = json!({
             "nested": { "at": [1, 2] }, "at": at, "origin": s.origin, "destination": s.destination,
             "amount": s.cents.map(|cents| cents as f64 / 100.0), "bytes": s.bytes,
@@ -309,6 +312,12 @@ fn files_that_are_none_are_named() {
     assert_eq!(folder.error("none.csv", json!({})), "none.csv: there is no such file");
     assert_eq!(folder.error("d.csv", json!({})), "d.csv: this is a directory; a trace is one file");
     assert_eq!(folder.csv_error("", json!({})), "t.csv: the file is empty");
+    let format = |name: &str, given| format_of(&folder.0.path().join(name), given).map_err(|e| folder.message(&e));
+    assert_eq!(format("none.log", None), Err("none.log: there is no such file".to_owned()));
+    assert_eq!(format("none.log", Some(TraceFormat::Csv)), Ok(TraceFormat::Csv));
+    folder.file("t.log", "");
+    let unknown = "t.log: its extension does not tell the format; give `format`: csv, json-lines or parquet";
+    assert_eq!(format("t.log", None), Err(unknown.to_owned()));
     folder.file("t.parquet", "PAR1 but no more of it");
     assert!(folder.error("t.parquet", json!({})).starts_with("t.parquet: the Parquet file is damaged or cut off: "));
     let denied = TraceError::io(Path::new("t.csv"), io::Error::from(io::ErrorKind::PermissionDenied));
@@ -524,131 +533,6 @@ fn a_damaged_parquet_file_never_panics() {
     }
 }
 
-#[test]
-fn times_are_read_as_they_are_written() {
-    let cases = [
-        ("2001-01-01 00:00:00", 978_307_200_000),
-        ("2001-01-01T00:00:00.5", 978_307_200_500),
-        ("2001-01-01T00:00:00.123999Z", 978_307_200_123),
-        ("2001-01-01T01:30:00+01:30", 978_307_200_000),
-        ("2000-12-31T19:00:00,25-05:00", 978_307_200_250),
-        ("2000-02-29 12:00:00", 951_825_600_000),
-        ("1969-12-31 23:59:59.999", -1),
-        ("0000-03-01 00:00:00", -62_162_035_200_000),
-        (" 1234 ", 1234),
-        ("-7", -7),
-        ("1e3", 1000),
-    ];
-    for (text, ms) in cases {
-        assert_eq!(time(text.as_bytes(), TimeFormat::Auto), Some(ms), "{text}");
-    }
-    let bad = [
-        "",
-        "x",
-        "1.5",
-        "2001-13-01 00:00:00",
-        "2001-00-01 00:00:00",
-        "1900-02-29 00:00:00",
-        "2001-01-32 00:00:00",
-        "2001-01-01 24:00:00",
-        "2001-01-01 00:60:00",
-        "2001-01-01 00:00:60",
-        "2001-01-01 00:00:00.",
-        "2001-01-01 00:00:00.1x",
-        "2001-01-01x00:00:00",
-        "2001-01-01 00:00:00+1:00",
-        "2001-01-01 00:00:00+24:00",
-        "2001-01-01",
-        "9223372036854775808",
-    ];
-    for text in bad {
-        assert_eq!(time(text.as_bytes(), TimeFormat::Auto), None, "{text}");
-    }
-    let cases = [
-        ("1700000000", TimeFormat::EpochS, Some(1_700_000_000_000)),
-        ("1700000000.1239", TimeFormat::EpochS, Some(1_700_000_000_123)),
-        ("-1.5", TimeFormat::EpochS, Some(-1500)),
-        ("-0.0001", TimeFormat::EpochS, Some(-1)),
-        ("1.", TimeFormat::EpochS, None),
-        ("9223372036854775807", TimeFormat::EpochS, None),
-        ("5", TimeFormat::EpochMs, Some(5)),
-        ("-1", TimeFormat::EpochUs, Some(-1)),
-        ("1999999", TimeFormat::EpochNs, Some(1)),
-        ("2001-01-01 00:00:00", TimeFormat::EpochMs, None),
-    ];
-    for (text, format, ms) in cases {
-        assert_eq!(time(text.as_bytes(), format), ms, "{text}");
-    }
-}
-
-#[test]
-fn decimals_are_scaled_exactly() {
-    let cases = [
-        ("12", 100, Some(1200)),
-        ("12.34", 100, Some(1234)),
-        ("-0.5", 10, Some(-5)),
-        (".5", 2, Some(1)),
-        ("+5.", 1, Some(5)),
-        ("1.000000000000000000000000000000000000000000000", 1, Some(1)),
-        ("0e999999", 1, Some(0)),
-        ("1.5e1", 1, Some(15)),
-        ("150E-1", 1, Some(15)),
-        ("true", 7, Some(7)),
-        ("false", 7, Some(0)),
-        ("-9223372036854775808", 1, Some(i64::MIN)),
-        ("12.345", 100, None),
-        ("1e-999999999999", 1, None),
-        (".", 1, None),
-        ("1e", 1, None),
-        ("--1", 1, None),
-        ("NaN", 1, None),
-        ("", 1, None),
-        ("9223372036854775808", 1, None),
-    ];
-    for (text, scale, number) in cases {
-        assert_eq!(scaled(text.as_bytes(), scale), number, "{text}");
-    }
-}
-
-#[test]
-fn a_mapping_has_defaults_and_is_checked() {
-    type Change = fn(&mut TraceWire);
-    let parse = |text: &str| toml::from_str::<TraceWire>(text).map_err(|error| error.message().to_owned());
-    let wire = parse("path = 'data/t.csv'\ntime = 'at'\nkey = 'k'").unwrap();
-    assert_eq!((wire.value_scale, wire.missing, wire.time_format), (1, MissingPolicy::Error, TimeFormat::Auto));
-    let trace = Trace::new(&wire, Path::new("/w")).unwrap();
-    assert_eq!((trace.path(), trace.format()), (Path::new("/w/data/t.csv"), TraceFormat::Csv));
-    assert_eq!((trace.time_column(), trace.value_column(), trace.disorder_ms()), ("at", None, 0));
-    assert_eq!(parse(&toml::to_string(&wire).unwrap()), Ok(wire.clone()));
-    assert!(parse("path = 't.csv'\ntime = 'at'\nkey = 'k'\nkeys = 'k'").unwrap_err().contains("unknown field `keys`"));
-    let expected = "expected the name of a column or a list of names";
-    assert_eq!(parse("path = 't.csv'\ntime = 'at'\nkey = 1"), Err(expected.to_owned()));
-
-    let cases: [(Change, &str); 8] = [
-        (
-            |w| w.path = "t.log".into(),
-            "path: found t.log; allowed: a name that ends in .csv, .jsonl, .ndjson, .json or .parquet, or `format` beside it",
-        ),
-        (|w| w.path.clear(), "path: found an empty text; allowed: the path of a file"),
-        (|w| w.time.clear(), "time: found an empty text; allowed: the name of a column"),
-        (|w| w.key = KeyColumns::Several(vec![]), "key: found an empty list; allowed: at least one column"),
-        (
-            |w| w.key = KeyColumns::Several(vec!["a".into(), "a".into()]),
-            "key: found `a` twice, again as number 2; allowed: each column once",
-        ),
-        (|w| w.value_scale = 2, "value-scale: found 2; allowed: nothing without a `value` column"),
-        (|w| (w.value, w.value_scale) = (Some("v".into()), 0), "value-scale: found 0; allowed: 1 to 1000000000000"),
-        (|w| w.size = Some(String::new()), "size: found an empty text; allowed: the name of a column"),
-    ];
-    for (change, message) in cases {
-        let mut wire = wire.clone();
-        change(&mut wire);
-        assert_eq!(Trace::new(&wire, Path::new("")).unwrap_err().to_string(), message);
-    }
-    let schema = schemars::schema_for!(TraceWire);
-    assert_eq!(schema.get("required").unwrap(), &json!(["path", "time", "key"]));
-}
-
 proptest! {
     #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
@@ -660,19 +544,5 @@ proptest! {
             let _ = read(&trace, 10);
             let _ = columns(trace.path(), None).map(|list| list.render());
         }
-    }
-
-    #[test]
-    fn no_text_panics(text in "[-+0-9eE.:TZ ]{0,40}", scale in 1_i64..1_000_000) {
-        for format in [TimeFormat::Auto, TimeFormat::EpochS, TimeFormat::EpochNs] {
-            let _ = time(text.as_bytes(), format);
-        }
-        let _ = scaled(text.as_bytes(), scale);
-    }
-
-    #[test]
-    fn a_time_that_is_shown_reads_back(ms in -62_167_219_200_000_i64..253_402_300_800_000) {
-        let shown = inspect::show_time(ms);
-        prop_assert_eq!(timestamp(shown.as_bytes()), Some(ms), "{}", shown);
     }
 }

@@ -1,0 +1,479 @@
+//! What the harness costs, beside bare loops over the same stores, in one process and interleaved.
+//!
+//! Each comparison alternates its two sides, several times, and quotes the median of the ratios of neighbours with
+//! their range: on a shared machine a ratio within one run is worth more than any absolute figure.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use statebench::backend::heap::{Place, StateTable};
+use statebench::backend::{HeapBackend, Metered};
+use statebench::measure::{Probe, Strategy, empty_interval_ns};
+use statebench::operator::{Collector, Counter, MixOperator, Operator};
+use statebench::run::{Observer, Progress, TrialSpec, drive, run_trial};
+use statebench::source::{BLOCK_EVENTS, Event, EventSource, Scratch};
+use statebench::state::{Key, KeyGroups, KeyedStateBackend, Payload, VoidNamespace};
+use statebench::workload::{
+    BackendType, KeySampler, Operator as OperatorSpec, Options, Rng, Stream, Workload, WorkloadWire,
+};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+const REPEATS: usize = 7;
+const GROUPS: KeyGroups = KeyGroups { max_parallelism: 128, parallelism: 1 };
+
+fn main() {
+    // `cargo test --benches` runs benchmarks with this flag; there is nothing to test here.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    let sections: &[(&str, fn())] = &[
+        ("null", null_backend),
+        ("heap", heap_beside_a_bare_loop),
+        #[cfg(feature = "rocksdb")]
+        ("rocksdb", rocksdb::beside_a_bare_loop),
+        ("samplers", samplers),
+        ("parallel", two_subtasks),
+        ("trace", trace_replay),
+    ];
+    let wanted: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    println!("| what | figure | median | range | goal |");
+    println!("| --- | --- | --- | --- | --- |");
+    for (name, section) in sections {
+        if wanted.is_empty() || wanted.iter().any(|w| w == name) {
+            section();
+        }
+    }
+}
+
+fn row(what: &str, figure: &str, values: &[f64], unit: &str, goal: &str) {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    let digits = if values[0] < 20.0 { 2 } else { 0 };
+    println!(
+        "| {what} | {figure} | {:.digits$}{unit} | {:.digits$} to {:.digits$} | {goal} |",
+        values[values.len() / 2],
+        values[0],
+        values[values.len() - 1]
+    );
+}
+
+fn wire(text: &str) -> WorkloadWire {
+    toml::from_str(text).unwrap()
+}
+
+fn workload(text: &str) -> Workload {
+    Workload::new(&wire(text), std::path::Path::new(".")).unwrap()
+}
+
+struct Silent;
+impl Observer for Silent {
+    fn progress(&self, _: &Progress) {}
+    fn interrupted(&self) -> bool {
+        false
+    }
+}
+
+/// A whole trial in this process: prefill, warm-up with calibration, measured part.
+fn trial(text: &str, backend: BackendType) -> statebench::result::Measurement {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = TrialSpec {
+        workload: wire(text),
+        folder: ".".into(),
+        options: Options { backend, ..Options::default() },
+        stream_seed: 1,
+        state_folder: folder.path().to_owned(),
+    };
+    run_trial(&spec, &Silent).unwrap().measurement
+}
+
+/// (a) Events per second on the wall, on one core: drawn, routed, processed and timed, with nothing kept.
+fn null_backend() {
+    let cases = [("uniform", "≥ 25 M"), ("zipf", "≥ 10 M")];
+    for (distribution, goal) in cases {
+        let text = format!(
+            "keys = {{ cardinality = 100_000_000, distribution = '{distribution}' }}\n\
+             run = {{ events = 20_000_000, warm-up = 2_000_000, prefill = 0.0 }}"
+        );
+        let rates: Vec<f64> =
+            (0..REPEATS).map(|_| trial(&text, BackendType::Null)).map(|m| m.events as f64 / m.wall_s / 1e6).collect();
+        row("null backend, counter", &format!("M events/s, {distribution} keys over 10^8"), &rates, "", goal);
+    }
+}
+
+/// Draws the events of a workload block by block and hands each block to `each`.
+fn for_each_block(workload: &Workload, events: u64, mut each: impl FnMut(&mut [Event<i64>])) {
+    let source = EventSource::open(workload, 1).unwrap();
+    let (mut scratch, mut block) = (Scratch::default(), Vec::with_capacity(BLOCK_EVENTS));
+    while source.take_block(u64::MAX, events, &mut scratch, |event| block.push(event)).unwrap().is_some() {
+        each(&mut block);
+        block.clear();
+    }
+}
+
+fn nanos_per_event(time: Duration, events: u64) -> f64 {
+    time.as_nanos() as f64 / events as f64
+}
+
+/// The calibrated strategy of the heap at its costliest: one timed event in 64.
+fn metered<B>(inner: B, strategy: Strategy) -> Metered<B> {
+    let mut probe = Probe::new(empty_interval_ns(), 1);
+    probe.set_strategy(strategy);
+    Metered { inner, probe }
+}
+
+/// (b) A counter and a 100-byte read-modify-write on the heap backend, sampled, beside bare loops that are not timed:
+/// over the same typed table, and over one plain `HashMap` with no key groups.
+fn heap_beside_a_bare_loop() {
+    for (keys, distribution) in [("100_000", "zipf"), ("1_000_000", "uniform")] {
+        let text = format!("keys = {{ cardinality = {keys}, distribution = '{distribution}' }}");
+        heap_counter(&text, &format!("{keys} keys {distribution}"));
+        heap_read_modify_write(&text, &format!("{keys} keys {distribution}"));
+    }
+}
+
+const HEAP_EVENTS: u64 = 2_000_000;
+
+/// The time of `each` over the blocks of a workload, ns per event.
+fn timed_blocks(spec: &Workload, mut each: impl FnMut(&mut [Event<i64>]) -> Duration) -> f64 {
+    let mut time = Duration::ZERO;
+    for_each_block(spec, HEAP_EVENTS, |block| time += each(block));
+    nanos_per_event(time, HEAP_EVENTS)
+}
+
+/// The same for a bare loop over events.
+fn bare_blocks(spec: &Workload, mut each: impl FnMut(&mut Event<i64>) -> u64) -> f64 {
+    timed_blocks(spec, |block| {
+        let start = Instant::now();
+        let sum = block.iter_mut().fold(0_u64, |sum, event| sum.wrapping_add(each(event)));
+        black_box(sum);
+        start.elapsed()
+    })
+}
+
+fn place(key: &i64) -> Place<'_, i64, VoidNamespace> {
+    let code = key.hash_code();
+    Place::new(key, code, &VoidNamespace, GROUPS.group_of(code).into())
+}
+
+fn heap_counter(text: &str, keys: &str) {
+    let spec = workload(text);
+    let mut heap = metered(HeapBackend::<i64>::new(GROUPS, 0), Strategy::Sampled(256));
+    let mut counter = <Counter as Operator<i64>>::open(&(), &mut heap).unwrap();
+    let mut out = Collector::default();
+    let mut harness = || timed_blocks(&spec, |block| drive(&mut heap, &mut counter, block, &mut out).unwrap());
+    let mut table = StateTable::<i64, VoidNamespace, i64>::new(GROUPS.max_parallelism.into());
+    let mut same_table = || {
+        bare_blocks(&spec, |event| {
+            let count = table.get(place(&event.key)).copied().unwrap_or(0) + 1;
+            table.put(place(&event.key), count);
+            count as u64
+        })
+    };
+    compare(&format!("heap counter, {keys}"), "the same table", "≥ 0.85", &mut harness, &mut same_table);
+    let mut map: HashMap<i64, i64, foldhash::fast::FixedState> = HashMap::default();
+    let mut plain_map = || {
+        bare_blocks(&spec, |event| {
+            let count = map.get(&event.key).copied().unwrap_or(0) + 1;
+            map.insert(event.key, count);
+            count as u64
+        })
+    };
+    compare(&format!("heap counter, {keys}"), "one HashMap", "", &mut harness, &mut plain_map);
+}
+
+/// Changes a value in place as the mix does.
+fn change(value: &mut Payload) -> u64 {
+    let before = value.head();
+    if let Some(head) = value.0.first_chunk_mut::<8>() {
+        *head = u64::from_le_bytes(*head).wrapping_add(1).to_le_bytes();
+    }
+    before
+}
+
+fn heap_read_modify_write(text: &str, keys: &str) {
+    let spec = workload(&format!("{text}\noperator.mix.read-modify-write = 1.0\nvalues.size = '100 b'"));
+    let OperatorSpec::Mix(mix) = &spec.operator else { panic!("a mix") };
+    let mut heap = metered(HeapBackend::<i64>::new(GROUPS, 0), Strategy::Sampled(256));
+    let mut operator = <MixOperator as Operator<i64>>::open(mix, &mut heap).unwrap();
+    let mut out = Collector::default();
+    let mut harness = || timed_blocks(&spec, |block| drive(&mut heap, &mut operator, block, &mut out).unwrap());
+    let mut table = StateTable::<i64, VoidNamespace, Payload>::new(GROUPS.max_parallelism.into());
+    let mut same_table = || {
+        bare_blocks(&spec, |event| {
+            let added = std::mem::take(&mut event.payload);
+            let mut value = table.get_mut(place(&event.key)).map(std::mem::take).unwrap_or(added);
+            let before = change(&mut value);
+            table.put(place(&event.key), value);
+            before
+        })
+    };
+    let what = format!("heap read-modify-write of 100 b, {keys}");
+    compare(&what, "the same table", "≥ 0.85", &mut harness, &mut same_table);
+    let mut map: HashMap<i64, Payload, foldhash::fast::FixedState> = HashMap::default();
+    let mut plain_map = || {
+        bare_blocks(&spec, |event| {
+            let added = std::mem::take(&mut event.payload);
+            let mut value = map.get_mut(&event.key).map(std::mem::take).unwrap_or(added);
+            let before = change(&mut value);
+            map.insert(event.key, value);
+            before
+        })
+    };
+    compare(&what, "one HashMap", "", &mut harness, &mut plain_map);
+}
+
+/// Alternates two sides that return ns per event and prints the ratio of their throughputs.
+fn compare(what: &str, beside: &str, goal: &str, harness: &mut dyn FnMut() -> f64, bare: &mut dyn FnMut() -> f64) {
+    harness();
+    bare();
+    let (mut ratios, mut times) = (Vec::new(), (Vec::new(), Vec::new()));
+    for repeat in 0..REPEATS {
+        let (h, b) = if repeat % 2 == 0 {
+            let h = harness();
+            (h, bare())
+        } else {
+            let b = bare();
+            (harness(), b)
+        };
+        ratios.push(b / h);
+        times.0.push(h);
+        times.1.push(b);
+    }
+    row(what, &format!("throughput over a bare loop's over {beside}"), &ratios, "", goal);
+    row(what, "harness, ns per event", &times.0, "", "");
+    row(what, "bare loop, ns per event", &times.1, "", "");
+}
+
+#[cfg(feature = "rocksdb")]
+mod rocksdb {
+    use super::*;
+    use ::rocksdb::{DB, ReadOptions, WriteOptions};
+    use statebench::backend::{RocksDbBackend, SlotMemory, rocksdb_options};
+    use statebench::state::CompositeKey;
+
+    const KEYS: u64 = 500_000;
+    const EVENTS: u64 = 200_000;
+
+    /// A database with its memory, filled like the backend's.
+    struct Bare {
+        db: DB,
+        read: ReadOptions,
+        write: WriteOptions,
+        /// Composite keys and encoded values of a block, made before the clock starts.
+        keys: Vec<[u8; 10]>,
+        values: Vec<Vec<u8>>,
+        scratch: Vec<u8>,
+    }
+
+    #[derive(Clone, Copy)]
+    enum Op {
+        Get,
+        Put,
+        ReadModifyWrite,
+    }
+
+    fn options() -> Options {
+        let mut options = Options { backend: BackendType::RocksDb, ..Options::default() };
+        options.set("state.backend.rocksdb.memory.fixed-per-slot", "256mb").unwrap();
+        options.set("state.backend.rocksdb.memory.partitioned-index-filters", "true").unwrap();
+        options
+    }
+
+    impl Bare {
+        fn open(folder: &std::path::Path, memory: &SlotMemory) -> Self {
+            let db_options = rocksdb_options(&options(), Some(memory)).unwrap();
+            let mut db = DB::open(&db_options, folder).unwrap();
+            db.create_cf("value", &db_options).unwrap();
+            let mut write = WriteOptions::default();
+            write.disable_wal(true);
+            Self { db, read: ReadOptions::default(), write, keys: vec![], values: vec![], scratch: vec![] }
+        }
+
+        fn prepare(&mut self, block: &[Event<i64>]) {
+            let mut composite = CompositeKey::new(GROUPS.max_parallelism);
+            self.keys.clear();
+            self.values.clear();
+            for event in block {
+                composite.set_key(&event.key, GROUPS.group_of(event.key.hash_code()));
+                self.keys.push(composite.with_namespace::<i64, _>(&VoidNamespace).try_into().unwrap());
+                let mut value = Vec::new();
+                statebench::state::Codec::encode(&event.payload, &mut value);
+                self.values.push(value);
+            }
+        }
+
+        fn run(&mut self, op: Op) -> Duration {
+            let family = self.db.cf_handle("value").unwrap();
+            let start = Instant::now();
+            let mut sum = 0_u64;
+            for (key, value) in self.keys.iter().zip(&self.values) {
+                match op {
+                    Op::Get => {
+                        let read = self.db.get_pinned_cf_opt(family, key, &self.read).unwrap();
+                        sum = sum.wrapping_add(read.map_or(0, |bytes| u64::from(bytes[4])));
+                    }
+                    Op::Put => self.db.put_cf_opt(family, key, value, &self.write).unwrap(),
+                    Op::ReadModifyWrite => {
+                        self.scratch.clear();
+                        match self.db.get_pinned_cf_opt(family, key, &self.read).unwrap() {
+                            Some(bytes) => self.scratch.extend_from_slice(&bytes),
+                            None => self.scratch.extend_from_slice(value),
+                        }
+                        self.scratch[4] = self.scratch[4].wrapping_add(1);
+                        self.db.put_cf_opt(family, key, &self.scratch, &self.write).unwrap();
+                    }
+                }
+            }
+            black_box(sum);
+            start.elapsed()
+        }
+    }
+
+    /// (c) Get, put and read-modify-write of 100 bytes on the RocksDB backend, every access timed and recorded, beside
+    /// a bare loop over the `rocksdb` crate with the same options, keys and values.
+    pub fn beside_a_bare_loop() {
+        let keys =
+            format!("keys = {{ cardinality = {KEYS}, distribution.zipf.exponent = 0.8 }}\nvalues.size = '100 b'\n");
+        let cases = [
+            ("get", "read", Op::Get),
+            ("put", "update", Op::Put),
+            ("get and put", "read-modify-write", Op::ReadModifyWrite),
+        ];
+        for (name, share, op) in cases {
+            let spec = workload(&format!("{keys}operator.mix.{share} = 1.0"));
+            let folder = tempfile::tempdir().unwrap();
+            let memory = SlotMemory::new(&options()).unwrap();
+            let backend = RocksDbBackend::<i64>::open(&folder.path().join("a"), &options(), GROUPS, Some(&memory));
+            let mut harness = metered(backend.unwrap(), Strategy::Every);
+            let OperatorSpec::Mix(mix) = &spec.operator else { panic!("a mix") };
+            let mut operator = <MixOperator as Operator<i64>>::open(mix, &mut harness).unwrap();
+            let memory = SlotMemory::new(&options()).unwrap();
+            let mut bare = Bare::open(&folder.path().join("b"), &memory);
+
+            let prefill = EventSource::prefill(&spec);
+            let (mut scratch, mut block) = (Scratch::default(), Vec::new());
+            while prefill.take_block(u64::MAX, KEYS, &mut scratch, |event| block.push(event)).unwrap().is_some() {
+                bare.prepare(&block);
+                bare.run(Op::Put);
+                for event in &mut block {
+                    harness.set_current_key(&event.key);
+                    operator.prefill(&mut harness, event).unwrap();
+                }
+                block.clear();
+            }
+            <Metered<_> as KeyedStateBackend<i64>>::settle(&mut harness).unwrap();
+            bare.db.wait_for_compact(&::rocksdb::WaitForCompactOptions::default()).unwrap();
+
+            // Both sides take turns at every block: they see the same minute of the machine.
+            let (mut ratios, mut ours, mut theirs) = (Vec::new(), Vec::new(), Vec::new());
+            for _ in 0..REPEATS {
+                let (mut h, mut b, mut out) = (Duration::ZERO, Duration::ZERO, Collector::default());
+                let mut turn = false;
+                for_each_block(&spec, EVENTS, |block| {
+                    bare.prepare(block);
+                    turn = !turn;
+                    if turn {
+                        b += bare.run(op);
+                    }
+                    h += drive(&mut harness, &mut operator, block, &mut out).unwrap();
+                    if !turn {
+                        b += bare.run(op);
+                    }
+                });
+                ratios.push(b.as_secs_f64() / h.as_secs_f64());
+                ours.push(nanos_per_event(h, EVENTS) / 1e3);
+                theirs.push(nanos_per_event(b, EVENTS) / 1e3);
+            }
+            let what = format!("RocksDB {name} of 100 b, {KEYS} keys zipf 0.8");
+            row(&what, "throughput over the bare loop's", &ratios, "", "≥ 0.95");
+            row(&what, "harness, µs per event", &ours, "", "");
+            row(&what, "bare loop, µs per event", &theirs, "", "");
+        }
+    }
+}
+
+/// (d) Draws per second of each key distribution.
+fn samplers() {
+    const BLOCKS: u64 = 2_000;
+    let distributions = ["uniform", "zipf", "hotspot", "latest", "exponential", "sequential", "moving", "ephemeral"];
+    for distribution in distributions {
+        let spec = workload(&format!("keys = {{ cardinality = 100_000_000, distribution = '{distribution}' }}"));
+        let sampler = KeySampler::new(&spec.keys, 1);
+        let mut ids = vec![0; BLOCK_EVENTS];
+        let rates: Vec<f64> = (0..REPEATS)
+            .map(|_| {
+                let start = Instant::now();
+                for block in 0..BLOCKS {
+                    let mut rng = Rng::for_block(1, Stream::Keys, block);
+                    sampler.fill(&mut rng, block * BLOCK_EVENTS as u64, &mut ids);
+                    black_box(&ids);
+                }
+                (BLOCKS * BLOCK_EVENTS as u64) as f64 / start.elapsed().as_secs_f64() / 1e6
+            })
+            .collect();
+        row("key sampler over 10^8", &format!("M draws/s, {distribution}"), &rates, "", "");
+    }
+}
+
+/// (e) Two subtasks beside one, on the heap: events over the time of the busiest subtask.
+fn two_subtasks() {
+    let of = |parallelism: u16| {
+        let text = format!(
+            "keys = {{ cardinality = 1_000_000 }}\n\
+             run = {{ events = 4_000_000, warm-up = 500_000, parallelism = {parallelism} }}"
+        );
+        trial(&text, BackendType::HashMap).throughput_events_per_s
+    };
+    let ratios: Vec<f64> = (0..REPEATS)
+        .map(|repeat| {
+            if repeat % 2 == 0 {
+                let one = of(1);
+                of(2) / one
+            } else {
+                let two = of(2);
+                two / of(1)
+            }
+        })
+        .collect();
+    row("heap counter, parallelism 2", "throughput over parallelism 1", &ratios, "×", "≥ 1.7×");
+}
+
+/// Replay of a trace beside generated events, on the heap: events per second on the wall. The trace is the sample of
+/// `workloads/data`, repeated behind itself so that opening the file does not count.
+fn trace_replay() {
+    let sample = std::fs::read_to_string("workloads/data/flights-sample.csv").unwrap();
+    let (header, rows) = sample.split_once('\n').unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace.csv");
+    std::fs::write(&path, format!("{header}\n{}", rows.repeat(40))).unwrap();
+    let trace = format!(
+        "source.trace = {{ path = '{}', time = 'date', key = ['origin', 'destination'], value = 'delay', \
+         disorder = '3 d' }}\nkeys.type = 'string'\nrun.warm-up = 4096\noperator.aggregate.function = 'summary'",
+        path.display()
+    );
+    let generated = "keys = { cardinality = 3_200, type.string.length = '7 b' }\nrun = { events = 1_000_000, \
+                     warm-up = 4096 }\noperator.aggregate.function = 'summary'";
+    let rates = |text: &str| {
+        let m = trial(text, BackendType::HashMap);
+        (m.throughput_events_per_s, m.events as f64 / m.wall_s)
+    };
+    let (mut busy, mut wall) = (Vec::new(), Vec::new());
+    for repeat in 0..REPEATS {
+        let (g, t) = if repeat % 2 == 0 {
+            let g = rates(generated);
+            (g, rates(&trace))
+        } else {
+            let t = rates(&trace);
+            (rates(generated), t)
+        };
+        busy.push(t.0 / g.0);
+        wall.push(t.1 / g.1);
+    }
+    let what = "replay of a CSV trace, heap";
+    row(what, "events/s over generated events", &busy, "×", "≥ 0.9×");
+    row(what, "the same on the wall, reading included", &wall, "×", "");
+}

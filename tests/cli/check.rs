@@ -1,0 +1,110 @@
+//! `statebench check`
+
+use insta::assert_snapshot;
+
+use super::{Place, SMALL, workload_files};
+
+#[test]
+fn a_plan_is_described_with_what_it_needs() {
+    let place = Place::new();
+    place.file(
+        "job.toml",
+        "keys.cardinality = 1_000_000\nvalues.size = '100 b'\noperator.map.entries = 2\n\
+         run = { events = 1_000_000, seed = 7, parallelism = 2 }\n\
+         [[configuration]]\nname = 'heap'\nstate.backend.type = 'hashmap'\n\
+         [[configuration]]\nname = 'rocksdb'\nstate.backend.type = 'rocksdb'\n\
+         [matrix]\n'keys.cardinality' = [1_000, 1_000_000]\n\
+         'state.backend.rocksdb.memory.fixed-per-slot' = ['16mb', '64mb']\n",
+    );
+    let ran = place.statebench("check job.toml");
+    assert_eq!(ran.err, "");
+    assert_snapshot!(ran.ok(), @"
+    job: 6 cells, 18 trials
+    keys.cardinality=1000: map · prefill 1000 keys · warm-up 100000 events · measure 1000000 events · parallelism 2 · 3 repeats · seed 7
+      heap: 2000 entries, 240 kb of state; memory about 61 mb, disk up to 0 b (modelled)
+      rocksdb memory.fixed-per-slot=16mb: 2000 entries, 240 kb of state; memory about 215 mb, disk up to 480 kb (modelled)
+      rocksdb memory.fixed-per-slot=64mb: 2000 entries, 240 kb of state; memory about 311 mb, disk up to 480 kb (modelled)
+    keys.cardinality=1000000: map · prefill 1000000 keys · warm-up 100000 events · measure 1000000 events · parallelism 2 · 3 repeats · seed 7
+      heap: 2000000 entries, 235 mb of state; memory about 387 mb, disk up to 0 b (modelled)
+      rocksdb memory.fixed-per-slot=16mb: 2000000 entries, 235 mb of state; memory about 215 mb, disk up to 469 mb (modelled)
+      rocksdb memory.fixed-per-slot=64mb: 2000000 entries, 235 mb of state; memory about 311 mb, disk up to 469 mb (modelled)
+    ");
+    assert_snapshot!(place.statebench("check job.toml --quick").ok(), @"
+    job: 6 cells, 6 trials
+    keys.cardinality=1000: map · prefill 1000 keys · warm-up 5000 events · measure 50000 events · parallelism 2 · 1 repeats · seed 7
+      heap: 2000 entries, 240 kb of state; memory about 61 mb, disk up to 0 b (modelled)
+      rocksdb memory.fixed-per-slot=16mb: 2000 entries, 240 kb of state; memory about 215 mb, disk up to 480 kb (modelled)
+      rocksdb memory.fixed-per-slot=64mb: 2000 entries, 240 kb of state; memory about 311 mb, disk up to 480 kb (modelled)
+    keys.cardinality=1000000: map · prefill 20000 keys · warm-up 5000 events · measure 50000 events · parallelism 2 · 1 repeats · seed 7
+      heap: 40000 entries, 4805 kb of state; memory about 68 mb, disk up to 0 b (modelled)
+      rocksdb memory.fixed-per-slot=16mb: 40000 entries, 4805 kb of state; memory about 215 mb, disk up to 9609 kb (modelled)
+      rocksdb memory.fixed-per-slot=64mb: 40000 entries, 4805 kb of state; memory about 311 mb, disk up to 9609 kb (modelled)
+    ");
+    assert_eq!(place.results(), <[String; 0]>::default());
+}
+
+#[test]
+fn the_least_time_is_told_where_it_is_configured() {
+    let place = Place::new();
+    place.file("job.toml", "run = { duration = '10 s', warm-up = '5 s', repeats = 2 }\n");
+    assert_snapshot!(place.statebench("check job.toml").ok(), @"
+    job: 2 cells, 4 trials
+    workload: counter · prefill 100000 keys · warm-up 5 s · measure 10 s · parallelism 1 · 2 repeats · seed 1
+      heap: 100000 entries, 1758 kb of state; memory about 67 mb, disk up to 0 b (modelled)
+      rocksdb: 100000 entries, 1758 kb of state; memory about 634 mb, disk up to 3516 kb (modelled)
+    takes at least 1 min beside prefill (configured)
+    ");
+}
+
+#[test]
+fn options_without_effect_are_warned_of() {
+    let place = Place::new();
+    place.file(
+        "job.toml",
+        format!(
+            "{SMALL}\n\
+             [[configuration]]\nname = 'heap'\nstate.backend.type = 'hashmap'\n\
+             'state.backend.rocksdb.thread.num' = 4\n\
+             [[configuration]]\nname = 'rocksdb'\nstate.backend.type = 'rocksdb'\n\
+             'state.backend.rocksdb.block.cache-size' = '256mb'\n\
+             'state.backend.rocksdb.bloom-filter.bits-per-key' = 12\n"
+        ),
+    );
+    let ran = place.statebench("check job.toml");
+    assert_snapshot!(ran.err, @"
+    warning: heap: `state.backend.rocksdb.thread.num` has no effect: the backend is not rocksdb
+    warning: rocksdb: `state.backend.rocksdb.block.cache-size` has no effect: memory is shared (memory.managed or memory.fixed-per-slot), which brings its own cache
+    warning: rocksdb: `state.backend.rocksdb.bloom-filter.bits-per-key` has no effect: use-bloom-filter is not true
+    ");
+    assert_eq!(ran.code, Some(0));
+}
+
+#[test]
+fn what_cannot_fit_is_refused() {
+    let place = Place::with_job();
+    let ran = place.statebench("check job.toml --set keys.cardinality=1000000000000");
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let (needed, free) = ran.err.split_once(" (modelled), ").unwrap();
+    assert_snapshot!(needed, @"error: heap: needs about 61467 gb of memory");
+    assert!(free.ends_with(" are free\n"), "{free}");
+    assert_snapshot!(ran.out, @"
+    job: 2 cells, 2 trials
+    workload: counter · prefill 1000000000000 keys · warm-up 2000 events · measure 20000 events · parallelism 1 · 1 repeats · seed 1
+      heap: 1000000000000 entries, 16764 gb of state; memory about 61467 gb, disk up to 0 b (modelled)
+      rocksdb: 1000000000000 entries, 16764 gb of state; memory about 634 mb, disk up to 33528 gb (modelled)
+    ");
+    // RocksDB keeps it on disk, of which there is not enough either.
+    let only = "--set configuration=[{name='only',state.backend.type='rocksdb'}]";
+    let ran = place.statebench(&format!("check job.toml --set keys.cardinality=1000000000000 {only}"));
+    assert_eq!(ran.code, Some(3));
+    assert!(ran.err.starts_with("error: only: needs about 33528 gb of disk (modelled), "), "{}", ran.err);
+}
+
+#[test]
+fn every_workload_that_comes_with_the_program_is_valid_and_without_warnings() {
+    let place = Place::new();
+    for file in workload_files() {
+        let ran = place.statebench(&format!("check {}", file.display()));
+        assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{}", file.display());
+    }
+}

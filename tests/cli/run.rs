@@ -1,0 +1,232 @@
+//! `statebench run`, where nothing goes wrong.
+
+use std::fmt::Write;
+
+use insta::assert_snapshot;
+use statebench::result::RunResult;
+use statebench::state::Digest;
+
+use super::{Place, figures, measured, workload_files};
+
+/// What the trials of a result computed: emitted and state.
+fn digests(result: &RunResult) -> Vec<(Digest, Digest)> {
+    result.finished().map(|(_, measurement)| (measurement.emitted, measurement.state)).collect()
+}
+
+#[test]
+fn a_quick_run_prints_a_table_and_saves_a_result() {
+    let place = Place::with_job();
+    let ran = place.statebench("run --quick job.toml");
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), "result: ./job.result.json\n"));
+    assert_snapshot!(figures(&ran.out), @"
+    job
+    a small job
+
+    configuration | trials | ratio | events/s | spread | p50 | p99 | p99.9 | longest | memory | disk
+    heap | 1 | # | # | # | # | # | # | # | # | #
+    rocksdb | 1 | # | # | # | # | # | # | # | # | #
+
+    configuration | state access | timed | p50 | p99 | p99.9
+    heap | value.get | # | # | # | #
+    heap | value.update | # | # | # | #
+    rocksdb | value.get | # | # | # | #
+    rocksdb | value.update | # | # | # | #
+
+    digest repeat 1: emitted DIGEST after 28192 events, state DIGEST after 28192: equal in 2 trials
+    quick: a check that the workload runs, not a measurement
+    debug build: the figures mean nothing
+    ");
+    let result = place.result("job.result.json");
+    assert_eq!((result.planned_trials, result.finished().count(), result.interrupted), (2, 2, false));
+    assert!(result.manifest.quick && result.all_agree());
+    let (heap, rocksdb) = (measured(&result, "heap"), measured(&result, "rocksdb"));
+    assert_eq!((heap.emitted, heap.state), (rocksdb.emitted, rocksdb.state));
+    assert_eq!((heap.state.count, heap.events, heap.prefill_keys), (1_000, 20_000, 1_000));
+    assert_eq!(heap.emitted.count, heap.warm_up_events + heap.events);
+    assert!(heap.store_bytes.is_none() && rocksdb.store_bytes > Some(0));
+}
+
+#[test]
+fn the_events_of_a_seed_give_the_same_state_every_time_and_at_any_parallelism() {
+    let place = Place::with_job();
+    let run = |args: &str| {
+        place.statebench(&format!("run job.toml -q --force -o r.json {args}")).ok();
+        let result = place.result("r.json");
+        let all = digests(&result);
+        assert_eq!(all, vec![all[0]; all.len()], "{args}");
+        all[0]
+    };
+    let first = run("");
+    assert_eq!(run(""), first);
+    assert_eq!(run("--parallelism 2"), first);
+    assert_eq!(measured(&place.result("r.json"), "heap").busy_s.len(), 2, "the trial did run in two subtasks");
+    assert_eq!(run("--seed 1"), first, "1 is the default");
+    let other = run("--seed 2");
+    assert_ne!((other.0, other.1), first);
+}
+
+#[test]
+fn repeats_have_event_streams_of_their_own() {
+    let place = Place::with_job();
+    place.statebench("run job.toml -q --repeats 2").ok();
+    let result = place.result("job.result.json");
+    assert_eq!(result.trials.len(), 4);
+    let of = |repeat: u32| {
+        let mut own: Vec<_> = result.finished().filter(|(trial, _)| trial.repeat == repeat).collect();
+        own.sort_by_key(|(trial, _)| trial.configuration.clone());
+        own.into_iter().map(|(trial, measurement)| (trial.seed, measurement.emitted)).collect::<Vec<_>>()
+    };
+    let (first, second) = (of(0), of(1));
+    assert_eq!((first[0], second[0]), (first[1], second[1]), "the configurations of a repeat share one stream");
+    assert_ne!(first[0], second[0]);
+}
+
+#[test]
+fn a_trial_measured_for_a_duration_is_compared_where_all_have_been() {
+    let place = Place::new();
+    place.file(
+        "job.toml",
+        "keys.cardinality = 500\nrun = { duration = '200 ms', repeats = 1, verify-events = 12_345 }\n",
+    );
+    place.statebench("run job.toml -q").ok();
+    let result = place.result("job.result.json");
+    let (heap, rocksdb) = (measured(&result, "heap"), measured(&result, "rocksdb"));
+    assert!(heap.wall_s >= 0.2 && rocksdb.wall_s >= 0.2);
+    let [agreement] = &result.agreements[..] else { panic!("{:?}", result.agreements) };
+    assert_eq!((agreement.trials, agreement.differences.len()), (2, 0));
+    let shorter = (heap.warm_up_events + heap.events).min(rocksdb.warm_up_events + rocksdb.events);
+    assert!(agreement.emitted_after_events > 0 && agreement.emitted_after_events <= shorter);
+    assert_eq!(agreement.emitted.count, agreement.emitted_after_events, "a counter emits once for each event");
+    assert_eq!((agreement.state_after_events, agreement.state.count), (12_345, 500));
+    assert_eq!(heap.state, rocksdb.state);
+}
+
+#[test]
+fn every_workload_that_comes_with_the_program_runs_and_agrees() {
+    let place = Place::new();
+    let mut seen = String::new();
+    for file in workload_files() {
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        // The walk over large maps is slow in a debug build; a list is handed on at the twentieth event of its key.
+        let smaller = match name {
+            "map-vs-value-of-map" | "ycsb-e" | "list-buffer" => "--set keys.cardinality=200",
+            _ => "",
+        };
+        let args = format!("run --quick -q -o {name}.json --set run.events=10_000 {smaller} {}", file.display());
+        let out = place.statebench(&args).ok();
+        let result = place.result(&format!("{name}.json"));
+        assert_eq!(result.finished().count(), result.planned_trials, "{name}: {out}");
+        assert!(result.all_agree(), "{name}: {out}");
+        assert!(result.description.is_some_and(|about| !about.is_empty()), "{name}");
+        for agreement in &result.agreements {
+            assert!(agreement.emitted.count > 0 && agreement.state.count > 0, "{name}: {agreement:?}");
+        }
+        let compared = result.agreements.iter().map(|agreement| agreement.trials.to_string()).collect::<Vec<_>>();
+        let _ = writeln!(seen, "{name}: {}", compared.join(" "));
+    }
+    assert_snapshot!(seen, @"
+    absent-keys: 2
+    average: 2
+    counter: 2
+    flights-by-route: 2
+    harness-floor: 
+    list-buffer: 2
+    map-vs-value-of-map: 2 2
+    moving-hot-key: 2
+    reduce: 2
+    session-keys: 2
+    sweep-memory: 3
+    sweep-skew: 2 2
+    ycsb-a: 2
+    ycsb-b: 2
+    ycsb-c: 2
+    ycsb-d: 2
+    ycsb-e: 2
+    ycsb-f: 2
+    ");
+}
+
+#[test]
+fn values_of_the_file_and_options_are_overridden() {
+    let place = Place::with_job();
+    place
+        .statebench(
+            "run job.toml -q --set keys.cardinality=77 --set keys.distribution=uniform --set run.prefill=0.0 \
+             --set state.backend.rocksdb.memory.fixed-per-slot=8mb",
+        )
+        .ok();
+    let result = place.result("job.result.json");
+    assert_eq!(result.workload.keys.cardinality, 77);
+    assert_eq!(measured(&result, "heap").state.count, 77);
+    assert_eq!(measured(&result, "heap").prefill_keys, 0);
+    let option = |configuration| {
+        super::trial(&result, configuration).options["state.backend.rocksdb.memory.fixed-per-slot"].clone()
+    };
+    assert_eq!((option("heap").as_str(), option("rocksdb").as_str()), ("none", "8 mb"));
+}
+
+#[test]
+fn every_format_is_what_it_says() {
+    let place = Place::with_job();
+    let print = |format: &str| place.statebench(&format!("run job.toml -q --force -o r.json --format {format}")).ok();
+    let json: serde_json::Value = serde_json::from_str(&print("json")).unwrap();
+    assert_eq!(json["rows"][0]["configuration"], "heap");
+    assert_eq!(json["rows"][0]["throughput_ratio"], 1.0);
+    assert!(json["rows"][1]["metrics"]["throughput_events_per_s"]["median"].as_f64() > Some(0.0));
+    assert_eq!(json["accesses"][0]["access"], "value.get");
+
+    let csv = print("csv");
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let columns = reader.headers().unwrap().clone();
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let cell = |row: usize, name: &str| &rows[row][columns.iter().position(|column| column == name).unwrap()];
+    assert_eq!((rows.len(), cell(0, "configuration"), cell(1, "configuration")), (2, "heap", "rocksdb"));
+    assert!(cell(1, "throughput_events_per_s_median").parse::<f64>().unwrap() > 0.0);
+
+    let markdown = print("markdown");
+    let table: Vec<_> = markdown.lines().filter(|line| line.starts_with('|')).collect();
+    assert!(table[1].chars().all(|c| matches!(c, '|' | '-' | ':' | ' ')), "{markdown}");
+    let bars = |line: &str| line.matches('|').count();
+    assert!(table[..4].iter().all(|line| bars(line) == bars(table[0])), "{markdown}");
+}
+
+#[test]
+fn a_quiet_run_says_nothing_beside_its_table() {
+    let place = Place::new();
+    let cache = "\"state.backend.type\" = \"rocksdb\"\n\"state.backend.rocksdb.block.cache-size\" = \"1mb\"";
+    place.file("job.toml", format!("{}\n[[configuration]]\nname = \"a\"\n{cache}\n", super::SMALL));
+    let loud = place.statebench("run --quick job.toml");
+    assert_snapshot!(loud.err, @"
+    warning: a: `state.backend.rocksdb.block.cache-size` has no effect: memory is shared (memory.managed or memory.fixed-per-slot), which brings its own cache
+    result: ./job.result.json
+    ");
+    let quiet = place.statebench("run --quick -q job.toml");
+    assert_eq!((quiet.code, quiet.err.as_str()), (Some(0), ""));
+    assert_eq!(figures(&quiet.out), figures(&loud.out));
+}
+
+#[test]
+fn a_result_is_not_overwritten_unless_asked() {
+    let place = Place::with_job();
+    place.file("r.json", "mine");
+    let ran = place.statebench("run --quick job.toml -o r.json");
+    assert_eq!((ran.code, ran.err.as_str()), (Some(2), "error: r.json exists; --force overwrites it\n"));
+    assert_eq!(place.text("r.json"), "mine");
+    place.statebench("run --quick job.toml -o r.json --force").ok();
+    assert_eq!(place.result("r.json").trials.len(), 2);
+    for expected in ["job.result.json", "job.2.result.json", "job.3.result.json"] {
+        place.statebench("run --quick job.toml --set configuration=[] --set keys.cardinality=5").ok();
+        assert!(place.path(expected).exists(), "{expected}");
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    let place = Place::with_job();
+    for args in ["run --quick job.toml", "list options", "completions bash", "check job.toml", "--help"] {
+        let mut child = super::start(place.command(args));
+        drop((child.stdout.take(), child.stderr.take()));
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{args}");
+    }
+    assert_eq!(place.result("job.result.json").finished().count(), 2);
+}
