@@ -2,7 +2,7 @@
 //!
 //! Each comparison alternates its two sides, several times, and quotes the median of the ratios of neighbours with
 //! their range: on a shared machine a ratio within one run is worth more than any absolute figure.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::wildcard_imports, missing_docs)]
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -205,7 +205,7 @@ fn heap_read_modify_write(text: &str, keys: &str) {
     let mut same_table = || {
         bare_blocks(&spec, |event| {
             let added = std::mem::take(&mut event.payload);
-            let mut value = table.get_mut(place(&event.key)).map(std::mem::take).unwrap_or(added);
+            let mut value = table.get_mut(place(&event.key)).map_or(added, std::mem::take);
             let before = change(&mut value);
             table.put(place(&event.key), value);
             before
@@ -217,7 +217,7 @@ fn heap_read_modify_write(text: &str, keys: &str) {
     let mut plain_map = || {
         bare_blocks(&spec, |event| {
             let added = std::mem::take(&mut event.payload);
-            let mut value = map.get_mut(&event.key).map(std::mem::take).unwrap_or(added);
+            let mut value = map.get_mut(&event.key).map_or(added, std::mem::take);
             let before = change(&mut value);
             map.insert(event.key, value);
             before

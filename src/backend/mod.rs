@@ -8,7 +8,8 @@ mod metered;
 mod null;
 #[cfg(feature = "rocksdb")]
 mod rocksdb;
-#[cfg(all(test, feature = "rocksdb"))]
+#[cfg(test)]
+#[cfg(feature = "rocksdb")]
 mod tests;
 
 pub use heap::HeapBackend;

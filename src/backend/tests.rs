@@ -169,6 +169,7 @@ fn payload() -> impl Strategy<Value = Payload> {
 /// The state that a model keeps by sequence, key and namespace.
 type Entries<N, T> = BTreeMap<(i64, u8, N), T>;
 
+#[expect(clippy::type_complexity, reason = "each function once, where it is called")]
 /// Runs random sequences: what every operation returns must be equal in all three, and the digests in the end.
 fn lock_step<K, N, S, M, Op>(
     register: (fn(&mut HeapBackend<K>) -> S, fn(&mut RocksDbBackend<K>) -> S),

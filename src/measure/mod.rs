@@ -5,5 +5,5 @@ mod probe;
 mod process;
 
 pub use access::AccessKind;
-pub use probe::{Calibration, Probe, Recorder, Strategy, empty_interval_ns};
+pub use probe::{Calibration, Probe, Recorder, Strategy, Stretch, empty_interval_ns};
 pub use process::resident_bytes;

@@ -131,23 +131,31 @@ impl Recorder {
     }
 }
 
-/// Times the events of one subtask. Sits beside the backend in [`Metered`](crate::backend::Metered).
+/// A run of events that are treated alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stretch {
+    /// So many events that are not timed.
+    Untimed(usize),
+    /// So many events that are all timed.
+    Timed(usize),
+}
+
+/// Times the events of one subtask.
 #[derive(Debug)]
 pub struct Probe {
-    /// Whether the current event is timed. Read on every access.
-    armed: bool,
     strategy: Strategy,
-    /// Events left in the current window, and at which of them the sample is taken.
+    /// Events left in the current window, and how many of them are left when the sample is taken.
     window_left: u32,
     sample_at: u32,
-    /// The last clock reading in the current event, and its first.
+    window_open: bool,
+    window_start: Instant,
+    /// What the current window took in earlier batches.
+    window_before: Duration,
+    /// The last clock reading, and that at which the current event began.
     mark: Instant,
     event_start: Instant,
     /// Intervals read in the current event.
     intervals: u64,
-    window_open: bool,
-    window_start: Instant,
-    window_before: Duration,
     empty_ns: u64,
     random: u64,
     recorder: Recorder,
@@ -159,16 +167,15 @@ impl Probe {
     pub fn new(empty_ns: u64, seed: u64) -> Self {
         let now = Instant::now();
         Self {
-            armed: false,
             strategy: Strategy::Off,
             window_left: 0,
             sample_at: 0,
-            mark: now,
-            event_start: now,
-            intervals: 0,
             window_open: false,
             window_start: now,
             window_before: Duration::ZERO,
+            mark: now,
+            event_start: now,
+            intervals: 0,
             empty_ns,
             random: seed | 1,
             recorder: Recorder::default(),
@@ -179,7 +186,6 @@ impl Probe {
     /// Changes the strategy; a window that is open is dropped.
     pub fn set_strategy(&mut self, strategy: Strategy) {
         self.strategy = strategy;
-        self.armed = strategy == Strategy::Every;
         self.window_left = 0;
         self.window_open = false;
     }
@@ -194,43 +200,39 @@ impl Probe {
         self.accesses
     }
 
-    /// A stretch of events begins, at this reading.
+    /// A batch of events begins, at this reading.
     pub fn resume(&mut self, now: Instant) {
-        self.mark = now;
         self.window_start = now;
     }
 
-    /// A stretch of events has ended, at this reading: what comes next is not part of any window.
+    /// A batch of events has ended, at this reading: what comes next is not part of any window.
     pub fn pause(&mut self, now: Instant) {
         self.window_before += now - self.window_start;
     }
 
-    /// An event begins.
-    #[inline]
-    pub fn event_begin(&mut self) {
-        match self.strategy {
-            Strategy::Off => {}
-            Strategy::Every => {
-                self.event_start = self.mark;
-                self.intervals = 0;
-            }
-            Strategy::Sampled(every) => {
-                if self.window_left == 0 {
-                    self.next_window(every);
-                }
-                self.window_left -= 1;
-                if self.window_left == self.sample_at {
-                    self.armed = true;
-                    self.intervals = 0;
-                    self.mark = Instant::now();
-                    self.event_start = self.mark;
-                }
-            }
+    /// What to do with the next events of a batch that has `left` more, at least one.
+    pub fn next_stretch(&mut self, left: usize) -> Stretch {
+        let every = match self.strategy {
+            Strategy::Off => return Stretch::Untimed(left),
+            Strategy::Every => return Stretch::Timed(left),
+            Strategy::Sampled(every) => every,
+        };
+        if self.window_left == 0 {
+            self.next_window(every);
         }
+        if self.window_left == self.sample_at {
+            self.window_left -= 1;
+            return Stretch::Timed(1);
+        }
+        // Up to the sample, or behind it up to the end of the window.
+        let stretch =
+            if self.window_left > self.sample_at { self.window_left - self.sample_at } else { self.window_left };
+        let stretch = left.min(stretch as usize);
+        self.window_left -= stretch as u32;
+        Stretch::Untimed(stretch)
     }
 
     /// Closes the current window and opens the next one, with its sample at a random place.
-    #[cold]
     fn next_window(&mut self, every: u32) {
         let now = Instant::now();
         if self.window_open {
@@ -245,19 +247,25 @@ impl Probe {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        self.sample_at = (self.random >> 32) as u32 % every;
+        self.sample_at = (self.random >> 32) as u32 % every + 1;
     }
 
-    /// A state access has ended.
+    /// A stretch of timed events begins.
+    #[inline]
+    pub fn begin(&mut self) {
+        self.mark = Instant::now();
+    }
+
+    /// A timed event begins, where the one before it ended.
+    #[inline]
+    pub fn event_begin(&mut self) {
+        self.event_start = self.mark;
+        self.intervals = 0;
+    }
+
+    /// A state access of a timed event has ended. It began where the one before it ended.
     #[inline]
     pub fn access_end(&mut self, kind: AccessKind) {
-        if self.armed {
-            self.record_access(kind);
-        }
-    }
-
-    #[inline(never)]
-    fn record_access(&mut self, kind: AccessKind) {
         let now = Instant::now();
         let interval = nanos(now - self.mark).saturating_sub(self.empty_ns).max(1);
         self.mark = now;
@@ -265,25 +273,16 @@ impl Probe {
         self.recorder.accesses[kind as usize].saturating_record(interval);
     }
 
-    /// The event has ended: its latency runs to the end of its last state access.
+    /// A timed event has ended: its latency runs to the end of its last state access.
     #[inline]
     pub fn event_end(&mut self) {
-        if self.armed {
-            self.record_event();
-        }
-    }
-
-    #[inline(never)]
-    fn record_event(&mut self) {
+        self.accesses += self.intervals;
         if self.intervals == 0 {
             self.mark = Instant::now();
             self.intervals = 1;
-        } else {
-            self.accesses += self.intervals;
         }
         let latency = nanos(self.mark - self.event_start).saturating_sub(self.intervals * self.empty_ns).max(1);
         self.recorder.event.saturating_record(latency);
-        self.armed = self.strategy == Strategy::Every;
     }
 }
 
@@ -291,13 +290,22 @@ impl Probe {
 mod tests {
     use super::*;
 
-    fn events(probe: &mut Probe, count: usize) {
+    fn events(probe: &mut Probe, mut left: usize) {
         probe.resume(Instant::now());
-        for _ in 0..count {
-            probe.event_begin();
-            probe.access_end(AccessKind::ValueGet);
-            probe.access_end(AccessKind::ValueUpdate);
-            probe.event_end();
+        while left > 0 {
+            left -= match probe.next_stretch(left) {
+                Stretch::Untimed(count) => count,
+                Stretch::Timed(count) => {
+                    probe.begin();
+                    for _ in 0..count {
+                        probe.event_begin();
+                        probe.access_end(AccessKind::ValueGet);
+                        probe.access_end(AccessKind::ValueUpdate);
+                        probe.event_end();
+                    }
+                    count
+                }
+            };
         }
         probe.pause(Instant::now());
     }

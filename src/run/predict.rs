@@ -60,7 +60,7 @@ fn state_size(workload: &Workload) -> Option<(f64, f64)> {
     if matches!(workload.source, Source::Trace(_)) {
         return None;
     }
-    let keys = distinct_keys(workload)?;
+    let keys = distinct_keys(workload);
     let key_bytes = key_bytes(workload);
     let payload = workload.values.size().mean() + 4.0;
     let events = events(workload);
@@ -96,7 +96,7 @@ fn events(workload: &Workload) -> Option<f64> {
 
 /// Keys in the state at the end: those of the prefill and those that events bring. A run of unknown length may meet
 /// every key there is.
-fn distinct_keys(workload: &Workload) -> Option<f64> {
+fn distinct_keys(workload: &Workload) -> f64 {
     let prefilled = workload.prefill_keys() as f64;
     let cardinality = workload.keys.cardinality as f64;
     let met = match events(workload) {
@@ -104,7 +104,7 @@ fn distinct_keys(workload: &Workload) -> Option<f64> {
         None => cardinality,
     };
     let covered = prefilled / cardinality;
-    Some(prefilled + met * (1.0 - covered.min(1.0)))
+    prefilled + met * (1.0 - covered.min(1.0))
 }
 
 /// Bytes of a composite key without a user key.

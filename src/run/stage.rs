@@ -15,7 +15,7 @@ use crate::state::{KeyGroups, StateResult};
 use crate::workload::Extent;
 
 /// Blocks of a round.
-const ROUND_BLOCKS: u64 = 4;
+const ROUND_BLOCKS: u64 = 16;
 /// Events of a round that is not cut short by the end of its stage.
 pub const ROUND_EVENTS: u64 = ROUND_BLOCKS * BLOCK_EVENTS as u64;
 

@@ -108,7 +108,7 @@ pub enum TrialError {
     Workload(#[from] Invalid),
     /// The source failed.
     #[error(transparent)]
-    Source(#[from] TraceError),
+    Source(Box<TraceError>),
     /// The state store failed.
     #[error(transparent)]
     State(#[from] StateError),
@@ -124,6 +124,12 @@ pub enum TrialError {
     /// The user stopped it.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<TraceError> for TrialError {
+    fn from(error: TraceError) -> Self {
+        Self::Source(Box::new(error))
+    }
 }
 
 impl TrialError {

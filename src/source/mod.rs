@@ -16,7 +16,7 @@ use crate::state::{Payload, StringKey};
 use crate::workload::{MixOperation, PayloadMaker, Rng, SampledKey, Source, Stream, Trace, Workload};
 
 /// Events of a block: few enough to stay in the core's cache until they are processed.
-pub const BLOCK_EVENTS: usize = 1024;
+pub const BLOCK_EVENTS: usize = 256;
 
 /// A key type that a source can make: from the number of a generated key, or from the text of a trace.
 pub trait SourceKey: SampledKey {

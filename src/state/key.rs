@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn composite_keys_are_those_of_flink() {
-        let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |hex, b| hex + &format!("{b:02x}"));
         let mut key = CompositeKey::new(128);
         key.set_key(&42_i64, 29);
         assert_eq!(hex(key.with_namespace::<i64, _>(&VoidNamespace)), "1d000000000000002a00");

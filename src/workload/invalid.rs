@@ -17,6 +17,7 @@ pub struct Invalid {
 
 impl Invalid {
     /// A value at `path` that is not allowed.
+    #[expect(clippy::needless_pass_by_value, reason = "callers give what they have, formatted or not")]
     pub fn new(path: &str, found: impl ToString, allowed: impl ToString) -> Self {
         Self { path: path.to_owned(), found: found.to_string(), allowed: allowed.to_string(), is_key: false }
     }

@@ -315,7 +315,7 @@ mod tests {
         let Ok(Operator::Mix(mix)) = parse("operator.mix = { preset = 'ycsb-a', update = 0.25, delete = 0.25 }") else {
             panic!("not a mix");
         };
-        assert_eq!(mix.shares, [0.5, 0.25, 0.0, 0.0, 0.0, 0.25, 0.0]);
+        assert_eq!(mix.shares.map(|share| (share * 100.0) as u32), [50, 25, 0, 0, 0, 25, 0]);
         assert_eq!([0.0, 0.49, 0.5, 0.74, 0.76, 0.999_999].map(|draw| mix.operation(draw) as u8), [0, 0, 1, 1, 5, 5]);
     }
 

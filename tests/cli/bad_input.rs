@@ -222,6 +222,7 @@ fn wrong_types() {
       |
     1 | [configuration]
       | ^^^^^^^^^^^^^^^
+    help: `[[configuration]]`, in double brackets, begins an entry of a list
     ");
     assert_snapshot!(said("[[configuration]]\nstate.backend.type = 'hashmap'\n"), @"
     error: job.toml:1:1: configuration[0]: missing key `name`

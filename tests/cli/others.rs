@@ -62,7 +62,7 @@ fn the_workloads_of_a_folder_are_listed() {
     place.file("workloads/b.toml", "keys.cardinalty = 5");
     place.file("workloads/notes.txt", "");
     assert_snapshot!(place.statebench("list workloads").ok(), @r"
-    workloads/a.toml  (not valid: workloads/a.toml:1:21: not valid TOML: invalid basic string, expected non-double-quote visible characters, `\`)
+    workloads/a.toml  first\u{1b}[2J line
     workloads/b.toml  (not valid: workloads/b.toml:1:6: keys.cardinalty: unknown key `cardinalty`, expected one of `cardinality`, `distribution`, `type`, `absent`)
     ");
     let ran = place.statebench("list workloads --folder none");

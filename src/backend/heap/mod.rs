@@ -40,13 +40,10 @@ struct State {
 }
 
 impl State {
-    /// The table.
+    /// The table. The assertion cannot fail: a handle carries the types that its state was registered with.
     #[inline(always)]
-    #[expect(clippy::panic, reason = "a handle carries the types that its state was registered with")]
     fn table_mut<T: 'static>(&mut self) -> &mut T {
-        if self.table_type != TypeId::of::<T>() {
-            panic!("the state `{}` was registered with other types", self.name);
-        }
+        assert!(self.table_type == TypeId::of::<T>(), "the state `{}` was registered with other types", self.name);
         let table: *mut (dyn Any + Send) = self.table.as_mut();
         // SAFETY: `table_type` is the type of the object in the box, set where the box was made and never changed, and
         // it is `T`; the borrow is that of `self`. This is `downcast_mut` less its two calls through the vtable, which

@@ -92,6 +92,7 @@ fn fingerprint_single<T: Codec>(mut bytes: &[u8], scratch: &mut Vec<u8>) -> Stat
     Ok(T::decode(&mut bytes)?.fingerprint(scratch))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "one signature for all kinds of state")]
 fn fingerprint_list(bytes: &[u8], _: &mut Vec<u8>) -> StateResult<u64> {
     Ok(xxhash_rust::xxh3::xxh3_64(bytes))
 }
