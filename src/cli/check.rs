@@ -84,7 +84,7 @@ fn describe(plan: &Plan) -> String {
         let label = if variant.label.is_empty() { "workload" } else { &variant.label };
         let _ = writeln!(
             out,
-            "{}: {} · prefill {} keys · warm-up {} · measure {} · parallelism {} · {} repeats · seed {}",
+            "{}: {} · prefill {} keys · warm-up {} · measure {} · parallelism {} · repeats {} · seed {}",
             printable(label),
             variant.wire.operator.0.name(),
             variant.workload.prefill_keys(),
@@ -131,12 +131,12 @@ fn needs(prediction: Prediction) -> String {
         );
         return format!("state size depends on the trace; {memory}");
     };
-    format!(
-        "{entries:.0} entries, {} of state; memory about {}, disk up to {} (modelled)",
-        rounded(state),
-        rounded(prediction.memory_bytes.unwrap_or(0.0)),
-        rounded(prediction.disk_bytes.unwrap_or(0.0)),
-    )
+    let disk = match prediction.disk_bytes {
+        Some(bytes) if bytes > 0.0 => format!("disk up to {}", rounded(bytes)),
+        _ => "no disk".to_owned(),
+    };
+    let memory = rounded(prediction.memory_bytes.unwrap_or(0.0));
+    format!("{entries:.0} entries, {} of state; memory about {memory}, {disk} (modelled)", rounded(state))
 }
 
 /// Bytes in the largest unit that leaves a whole number above 10, as a prediction deserves.

@@ -60,9 +60,6 @@ fn finish(result: &RunResult, output: &Path, args: &Args) -> Outcome {
         if !args.quiet {
             say(&format!("result: {}", output.display()));
         }
-    } else {
-        // Nothing was measured: nothing is left behind.
-        std::fs::remove_file(output).map_err(|error| Failure::environment(format!("{}: {error}", output.display())))?;
     }
     verdict(result)
 }

@@ -70,7 +70,8 @@ impl Calibration {
             Strategy::Every => 1.0,
             Strategy::Sampled(every) => 1.0 / f64::from(every),
         };
-        self.loss_ns * timed_share / self.untimed_ns
+        let added = self.loss_ns * timed_share;
+        added / (self.untimed_ns + added)
     }
 }
 

@@ -138,10 +138,10 @@ fn notes(result: &RunResult, out: &mut String) {
             agreement.emitted_after_events,
             agreement.state,
             agreement.state_after_events,
-            if agreement.differences.is_empty() {
-                format!("equal in {} trials", agreement.trials)
-            } else {
-                "THE TRIALS DIFFER".to_owned()
+            match (agreement.trials, agreement.differences.is_empty()) {
+                (_, false) => "THE TRIALS DIFFER".to_owned(),
+                (1, true) => "one trial, nothing to compare it with".to_owned(),
+                (trials, true) => format!("equal in {trials} trials"),
             }
         );
         for difference in &agreement.differences {
@@ -156,6 +156,9 @@ fn notes(result: &RunResult, out: &mut String) {
         let _ = writeln!(out, "{} repeat {}: {}", printable(&trial.configuration), trial.repeat + 1, printable(reason));
     }
     timing_note(result, out);
+    if result.finished().any(|(_, m)| m.event_latency.summary.p99_ns.is_none()) {
+        let _ = writeln!(out, "a dash for a percentile: fewer than 100 timed events of a trial lie beyond it");
+    }
     if result.trials.len() < result.planned_trials {
         let _ = writeln!(out, "incomplete: {} of {} trials ran", result.trials.len(), result.planned_trials);
     }

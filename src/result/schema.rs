@@ -186,7 +186,8 @@ pub struct Timing {
     pub untimed_event_ns: Option<f64>,
     /// What timing one event added, in the warm-up, ns.
     pub loss_per_timed_event_ns: Option<f64>,
-    /// The share of throughput that timing took (modelled: loss per timed event × timed share / untimed event).
+    /// The share of throughput that timing took (modelled: with x = loss per timed event × timed
+    /// share, x over untimed event + x).
     pub loss_share: Option<f64>,
     /// An empty timed interval, taken off every reading, ns.
     pub empty_interval_ns: u64,

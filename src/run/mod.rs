@@ -86,7 +86,7 @@ pub enum RunError {
 /// The state folder or the output cannot be written, or no process can be started.
 pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<RunResult, RunError> {
     let mut result = empty_result(plan, options);
-    save(&result, options)?;
+    check_output_folder(&options.output)?;
     let trials = plan.trials();
     let mut line = ProgressLine::new(trials.len(), options.quiet);
     let mut reports: BTreeMap<(usize, u32), Vec<(usize, Report)>> = BTreeMap::new();
@@ -115,7 +115,18 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<RunResult, RunError
     Ok(result)
 }
 
+/// Fails before the first trial where the result could not be written after it.
+fn check_output_folder(output: &Path) -> Result<(), RunError> {
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let error = |error| RunError::Io(output.to_owned(), "cannot write the result", error);
+    tempfile::tempfile_in(folder).map(drop).map_err(error)
+}
+
+/// Writes the result as soon as it holds a finished trial: before that an older file is worth more.
 fn save(result: &RunResult, options: &RunOptions) -> Result<(), RunError> {
+    if result.finished().next().is_none() {
+        return Ok(());
+    }
     let error = |error| RunError::Io(options.output.clone(), "cannot write the result", error);
     result.save(&options.output).map_err(error)
 }

@@ -20,22 +20,19 @@ pub const BLOCK_EVENTS: usize = 256;
 
 /// A key type that a source can make: from the number of a generated key, or from the text of a trace.
 pub trait SourceKey: SampledKey {
-    /// The key in a row of a trace.
-    ///
-    /// # Errors
-    /// The row's key is not of this type.
-    fn from_trace(batch: &TraceBatch, row: usize) -> Result<Self, TraceError>;
+    /// The key in a row of a trace; none where it is not of this type.
+    fn from_trace(batch: &TraceBatch, row: usize) -> Option<Self>;
 }
 
 impl SourceKey for i64 {
-    fn from_trace(batch: &TraceBatch, row: usize) -> Result<Self, TraceError> {
-        batch.long_key(row).ok_or_else(|| TraceError::key_is_not_a_number(batch.key(row)))
+    fn from_trace(batch: &TraceBatch, row: usize) -> Option<Self> {
+        batch.long_key(row)
     }
 }
 
 impl SourceKey for StringKey {
-    fn from_trace(batch: &TraceBatch, row: usize) -> Result<Self, TraceError> {
-        Ok(Self::new(batch.key(row)))
+    fn from_trace(batch: &TraceBatch, row: usize) -> Option<Self> {
+        Some(Self::new(batch.key(row)))
     }
 }
 
@@ -51,8 +48,10 @@ enum Kind {
     Trace { position: Mutex<Position>, payloads: Payloads, seed: u64 },
 }
 
-/// The payloads of the events of a trace.
+/// The payloads of the events of a trace, and the file they come from.
 struct Payloads {
+    /// For messages.
+    file: std::path::PathBuf,
     /// None where the operator stores no payload.
     maker: Option<PayloadMaker>,
     /// Whether the trace tells their size; else the workload's distribution does.
@@ -63,7 +62,7 @@ impl Payloads {
     fn of(workload: &Workload, trace: &Trace) -> Self {
         let maker = workload.operator.stores_payload();
         let maker = maker.then(|| PayloadMaker::new(&workload.values, workload.run.seed));
-        Self { maker, sized: trace.size_column().is_some() }
+        Self { file: trace.path().to_owned(), maker, sized: trace.size_column().is_some() }
     }
 
     fn make(&self, rng: &mut Rng, bytes: u32) -> Payload {
@@ -220,15 +219,102 @@ fn emit_rows<K: SourceKey>(
     for (row, &time_ms) in batch.time_ms.iter().enumerate() {
         let watermark_ms = latest_ms.saturating_sub(disorder_ms).saturating_sub(1);
         latest_ms = latest_ms.max(time_ms);
+        let sequence = block * BLOCK_EVENTS as u64 + row as u64;
         sink(Event {
-            sequence: block * BLOCK_EVENTS as u64 + row as u64,
+            sequence,
             time_ms,
             watermark_ms,
-            key: K::from_trace(batch, row)?,
+            key: K::from_trace(batch, row)
+                .ok_or_else(|| TraceError::key_is_not_a_number(&payloads.file, sequence, batch.key(row)))?,
             value: batch.value[row],
             payload: payloads.make(&mut rng, batch.size[row]),
             operation: MixOperation::Read,
         });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn workload(text: &str) -> Workload {
+        Workload::new(&toml::from_str(text).unwrap(), Path::new(".")).unwrap()
+    }
+
+    fn events<K: SourceKey>(source: &EventSource, limit: u64) -> Vec<Event<K>> {
+        let (mut scratch, mut events) = (Scratch::default(), Vec::new());
+        while source.take_block(u64::MAX, limit, &mut scratch, |event| events.push(event)).unwrap().is_some() {}
+        events
+    }
+
+    /// The same seed gives the same events on any platform and in any later release. A change of these values makes
+    /// results incomparable with older ones.
+    #[test]
+    fn the_first_events_are_pinned() {
+        let text =
+            "keys = { cardinality = 1_000_000, distribution = 'zipf' }\noperator.mix.preset = 'ycsb-a'\nrun.seed = 42";
+        let source = EventSource::open(&workload(text), 42).unwrap();
+        let seen: Vec<_> = events::<i64>(&source, 4)
+            .iter()
+            .map(|event| (event.key, event.value, event.operation as u8, event.payload.head(), event.payload.0.len()))
+            .collect();
+        insta::assert_snapshot!(format!("{seen:?}"), @"[(154920, 610, 1, 5817929513078396571, 100), (742627, 678, 0, 0, 0), (850630, 873, 0, 0, 0), (631165, 233, 0, 0, 0)]");
+        let text = "keys = { cardinality = 1_000_000, type.string.length = '12 b' }\nrun.seed = 42";
+        let source = EventSource::open(&workload(text), 42).unwrap();
+        let seen: Vec<_> = events::<StringKey>(&source, 3).iter().map(|e| e.key.as_str().to_owned()).collect();
+        insta::assert_snapshot!(format!("{seen:?}"), @r#"["08luuq8q30g1", "0dny1kn94igq", "0637scfn83de"]"#);
+    }
+
+    #[test]
+    fn blocks_are_the_same_however_many_threads_take_them() {
+        let workload = workload("operator.mix.preset = 'ycsb-f'\nkeys.distribution = 'latest'");
+        let alone: Vec<Event<i64>> = events(&EventSource::open(&workload, 7).unwrap(), 5_000);
+        let source = EventSource::open(&workload, 7).unwrap();
+        let mut together: Vec<Event<i64>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..3).map(|_| scope.spawn(|| events::<i64>(&source, 5_000))).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        together.sort_by_key(|event| event.sequence);
+        assert_eq!(together, alone);
+        assert!(alone.iter().map(|event| event.sequence).eq(0..5_000));
+    }
+
+    #[test]
+    fn the_prefill_has_every_key_once() {
+        let workload = workload("keys.cardinality = 3_000");
+        let mut keys: Vec<_> =
+            events::<i64>(&EventSource::prefill(&workload), u64::MAX).iter().map(|e| e.key).collect();
+        assert!(!keys.is_sorted(), "in scattered order");
+        keys.sort_unstable();
+        assert!(keys.into_iter().eq(0..3_000));
+    }
+
+    #[test]
+    fn another_repeat_has_other_events_over_the_same_hot_keys() {
+        let workload = workload("keys = { cardinality = 100_000, distribution.zipf.exponent = 1.2 }");
+        let hottest = |repeat| {
+            let source = EventSource::open(&workload, stream_seed(workload.run.seed, repeat)).unwrap();
+            let mut counts = std::collections::HashMap::new();
+            events::<i64>(&source, 20_000).iter().for_each(|event| *counts.entry(event.key).or_insert(0) += 1);
+            let hottest = counts.iter().max_by_key(|(_, count)| **count).unwrap();
+            (*hottest.0, *hottest.1)
+        };
+        assert_eq!(hottest(0).0, hottest(1).0);
+        assert_ne!(hottest(0).1, hottest(1).1);
+    }
+
+    #[test]
+    fn watermarks_follow_the_latest_time_by_the_disorder() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.csv"), "t,k\n1000,a\n900,b\n2000,a\n1990,b\n").unwrap();
+        let text =
+            "source.trace = { path = 'a.csv', time = 't', key = 'k', disorder = '150 ms' }\nkeys.type = 'string'";
+        let workload = Workload::new(&toml::from_str(text).unwrap(), folder.path()).unwrap();
+        let source = EventSource::open(&workload, 1).unwrap();
+        let seen: Vec<_> = events::<StringKey>(&source, u64::MAX).iter().map(|e| (e.time_ms, e.watermark_ms)).collect();
+        assert_eq!(seen, [(1000, i64::MIN), (900, 849), (2000, 849), (1990, 1849)]);
+        assert!(source.has_ended());
+    }
 }

@@ -64,7 +64,7 @@ impl WorkloadWire {
     /// Shrinks the workload to what shows in a few seconds that it runs.
     fn shrink(&mut self) {
         const EVENTS: u64 = 50_000;
-        const KEYS: u64 = 20_000;
+        const KEYS: u64 = 2_000;
         let run = &mut self.run;
         run.repeats = 1;
         run.duration = None;

@@ -552,10 +552,10 @@ fn traces_that_are_wrong_somewhere_within() {
     CONFIGURATION repeat 1/1: failed: ./t.csv: row 9001 (line 9002), column `at`: found `soon`; allowed: epoch milliseconds, or a time such as 2001-01-31 23:59:59.999 or 2001-01-31T23:59:59Z
     error: CONFIGURATION: ./t.csv: row 9001 (line 9002), column `at`: found `soon`; allowed: epoch milliseconds, or a time such as 2001-01-31 23:59:59.999 or 2001-01-31T23:59:59Z
     ");
-    assert_snapshot!(said(&format!("{good}9000,many\n")), @"
-    CONFIGURATION repeat 1/1: failed: the key `many` of the trace is not an integer of 64 bits, which is what `keys.type` says it is
-    error: CONFIGURATION: the key `many` of the trace is not an integer of 64 bits, which is what `keys.type` says it is
-    ");
+    assert_snapshot!(said(&format!("{good}9000,many\n")), @r#"
+    CONFIGURATION repeat 1/1: failed: ./t.csv: event 9001: found the key `many`; allowed: an integer of 64 bits, or `keys.type = "string"` in the workload
+    error: CONFIGURATION: ./t.csv: event 9001: found the key `many`; allowed: an integer of 64 bits, or `keys.type = "string"` in the workload
+    "#);
     assert_snapshot!(said(&format!("{good}8000,5\n")), @"
     CONFIGURATION repeat 1/1: failed: ./t.csv: row 9001 (line 9002): time runs backwards by 999 ms; `disorder` allows 0 ms
     error: CONFIGURATION: ./t.csv: row 9001 (line 9002): time runs backwards by 999 ms; `disorder` allows 0 ms

@@ -35,10 +35,10 @@ fn a_plan_is_described_with_what_it_needs() {
       heap: 2000 entries, 240 kb of state; memory about 61 mb, disk up to 0 b (modelled)
       rocksdb memory.fixed-per-slot=16mb: 2000 entries, 240 kb of state; memory about 215 mb, disk up to 480 kb (modelled)
       rocksdb memory.fixed-per-slot=64mb: 2000 entries, 240 kb of state; memory about 311 mb, disk up to 480 kb (modelled)
-    keys.cardinality=1000000: map · prefill 20000 keys · warm-up 5000 events · measure 50000 events · parallelism 2 · 1 repeats · seed 7
-      heap: 40000 entries, 4805 kb of state; memory about 68 mb, disk up to 0 b (modelled)
-      rocksdb memory.fixed-per-slot=16mb: 40000 entries, 4805 kb of state; memory about 215 mb, disk up to 9609 kb (modelled)
-      rocksdb memory.fixed-per-slot=64mb: 40000 entries, 4805 kb of state; memory about 311 mb, disk up to 9609 kb (modelled)
+    keys.cardinality=1000000: map · prefill 2000 keys · warm-up 5000 events · measure 50000 events · parallelism 2 · 1 repeats · seed 7
+      heap: 4000 entries, 480 kb of state; memory about 62 mb, disk up to 0 b (modelled)
+      rocksdb memory.fixed-per-slot=16mb: 4000 entries, 480 kb of state; memory about 215 mb, disk up to 961 kb (modelled)
+      rocksdb memory.fixed-per-slot=64mb: 4000 entries, 480 kb of state; memory about 311 mb, disk up to 961 kb (modelled)
     ");
     assert_eq!(place.results(), <[String; 0]>::default());
 }

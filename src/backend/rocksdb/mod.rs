@@ -38,7 +38,7 @@ pub struct RocksDbBackend<K> {
     groups: KeyGroups,
     value: Vec<u8>,
     scanned: ScannedEntries,
-    write_batch_bytes: usize,
+    options: Options,
     read_options: ReadOptions,
     write_options: WriteOptions,
     db_options: DbOptions,
@@ -134,7 +134,7 @@ impl<K: Key> RocksDbBackend<K> {
             groups,
             value: Vec::new(),
             scanned: ScannedEntries::default(),
-            write_batch_bytes: options.write_batch_size.0 as usize,
+            options: options.clone(),
             read_options: ReadOptions::default(),
             write_options,
             db: DB::open(&db_options, path).map_err(storage)?,
@@ -153,7 +153,12 @@ impl<K: Key> RocksDbBackend<K> {
         if name == rocksdb::DEFAULT_COLUMN_FAMILY_NAME || self.states.iter().any(|state| state.name == name) {
             return Err(StateError::DuplicateName(name.to_owned()));
         }
-        self.db.create_cf(name, &self.db_options).map_err(storage)?;
+        if self.options.shares_memory() {
+            self.db.create_cf(name, &self.db_options).map_err(storage)?;
+        } else {
+            // Each family has a block cache of its own.
+            self.db.create_cf(name, &db_options(&self.options, None)?).map_err(storage)?;
+        }
         let family = self.db.cf_handle(name).map(Family::of);
         let family = family.ok_or_else(|| StateError::Storage(format!("no column family `{name}` after making it")))?;
         self.states.push(State { name: name.to_owned(), family, fingerprint });
@@ -229,10 +234,11 @@ impl<K: Key> RocksDbBackend<K> {
             keys.push([prefix.as_slice(), user_key].concat());
             Ok(())
         })?;
+        let most_bytes = self.options.write_batch_size.0 as usize;
         let mut batch = WriteBatch::default();
         for key in keys {
             batch.delete_cf(&family, key);
-            let full = self.write_batch_bytes > 0 && batch.size_in_bytes() >= self.write_batch_bytes;
+            let full = most_bytes > 0 && batch.size_in_bytes() >= most_bytes;
             if batch.len() >= WRITE_BATCH_RECORDS || full {
                 self.db.write_opt(std::mem::take(&mut batch), &self.write_options).map_err(storage)?;
             }

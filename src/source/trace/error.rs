@@ -168,8 +168,14 @@ pub enum TraceError {
         reason: String,
     },
     /// A key that a workload with integer keys cannot take.
-    #[error("the key `{key}` of the trace is not an integer of 64 bits, which is what `keys.type` says it is")]
+    #[error(
+        "{file}: event {event}: found the key `{key}`; allowed: an integer of 64 bits, or `keys.type = \"string\"` in the workload"
+    )]
     KeyType {
+        /// The file.
+        file: String,
+        /// The event, from 1: the row, less the rows that were skipped before it.
+        event: u64,
         /// The key.
         key: String,
     },
@@ -195,8 +201,8 @@ impl TraceError {
 
     /// That a key is not the integer that the workload takes it for.
     #[cold]
-    pub(crate) fn key_is_not_a_number(key: &str) -> Self {
-        Self::KeyType { key: printable(key, 40) }
+    pub(crate) fn key_is_not_a_number(file: &Path, sequence: u64, key: &str) -> Self {
+        Self::KeyType { file: file_name(file), event: sequence + 1, key: printable(key, 40) }
     }
 
     pub(super) fn io(file: &Path, source: io::Error) -> Self {

@@ -300,8 +300,8 @@ fn a_batch_is_reused_and_an_error_ends_the_reading() {
     reader.read(&mut batch, 3).unwrap();
     assert_eq!([0, 1, 2].map(|row| batch.long_key(row)), [Some(7), Some(-8), None]);
     assert_eq!(
-        TraceError::key_is_not_a_number("x\n").to_string(),
-        "the key `x\\n` of the trace is not an integer of 64 bits, which is what `keys.type` says it is"
+        TraceError::key_is_not_a_number(Path::new("a.csv"), 6, "x\n").to_string(),
+        "a.csv: event 7: found the key `x\\n`; allowed: an integer of 64 bits, or `keys.type = \"string\"` in the workload"
     );
 }
 
