@@ -57,7 +57,7 @@ impl<K: Key, F: Aggregate<In = i64, Out = u64>> Operator<K> for AggregateOperato
         Ok(Self { aggregate: backend.aggregating_state("aggregate")? })
     }
 
-    #[inline]
+    #[inline(always)]
     fn process<B: KeyedStateBackend<K>>(
         &mut self,
         backend: &mut B,

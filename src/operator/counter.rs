@@ -16,7 +16,7 @@ impl<K: Key> Operator<K> for Counter {
         Ok(Self { count: backend.value_state("count")? })
     }
 
-    #[inline]
+    #[inline(always)]
     fn process<B: KeyedStateBackend<K>>(
         &mut self,
         backend: &mut B,

@@ -23,7 +23,7 @@ impl<K: Key> Operator<K> for ListBuffer {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn process<B: KeyedStateBackend<K>>(
         &mut self,
         backend: &mut B,

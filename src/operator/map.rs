@@ -24,7 +24,7 @@ impl<K: Key> Operator<K> for MapOperator {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn process<B: KeyedStateBackend<K>>(
         &mut self,
         backend: &mut B,

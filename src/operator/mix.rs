@@ -36,7 +36,7 @@ impl<K: Key> Operator<K> for MixOperator {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn process<B: KeyedStateBackend<K>>(
         &mut self,
         backend: &mut B,
@@ -83,7 +83,7 @@ impl<K: Key> Operator<K> for MixOperator {
 
 impl MixOperator {
     /// Changes the value in place, or starts it with the event's payload.
-    #[inline]
+    #[inline(always)]
     fn read_modify_write<K: Key, B: KeyedStateBackend<K>>(
         &mut self,
         backend: &mut B,

@@ -27,7 +27,7 @@ pub struct Collector {
 
 impl Collector {
     /// Emits one result of an event. `result` stands for the whole result; for one of several fields, mix them.
-    #[inline]
+    #[inline(always)]
     pub fn emit<K>(&mut self, event: &Event<K>, result: u64) {
         self.digest.add(mix_hash(event.sequence, result));
     }

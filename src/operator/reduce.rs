@@ -39,7 +39,7 @@ impl<K: Key, F: Reduce<Value = i64>> Operator<K> for ReduceOperator<F> {
         Ok(Self { reduced: backend.reducing_state("reduced")?, marker: PhantomData })
     }
 
-    #[inline]
+    #[inline(always)]
     fn process<B: KeyedStateBackend<K>>(
         &mut self,
         backend: &mut B,

@@ -22,7 +22,7 @@ impl<K: Key> Operator<K> for ValueOfMap {
         backend.update(self.map, &VoidNamespace, map)
     }
 
-    #[inline]
+    #[inline(always)]
     fn process<B: KeyedStateBackend<K>>(
         &mut self,
         backend: &mut B,

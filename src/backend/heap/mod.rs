@@ -1,5 +1,4 @@
 //! The heap backend: Flink's `HashMapStateBackend`. State values are live objects; no access serializes.
-#![expect(clippy::inline_always, reason = "an event's accesses, joined in one function, share hash, group and bounds")]
 
 mod table;
 

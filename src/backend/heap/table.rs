@@ -1,5 +1,4 @@
 //! The table of one state on the heap: one map per key group, keyed by (key, namespace).
-#![expect(clippy::inline_always, reason = "an event's accesses, joined in one function, share hash, group and bounds")]
 
 use hashbrown::HashTable;
 
