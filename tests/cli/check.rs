@@ -20,23 +20,23 @@ fn a_plan_is_described_with_what_it_needs() {
     assert_eq!(ran.err, "");
     assert_snapshot!(ran.ok(), @"
     job: 6 cells, 18 trials
-    keys.cardinality=1000: map · prefill 1000 keys · warm-up 100000 events · measure 1000000 events · parallelism 2 · 3 repeats · seed 7
-      heap: 2000 entries, 240 kb of state; memory about 61 mb, disk up to 0 b (modelled)
+    keys.cardinality=1000: map · prefill 1000 keys · warm-up 100000 events · measure 1000000 events · parallelism 2 · repeats 3 · seed 7
+      heap: 2000 entries, 240 kb of state; memory about 61 mb, no disk (modelled)
       rocksdb memory.fixed-per-slot=16mb: 2000 entries, 240 kb of state; memory about 215 mb, disk up to 480 kb (modelled)
       rocksdb memory.fixed-per-slot=64mb: 2000 entries, 240 kb of state; memory about 311 mb, disk up to 480 kb (modelled)
-    keys.cardinality=1000000: map · prefill 1000000 keys · warm-up 100000 events · measure 1000000 events · parallelism 2 · 3 repeats · seed 7
-      heap: 2000000 entries, 235 mb of state; memory about 387 mb, disk up to 0 b (modelled)
+    keys.cardinality=1000000: map · prefill 1000000 keys · warm-up 100000 events · measure 1000000 events · parallelism 2 · repeats 3 · seed 7
+      heap: 2000000 entries, 235 mb of state; memory about 387 mb, no disk (modelled)
       rocksdb memory.fixed-per-slot=16mb: 2000000 entries, 235 mb of state; memory about 215 mb, disk up to 469 mb (modelled)
       rocksdb memory.fixed-per-slot=64mb: 2000000 entries, 235 mb of state; memory about 311 mb, disk up to 469 mb (modelled)
     ");
     assert_snapshot!(place.statebench("check job.toml --quick").ok(), @"
     job: 6 cells, 6 trials
-    keys.cardinality=1000: map · prefill 1000 keys · warm-up 5000 events · measure 50000 events · parallelism 2 · 1 repeats · seed 7
-      heap: 2000 entries, 240 kb of state; memory about 61 mb, disk up to 0 b (modelled)
+    keys.cardinality=1000: map · prefill 1000 keys · warm-up 5000 events · measure 50000 events · parallelism 2 · repeats 1 · seed 7
+      heap: 2000 entries, 240 kb of state; memory about 61 mb, no disk (modelled)
       rocksdb memory.fixed-per-slot=16mb: 2000 entries, 240 kb of state; memory about 215 mb, disk up to 480 kb (modelled)
       rocksdb memory.fixed-per-slot=64mb: 2000 entries, 240 kb of state; memory about 311 mb, disk up to 480 kb (modelled)
-    keys.cardinality=1000000: map · prefill 2000 keys · warm-up 5000 events · measure 50000 events · parallelism 2 · 1 repeats · seed 7
-      heap: 4000 entries, 480 kb of state; memory about 62 mb, disk up to 0 b (modelled)
+    keys.cardinality=1000000: map · prefill 2000 keys · warm-up 5000 events · measure 50000 events · parallelism 2 · repeats 1 · seed 7
+      heap: 4000 entries, 480 kb of state; memory about 62 mb, no disk (modelled)
       rocksdb memory.fixed-per-slot=16mb: 4000 entries, 480 kb of state; memory about 215 mb, disk up to 961 kb (modelled)
       rocksdb memory.fixed-per-slot=64mb: 4000 entries, 480 kb of state; memory about 311 mb, disk up to 961 kb (modelled)
     ");
@@ -49,8 +49,8 @@ fn the_least_time_is_told_where_it_is_configured() {
     place.file("job.toml", "run = { duration = '10 s', warm-up = '5 s', repeats = 2 }\n");
     assert_snapshot!(place.statebench("check job.toml").ok(), @"
     job: 2 cells, 4 trials
-    workload: counter · prefill 100000 keys · warm-up 5 s · measure 10 s · parallelism 1 · 2 repeats · seed 1
-      heap: 100000 entries, 1758 kb of state; memory about 67 mb, disk up to 0 b (modelled)
+    workload: counter · prefill 100000 keys · warm-up 5 s · measure 10 s · parallelism 1 · repeats 2 · seed 1
+      heap: 100000 entries, 1758 kb of state; memory about 67 mb, no disk (modelled)
       rocksdb: 100000 entries, 1758 kb of state; memory about 634 mb, disk up to 3516 kb (modelled)
     takes at least 1 min beside prefill (configured)
     ");
@@ -89,8 +89,8 @@ fn what_cannot_fit_is_refused() {
     assert!(free.ends_with(" are free\n"), "{free}");
     assert_snapshot!(ran.out, @"
     job: 2 cells, 2 trials
-    workload: counter · prefill 1000000000000 keys · warm-up 2000 events · measure 20000 events · parallelism 1 · 1 repeats · seed 1
-      heap: 1000000000000 entries, 16764 gb of state; memory about 61467 gb, disk up to 0 b (modelled)
+    workload: counter · prefill 1000000000000 keys · warm-up 2000 events · measure 20000 events · parallelism 1 · repeats 1 · seed 1
+      heap: 1000000000000 entries, 16764 gb of state; memory about 61467 gb, no disk (modelled)
       rocksdb: 1000000000000 entries, 16764 gb of state; memory about 634 mb, disk up to 33528 gb (modelled)
     ");
     // RocksDB keeps it on disk, of which there is not enough either.
