@@ -15,7 +15,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use super::{HeapBackend, RocksDbBackend, SlotMemory};
 use crate::state::{
     Aggregate, AggregatingState, Codec, CodecError, Key, KeyGroups, KeyedStateBackend, ListState, MapState, Namespace,
-    Payload, Reduce, ReducingState, StateResult, StringKey, ValueState, VoidNamespace,
+    Payload, Reduce, ReducingState, StateResult, StringKey, TextNamespace, ValueState, VoidNamespace,
 };
 use crate::workload::Options;
 
@@ -52,27 +52,10 @@ impl TestKey for StringKey {
     }
 }
 
-/// A namespace of variable length, so that keys need the length suffixes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Text(String);
-impl Codec for Text {
-    const FIXED_LEN: Option<usize> = None;
-    fn encode(&self, out: &mut Vec<u8>) {
-        self.0.encode(out);
-    }
-    fn decode(input: &mut &[u8]) -> Result<Self, CodecError> {
-        String::decode(input).map(Self)
-    }
-}
-impl Namespace for Text {
-    fn hash_code(&self) -> i32 {
-        self.0.len() as i32
-    }
-}
 trait TestNamespace: Namespace + Ord {
     fn make(namespace: u8) -> Self;
 }
-impl TestNamespace for Text {
+impl TestNamespace for TextNamespace {
     fn make(namespace: u8) -> Self {
         Self("n".repeat(namespace.into()))
     }
@@ -223,12 +206,12 @@ macro_rules! differential {
                 $apply::<i64, Window, RocksDbBackend<i64>>,
                 $model::<Window>,
             );
-            lock_step::<StringKey, Text, $handle<Text, $($param),*>, _, $op>(
+            lock_step::<StringKey, TextNamespace, $handle<TextNamespace, $($param),*>, _, $op>(
                 (|heap| heap.$register("state").unwrap(), |rocksdb| rocksdb.$register("state").unwrap()),
                 $strategy,
-                $apply::<StringKey, Text, HeapBackend<StringKey>>,
-                $apply::<StringKey, Text, RocksDbBackend<StringKey>>,
-                $model::<Text>,
+                $apply::<StringKey, TextNamespace, HeapBackend<StringKey>>,
+                $apply::<StringKey, TextNamespace, RocksDbBackend<StringKey>>,
+                $model::<TextNamespace>,
             );
         }
     };

@@ -10,8 +10,8 @@ use super::{Failure, Outcome, print, say};
 use crate::report::printable;
 use crate::result::Host;
 use crate::run::{Prediction, predict, state_parent};
-use crate::source::EventSource;
-use crate::workload::{Bytes, Extent, Plan, Setting, Time};
+use crate::source::trace::TraceReader;
+use crate::workload::{Bytes, Extent, Plan, Setting, Source, Time};
 
 /// The workload of a command, with what the command line lays over it.
 #[derive(Debug, ClapArgs)]
@@ -49,8 +49,10 @@ impl WorkloadArgs {
         settings.extend(self.repeats.map(|n| Setting::of_flag("--repeats", "run.repeats", &n)));
         let plan = Plan::load(&self.workload, &settings, self.quick).map_err(Failure::input)?;
         for variant in &plan.variants {
-            // A trace that is not there, or lacks a column, shows now rather than in the first trial.
-            EventSource::open(&variant.workload, 0).map_err(Failure::of_trace)?;
+            if let Source::Trace(trace) = &variant.workload.source {
+                // One that is not there, or lacks a column, shows now rather than in the first trial.
+                TraceReader::open(trace).map_err(Failure::of_trace)?;
+            }
         }
         Ok(plan)
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Latency, Manifest};
 use crate::state::Digest;
-use crate::workload::WorkloadWire;
+use crate::workload::{WorkloadWire, folder_of};
 
 /// The version of the schema that this program writes. It grows when a reader of an older version would be misled.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -263,7 +263,7 @@ impl RunResult {
     /// # Errors
     /// The folder cannot be written.
     pub fn save(&self, path: &Path) -> std::io::Result<()> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder_of(path);
         // A folder that is not there is told of here: below, the error would name the temporary file.
         std::fs::metadata(folder)?;
         let mut file = tempfile::Builder::new().prefix(".statebench-").tempfile_in(folder)?;

@@ -1,10 +1,17 @@
 //! Text of files and users on its way to a terminal.
 
-/// Makes text from a workload or a result safe to print: it may hold what steers a terminal, or turns the direction of
-/// writing.
+/// Whether a character steers a terminal, or reorders or hides text.
+fn is_treacherous(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Makes text from a workload, a trace or a result safe to print: what steers a terminal, or reorders or hides text, is
+/// escaped.
 pub fn printable(text: &str) -> String {
     text.chars().fold(String::new(), |mut out, c| {
-        if c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+        if is_treacherous(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);

@@ -25,7 +25,7 @@ pub use trial::{Blame, Phase, Progress, Report, TrialError, TrialSpec};
 
 use crate::result::{BuildInfo, Host, Manifest, Outcome, RunResult, SCHEMA_VERSION, Trial, VariantInfo};
 use crate::source::stream_seed;
-use crate::workload::{Cell, OPTIONS, Plan};
+use crate::workload::{Cell, OPTIONS, Plan, folder_of};
 use process::{Ending, run_in_child};
 use progress::ProgressLine;
 
@@ -117,9 +117,8 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<RunResult, RunError
 
 /// Fails before the first trial where the result could not be written after it.
 fn check_output_folder(output: &Path) -> Result<(), RunError> {
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let error = |error| RunError::Io(output.to_owned(), "cannot write the result", error);
-    tempfile::tempfile_in(folder).map(drop).map_err(error)
+    tempfile::tempfile_in(folder_of(output)).map(drop).map_err(error)
 }
 
 /// Writes the result as soon as it holds a finished trial: before that an older file is worth more.

@@ -209,27 +209,32 @@ impl CompositeKey {
     }
 }
 
+/// A namespace of variable length, so that keys need the length suffixes.
+#[cfg(test)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct TextNamespace(pub String);
+
+#[cfg(test)]
+impl Codec for TextNamespace {
+    const FIXED_LEN: Option<usize> = None;
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
+    fn decode(input: &mut &[u8]) -> Result<Self, CodecError> {
+        String::decode(input).map(Self)
+    }
+}
+
+#[cfg(test)]
+impl Namespace for TextNamespace {
+    fn hash_code(&self) -> i32 {
+        self.0.len() as i32
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A namespace of variable length, to see the length suffixes.
-    #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-    struct Text(String);
-    impl Codec for Text {
-        const FIXED_LEN: Option<usize> = None;
-        fn encode(&self, out: &mut Vec<u8>) {
-            self.0.encode(out);
-        }
-        fn decode(input: &mut &[u8]) -> Result<Self, CodecError> {
-            String::decode(input).map(Self)
-        }
-    }
-    impl Namespace for Text {
-        fn hash_code(&self) -> i32 {
-            0
-        }
-    }
 
     fn groups(max_parallelism: u16, parallelism: u16) -> KeyGroups {
         KeyGroups { max_parallelism, parallelism }
@@ -286,7 +291,7 @@ mod tests {
         assert_eq!(hex(key.with_user_key::<i64, _, _>(&VoidNamespace, &"k1".to_owned())), "1d000000000000002a00036b31");
         key.set_key(&StringKey::new("key"), 72);
         assert_eq!(hex(key.with_namespace::<StringKey, _>(&VoidNamespace)), "48046b657900");
-        assert_eq!(hex(key.with_namespace::<StringKey, _>(&Text("NS".into()))), "48046b657904034e5303");
+        assert_eq!(hex(key.with_namespace::<StringKey, _>(&TextNamespace("NS".into()))), "48046b657904034e5303");
         let mut key = CompositeKey::new(32_768);
         key.set_key(&42_i64, groups(32_768, 1).group_of(42_i64.hash_code()));
         assert_eq!(hex(key.with_namespace::<i64, _>(&VoidNamespace)), "6e1d000000000000002a00");

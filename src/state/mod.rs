@@ -16,6 +16,8 @@ use std::marker::PhantomData;
 
 pub use codec::{Codec, CodecError, Payload, encode_str, encode_var_int};
 pub use digest::{Digest, mix};
+#[cfg(all(test, feature = "rocksdb"))]
+pub(crate) use key::TextNamespace;
 pub use key::{
     CompositeKey, Key, KeyGroups, MAX_PARALLELISM_LIMIT, Namespace, StringKey, VoidNamespace, bit_mix,
     default_max_parallelism, murmur_hash,

@@ -62,6 +62,11 @@ impl Diagnostic {
     }
 }
 
+/// The folder that a file is in; the current one for a bare name.
+pub fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 impl Document {
     /// Reads and parses a file.
     ///
@@ -100,7 +105,7 @@ impl Document {
 
     /// The folder of the file, which relative paths in it start from.
     pub fn folder(&self) -> &Path {
-        self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+        folder_of(&self.path)
     }
 
     /// The file's name without its extension.

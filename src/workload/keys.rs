@@ -364,13 +364,6 @@ impl Keys {
     }
 }
 
-impl TryFrom<&KeysWire> for Keys {
-    type Error = Invalid;
-    fn try_from(wire: &KeysWire) -> Result<Self, Invalid> {
-        Self::new(wire)
-    }
-}
-
 /// Draws the ids of keys.
 ///
 /// What it draws for an event follows from the seed, the event's sequence number and the random numbers of the block

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use configuration::{Configuration, ConfigurationWire, short_key};
-pub use document::{Diagnostic, Document};
+pub use document::{Diagnostic, Document, folder_of};
 pub use execution::{Amount, Extent, Run, RunWire};
 pub use invalid::{Invalid, check_range, nearest};
 pub use keys::{Distribution, DistributionWire, KeySampler, KeyType, Keys, KeysWire, SampledKey};
@@ -170,9 +170,7 @@ impl Workload {
             let allowed = "0, or a `mix` with reads: the other operators write every key that they see";
             return Err(Invalid::new("keys.absent", self.keys.absent, allowed));
         }
-        if matches!(self.keys.distribution, Distribution::Ephemeral { .. })
-            && wire.run.prefill.is_some_and(|share| share > 0.0)
-        {
+        if self.keys.is_ephemeral() && wire.run.prefill.is_some_and(|share| share > 0.0) {
             return Err(Invalid::new("run.prefill", self.run.prefill, "0: ephemeral keys are never there before"));
         }
         Ok(())
@@ -180,7 +178,7 @@ impl Workload {
 
     /// The keys to prefill: none where keys come and go.
     pub fn prefill_keys(&self) -> u64 {
-        if matches!(self.keys.distribution, Distribution::Ephemeral { .. }) {
+        if self.keys.is_ephemeral() {
             return 0;
         }
         (self.keys.cardinality as f64 * self.run.prefill).round() as u64

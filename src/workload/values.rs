@@ -404,13 +404,6 @@ impl Values {
     }
 }
 
-impl TryFrom<&ValuesWire> for Values {
-    type Error = Invalid;
-    fn try_from(wire: &ValuesWire) -> Result<Self, Invalid> {
-        Self::new(wire)
-    }
-}
-
 /// Makes values of the sizes and the compressibility that are asked for.
 ///
 /// A value is random bytes followed by zeros. The random bytes are a piece of a small pool at a random offset,

@@ -229,24 +229,12 @@ pub(super) fn file_name(path: &Path) -> String {
     printable(&path.to_string_lossy(), 4096)
 }
 
-/// A text from a file, fit to be shown: control characters and marks that reorder or hide text are escaped, and at most
-/// `limit` characters are kept.
+/// A text from a file, fit to be shown: [`crate::result::printable`], of at most `limit` characters.
 pub(super) fn printable(text: &str, limit: usize) -> String {
-    let mut shown = String::new();
-    for (i, c) in text.chars().enumerate() {
-        if i == limit {
-            shown.push('…');
-            break;
-        }
-        let hides = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
-        if c.is_control() || hides {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => crate::result::printable(&text[..end]) + "…",
+        None => crate::result::printable(text),
     }
-    shown
 }
 
 pub(super) fn printable_bytes(bytes: &[u8]) -> String {
