@@ -36,22 +36,31 @@ need_libclang() {
 
 # Builds librocksdb.a and libsnappy.a once for the locked version of librocksdb-sys and points the build at them.
 need_rocksdb() {
-    local version dir build out
+    local version dir
     version=$(sed -n '/^name = "librocksdb-sys"$/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
     [ -n "$version" ] || die "Cargo.lock names no librocksdb-sys"
     dir=$cache/rocksdb-$version-lz4-snappy-zstd-$(uname -m)
     if [ ! -e "$dir/complete" ]; then
-        say "compiling RocksDB $version once (about 15 minutes on two cores); it is kept in $dir"
-        build=$cache/build-$version
-        cargo build --locked --release --target-dir "$build" -p librocksdb-sys >&2 || die "RocksDB did not compile"
-        out=$(dirname "$(ls -t "$build"/release/build/librocksdb-sys-*/out/librocksdb.a | head -n 1)")
-        rm -rf "$dir"
-        mkdir -p "$dir"
-        cp "$out/librocksdb.a" "$out/libsnappy.a" "$dir/"
-        touch "$dir/complete"
-        rm -rf "$build"
+        # Two scripts at the same time: the second waits, and finds what the first has built.
+        (flock 9 && build_rocksdb "$version" "$dir") 9>"$cache/lock" || die "RocksDB's archive could not be made"
     fi
     export ROCKSDB_LIB_DIR=$dir ROCKSDB_STATIC=1 SNAPPY_LIB_DIR=$dir SNAPPY_STATIC=1
+}
+
+# Compiles RocksDB into a folder of its own, which takes its name only when it is complete.
+build_rocksdb() {
+    local version=$1 dir=$2 build=$cache/build-$1 archive
+    [ ! -e "$dir/complete" ] || return 0
+    say "compiling RocksDB $version once (about 15 minutes on two cores); it is kept in $dir"
+    cargo build --locked --release --target-dir "$build" -p librocksdb-sys >&2 || return 1
+    archive=$(find "$build/release/build" -name librocksdb.a -print -quit)
+    [ -n "$archive" ] || return 1
+    rm -rf "$dir" "$dir.new"
+    mkdir -p "$dir.new"
+    cp "$archive" "$(dirname "$archive")/libsnappy.a" "$dir.new/" || return 1
+    touch "$dir.new/complete"
+    mv "$dir.new" "$dir"
+    rm -rf "$build"
 }
 
 need_rust

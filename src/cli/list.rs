@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Failure, Outcome, print};
 use crate::report::printable;
-use crate::workload::{DistributionWire, Document, OPTIONS, OperatorWire, WorkloadWire};
+use crate::workload::{DistributionWire, Document, NativeMetric, OPTIONS, OperatorWire, WorkloadWire, native_metrics};
 
 /// Lists what a workload can be made of.
 #[derive(Debug, ClapArgs)]
@@ -37,11 +37,18 @@ pub(super) fn list(args: &Args) -> Outcome {
         What::Operators => variants(&schemars::schema_for!(OperatorWire)),
         What::Distributions => variants(&schemars::schema_for!(DistributionWire)),
         What::Options => {
-            OPTIONS.iter().map(|row| (format!("{} = {}", row.key, row.default()), row.about.to_owned())).collect()
+            let rows = OPTIONS.iter().map(|row| (format!("{} = {}", row.key, row.default()), row.about.to_owned()));
+            rows.chain(native_metrics().map(metric)).collect()
         }
         What::Workloads => workloads(&args.folder)?,
     };
     print(&columns(&rows))
+}
+
+fn metric(metric: &NativeMetric) -> (String, String) {
+    let about =
+        if metric.ticker { "A counter of RocksDB's, which turns its Statistics on" } else { "A property of RocksDB's" };
+    (format!("{} = false", metric.key()), about.to_owned())
 }
 
 /// Name and description of the variants of an enum, from its schema.

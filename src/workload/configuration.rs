@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BackendType, Invalid, OPTIONS, Options};
+use super::{BackendType, Invalid, KnownKey, Options};
 
 /// One configuration as the file spells it: its name, and Flink keys with Flink values. A key may be written in quotes
 /// (`"state.backend.type" = "rocksdb"`) or as a TOML path (`state.backend.type = "rocksdb"`).
@@ -93,7 +93,7 @@ impl Configuration {
     /// The heap and RocksDB with Flink's defaults: what is compared where a workload names no configuration.
     pub fn defaults() -> Vec<Self> {
         let of = |name: &str, backend: BackendType| {
-            let options = Options { backend, ..Options::default() };
+            let options = Options::of(backend);
             let given = vec![("state.backend.type".to_owned(), backend.to_string())];
             Self { name: name.to_owned(), options, given }
         };
@@ -109,7 +109,7 @@ impl Configuration {
 
 /// The last part of a Flink key that is enough to recognise it: `block.cache-size`.
 pub fn short_key(key: &str) -> &str {
-    let known = OPTIONS.iter().any(|row| row.key == key);
+    let known = KnownKey::find(key).is_some();
     key.strip_prefix("state.backend.rocksdb.").filter(|_| known).unwrap_or(key)
 }
 

@@ -1,0 +1,196 @@
+//! Which options take no effect in a combination, and why.
+
+use super::{BackendType, CompactionStyle, KnownKey, OptionRow, Options, PoolScope, Reader};
+
+impl Options {
+    /// Keys among `given` that take no effect in this combination, each with the reason.
+    pub fn without_effect<'a>(&self, given: impl IntoIterator<Item = &'a str>) -> Vec<(String, String)> {
+        let why = |key: &str| match KnownKey::find(key)? {
+            KnownKey::Option(row) => self.why_without_effect(row),
+            KnownKey::Metric(_) if self.backend != BackendType::RocksDb => Some(NOT_ROCKSDB),
+            KnownKey::Metric(metric) if metric.ticker => None,
+            KnownKey::Metric(_) => Some("a run reads RocksDB's properties itself"),
+        };
+        given.into_iter().filter_map(|key| Some((key.to_owned(), why(key)?.to_owned()))).collect()
+    }
+
+    fn why_without_effect(&self, row: &OptionRow) -> Option<&'static str> {
+        let rocksdb = self.backend == BackendType::RocksDb;
+        match row.reader {
+            Reader::Run => None,
+            Reader::TaskManager if self.backend == BackendType::Null => Some("the null backend keeps nothing"),
+            Reader::TaskManager if rocksdb => self.why_not_in_the_pool(row.key),
+            Reader::TaskManager => self.why_not_in_the_division(row.key),
+            Reader::Timers => Some("the workload has no timers"),
+            Reader::Ttl => Some("no state of the workload has a TTL"),
+            Reader::Restore => Some("a run restores nothing"),
+            Reader::Checkpoints => Some("a run takes no checkpoints"),
+            Reader::Tracking => Some("a run times state accesses itself"),
+            Reader::Job => Some("`run.parallelism` and `run.max-parallelism` say it in a workload"),
+            Reader::Pool | Reader::Database | Reader::Metrics if !rocksdb => Some(NOT_ROCKSDB),
+            Reader::Pool => self.why_pool_option_is_idle(row.key),
+            Reader::Database | Reader::Metrics => self.why_database_option_is_idle(row.key),
+        }
+    }
+
+    /// Of an option that divides the TaskManager's memory, for RocksDB: only the size of the pool counts.
+    fn why_not_in_the_pool(&self, key: &str) -> Option<&'static str> {
+        let pool = self.memory_pool();
+        let fixed = self.memory_fixed_per_slot.0.is_some();
+        if key == "taskmanager.numberOfTaskSlots" && pool.is_some_and(|pool| pool.scope == PoolScope::TaskManager) {
+            return None;
+        }
+        if fixed {
+            return Some("memory.fixed-per-slot replaces managed memory");
+        }
+        if !self.memory_managed {
+            return Some("memory.managed is false");
+        }
+        match key {
+            "taskmanager.numberOfTaskSlots" | "taskmanager.memory.managed.size" => None,
+            "taskmanager.memory.managed.consumer-weights" => Some("the job has no other consumer of managed memory"),
+            _ if self.managed_size.0.is_some() => Some("managed.size sets the managed memory"),
+            _ => self.why_not_in_the_division(key).or(match key {
+                "taskmanager.memory.process.size"
+                | "taskmanager.memory.flink.size"
+                | "taskmanager.memory.managed.fraction"
+                | "taskmanager.memory.jvm-metaspace.size"
+                | "taskmanager.memory.jvm-overhead.fraction"
+                | "taskmanager.memory.jvm-overhead.min"
+                | "taskmanager.memory.jvm-overhead.max" => None,
+                _ => Some("it changes the heap, not the managed memory"),
+            }),
+        }
+    }
+
+    /// Of an option that another one of the division makes idle.
+    fn why_not_in_the_division(&self, key: &str) -> Option<&'static str> {
+        let parts = self.task_heap_size.0.is_some() && self.managed_size.0.is_some();
+        match key {
+            "taskmanager.memory.managed.fraction" if self.managed_size.0.is_some() => {
+                Some("managed.size goes before it")
+            }
+            "taskmanager.memory.managed.consumer-weights" => Some("the heap backend uses no managed memory"),
+            "taskmanager.memory.process.size" if self.flink_size.0.is_some() => Some("flink.size goes before it"),
+            "taskmanager.memory.process.size" if parts => Some("task heap and managed memory are both given"),
+            "taskmanager.memory.network.fraction" if self.task_heap_size.0.is_some() && !parts => {
+                Some("task.heap.size is given, so the network gets what is left")
+            }
+            "taskmanager.memory.jvm-metaspace.size"
+            | "taskmanager.memory.jvm-overhead.fraction"
+            | "taskmanager.memory.jvm-overhead.min"
+            | "taskmanager.memory.jvm-overhead.max"
+                if self.flink_size.0.is_some() || parts =>
+            {
+                Some("Flink memory does not follow from the process's")
+            }
+            _ => None,
+        }
+    }
+
+    fn why_pool_option_is_idle(&self, key: &str) -> Option<&'static str> {
+        let fixed = self.memory_fixed_per_slot.0.is_some();
+        match key {
+            "state.backend.rocksdb.memory.managed" if fixed => Some("memory.fixed-per-slot goes before it"),
+            "state.backend.rocksdb.memory.fixed-per-tm" if fixed => Some("memory.fixed-per-slot goes before it"),
+            "state.backend.rocksdb.memory.fixed-per-tm" if self.memory_managed => {
+                Some("memory.managed is true, which goes before it")
+            }
+            "state.backend.rocksdb.memory.write-buffer-ratio"
+            | "state.backend.rocksdb.memory.high-prio-pool-ratio"
+            | "state.backend.rocksdb.memory.partitioned-index-filters"
+                if !self.shares_memory() =>
+            {
+                Some("memory is not shared (memory.managed is false and neither fixed size is set)")
+            }
+            _ => None,
+        }
+    }
+
+    fn why_database_option_is_idle(&self, key: &str) -> Option<&'static str> {
+        let partitioned = self.shares_memory() && self.memory_partitioned_index_filters;
+        match key.strip_prefix("state.backend.rocksdb.")? {
+            "block.cache-size" if self.shares_memory() => {
+                Some("memory is shared (memory.managed or a fixed size), which brings its own cache")
+            }
+            "bloom-filter.bits-per-key" | "bloom-filter.block-based-mode" if !self.use_bloom_filter => {
+                Some("use-bloom-filter is not true")
+            }
+            "bloom-filter.bits-per-key" if partitioned => {
+                Some("memory.partitioned-index-filters replaces the filter by one of 10 bits")
+            }
+            "bloom-filter.block-based-mode" => Some("RocksDB has no block-based filters since version 7"),
+            "block.metadata-blocksize" if !partitioned => Some("index and filters are not partitioned"),
+            "compaction.level.use-dynamic-size" | "compaction.level.max-size-level-base"
+                if self.compaction_style != CompactionStyle::Level =>
+            {
+                Some("the compaction style is not LEVEL")
+            }
+            option if option.starts_with("manual-compaction.") && !option.ends_with("min-interval") => {
+                Some("manual-compaction.min-interval is 0, so there is none")
+            }
+            _ => None,
+        }
+    }
+}
+
+const NOT_ROCKSDB: &str = "the backend is not rocksdb";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn idle(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+        let mut options = Options::default();
+        settings.iter().for_each(|(key, value)| options.set(key, value).unwrap());
+        options.without_effect(settings.iter().map(|(key, _)| *key))
+    }
+
+    #[test]
+    fn options_without_effect_are_told() {
+        let found = idle(&[
+            ("state.backend.type", "rocksdb"),
+            ("state.backend.rocksdb.block.cache-size", "256mb"),
+            ("state.backend.rocksdb.bloom-filter.bits-per-key", "12"),
+            ("state.backend.rocksdb.writebuffer.size", "32mb"),
+            ("state.backend.rocksdb.memory.fixed-per-tm", "32mb"),
+            ("state.backend.rocksdb.metrics.estimate-num-keys", "true"),
+            ("state.backend.rocksdb.metrics.block-cache-hit", "true"),
+            ("state.backend.rocksdb.timer-service.factory", "HEAP"),
+            ("taskmanager.memory.managed.size", "64mb"),
+            ("taskmanager.memory.managed.fraction", "0.5"),
+        ]);
+        let keys: Vec<_> =
+            found.iter().map(|(key, _)| key.rsplit_once("rocksdb.").map_or(key.as_str(), |k| k.1)).collect();
+        assert_eq!(
+            keys,
+            [
+                "block.cache-size",
+                "bloom-filter.bits-per-key",
+                "memory.fixed-per-tm",
+                "metrics.estimate-num-keys",
+                "timer-service.factory",
+                "taskmanager.memory.managed.fraction"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_heap_heeds_what_decides_over_the_heap() {
+        let found = idle(&[
+            ("taskmanager.memory.process.size", "4g"),
+            ("taskmanager.memory.managed.fraction", "0"),
+            ("taskmanager.numberOfTaskSlots", "2"),
+            ("state.backend.rocksdb.thread.num", "4"),
+        ]);
+        assert_eq!(found, [("state.backend.rocksdb.thread.num".to_owned(), NOT_ROCKSDB.to_owned())]);
+    }
+
+    #[test]
+    fn rocksdb_heeds_a_process_size_only_through_the_fraction() {
+        let settings = [("state.backend.type", "rocksdb"), ("taskmanager.memory.process.size", "4g")];
+        assert_eq!(idle(&settings), []);
+        let with_size = [settings[0], settings[1], ("taskmanager.memory.managed.size", "64mb")];
+        assert_eq!(idle(&with_size)[0].1, "managed.size sets the managed memory");
+    }
+}
