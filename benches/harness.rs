@@ -12,7 +12,7 @@ use statebench::backend::heap::{Place, StateTable};
 use statebench::backend::{HeapBackend, Metered};
 use statebench::measure::{Probe, Strategy, empty_interval_ns};
 use statebench::operator::{Collector, Counter, MixOperator, Operator};
-use statebench::run::{Observer, Progress, TrialSpec, drive, run_trial};
+use statebench::run::{Observer, PrefillFrom, Progress, TrialSpec, drive, run_trial};
 use statebench::source::{BLOCK_EVENTS, Event, EventSource, Scratch};
 use statebench::state::{Key, KeyGroups, KeyedStateBackend, Payload, VoidNamespace};
 use statebench::workload::{
@@ -83,11 +83,13 @@ fn trial(text: &str, backend: BackendType) -> statebench::result::Measurement {
     let spec = TrialSpec {
         workload: wire(text),
         folder: ".".into(),
-        options: Options { backend, ..Options::default() },
+        options: Options::of(backend),
         stream_seed: 1,
         state_folder: folder.path().to_owned(),
+        counters: false,
+        prefill: PrefillFrom::Own,
     };
-    run_trial(&spec, &Silent).unwrap().measurement
+    run_trial(&spec, &Silent).unwrap().unwrap().measurement
 }
 
 /// (a) Events per second on the wall, on one core: drawn, routed, processed and timed, with nothing kept.
@@ -252,7 +254,9 @@ fn compare(what: &str, beside: &str, goal: &str, harness: &mut dyn FnMut() -> f6
 mod rocksdb {
     use super::*;
     use ::rocksdb::{DB, ReadOptions, WriteOptions};
-    use statebench::backend::{RocksDbBackend, SlotMemory, rocksdb_options};
+    use std::sync::Arc;
+
+    use statebench::backend::{RocksDbBackend, SharedMemory, rocksdb_options};
     use statebench::state::CompositeKey;
 
     const KEYS: u64 = 500_000;
@@ -277,14 +281,14 @@ mod rocksdb {
     }
 
     fn options() -> Options {
-        let mut options = Options { backend: BackendType::RocksDb, ..Options::default() };
+        let mut options = Options::of(BackendType::RocksDb);
         options.set("state.backend.rocksdb.memory.fixed-per-slot", "256mb").unwrap();
         options.set("state.backend.rocksdb.memory.partitioned-index-filters", "true").unwrap();
         options
     }
 
     impl Bare {
-        fn open(folder: &std::path::Path, memory: &SlotMemory) -> Self {
+        fn open(folder: &std::path::Path, memory: &SharedMemory) -> Self {
             let db_options = rocksdb_options(&options(), Some(memory)).unwrap();
             let mut db = DB::open(&db_options, folder).unwrap();
             db.create_cf("value", &db_options).unwrap();
@@ -346,12 +350,12 @@ mod rocksdb {
         for (name, share, op) in cases {
             let spec = workload(&format!("{keys}operator.mix.{share} = 1.0"));
             let folder = tempfile::tempdir().unwrap();
-            let memory = SlotMemory::new(&options()).unwrap();
-            let backend = RocksDbBackend::<i64>::open(&folder.path().join("a"), &options(), GROUPS, Some(&memory));
+            let memory = SharedMemory::new(&options()).unwrap().map(Arc::new);
+            let backend = RocksDbBackend::<i64>::open(&folder.path().join("a"), &options(), (GROUPS, 0), memory, false);
             let mut harness = metered(backend.unwrap(), Strategy::Every);
             let OperatorSpec::Mix(mix) = &spec.operator else { panic!("a mix") };
             let mut operator = <MixOperator as Operator<i64>>::open(mix, &mut harness).unwrap();
-            let memory = SlotMemory::new(&options()).unwrap();
+            let memory = SharedMemory::new(&options()).unwrap().unwrap();
             let mut bare = Bare::open(&folder.path().join("b"), &memory);
 
             let prefill = EventSource::prefill(&spec);

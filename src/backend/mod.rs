@@ -16,9 +16,64 @@ pub use heap::HeapBackend;
 pub use metered::Metered;
 pub use null::NullBackend;
 #[cfg(feature = "rocksdb")]
-pub use rocksdb::{ROCKSDB_VERSION, RocksDbBackend, SlotMemory, db_options as rocksdb_options};
+pub use rocksdb::{ROCKSDB_VERSION, RocksDbBackend, SharedMemory, db_options as rocksdb_options};
 
-use crate::state::Codec;
+use std::path::Path;
+
+use crate::result::{StoreBudget, StoreCounters, StoreShape, StoreUse};
+use crate::state::{Codec, Key, KeyedStateBackend, StateError, StateResult};
+
+/// What a backend tells of the store below it, beside what it does: read between batches, never in them. A backend
+/// without a store has nothing to tell.
+pub trait Observed {
+    /// The memory that its pool was given; the same for all backends of a pool.
+    fn store_budget(&self) -> Option<StoreBudget> {
+        None
+    }
+
+    /// What the store uses now. The figures of the cache are those of the whole pool. Cheap enough for ten times a
+    /// second.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    fn store_use(&self) -> StateResult<Option<StoreUse>> {
+        Ok(None)
+    }
+
+    /// What the store has counted since it was opened, where it counts.
+    fn store_counters(&self) -> Option<StoreCounters> {
+        None
+    }
+
+    /// What the store looks like inside. What the cache holds is that of the whole pool.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    fn store_shape(&self) -> StateResult<Option<StoreShape>> {
+        Ok(None)
+    }
+}
+
+/// How a backend comes by the state that a job would have left before the run.
+pub trait Prefill<K: Key>: KeyedStateBackend<K> {
+    /// What takes the writes of a prefill in the backend's place, to be ingested.
+    type Loader: KeyedStateBackend<K> + Send;
+
+    /// A loader for the states that are registered; none where the backend has no faster way than its own writes.
+    fn loader(&self) -> Option<Self::Loader>;
+
+    /// Takes in what a loader was given. The backend is empty.
+    ///
+    /// # Errors
+    /// The store failed, or the operator wrote an entry twice.
+    fn ingest(&mut self, loader: Self::Loader) -> StateResult<()>;
+
+    /// Saves the state into a folder, which is made, so that a backend of another trial can be opened on a copy of it.
+    ///
+    /// # Errors
+    /// The folder cannot be written, or the backend keeps nothing that could be saved.
+    fn save_prefill(&mut self, folder: &Path) -> StateResult<()>;
+}
 
 /// What RocksDB's merge operator puts between two elements of a list.
 const LIST_DELIMITER: u8 = b',';
@@ -38,4 +93,9 @@ fn list_fingerprint<T: Codec>(list: &[T], scratch: &mut Vec<u8>) -> u64 {
     scratch.clear();
     encode_list(list, scratch);
     xxhash_rust::xxh3::xxh3_64(scratch)
+}
+
+/// Why a backend has no prefill that other trials could copy.
+fn no_prefill_to_copy(folder: &Path) -> StateError {
+    StateError::Storage(format!("{}: this backend saves no prefill", folder.display()))
 }

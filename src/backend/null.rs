@@ -13,6 +13,22 @@ pub struct NullBackend {
     hash_code: i32,
 }
 
+impl super::Observed for NullBackend {}
+
+impl<K: Key> super::Prefill<K> for NullBackend {
+    type Loader = Self;
+
+    fn loader(&self) -> Option<Self::Loader> {
+        None
+    }
+    fn ingest(&mut self, _: Self::Loader) -> StateResult<()> {
+        Ok(())
+    }
+    fn save_prefill(&mut self, folder: &std::path::Path) -> StateResult<()> {
+        Err(super::no_prefill_to_copy(folder))
+    }
+}
+
 impl<K: Key> KeyedStateBackend<K> for NullBackend {
     fn value_state<N: Namespace, T: StateValue>(&mut self, _: &str) -> StateResult<ValueState<N, T>> {
         Ok(ValueState::new(0))

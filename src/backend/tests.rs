@@ -12,7 +12,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::{HeapBackend, RocksDbBackend, SlotMemory};
+use super::{HeapBackend, RocksDbBackend, SharedMemory};
 use crate::state::{
     Aggregate, AggregatingState, Codec, CodecError, Key, KeyGroups, KeyedStateBackend, ListState, MapState, Namespace,
     Payload, Reduce, ReducingState, StateResult, StringKey, TextNamespace, ValueState, VoidNamespace,
@@ -88,9 +88,9 @@ impl<K: TestKey, S, M: Default> Rig<K, S, M> {
         let mut options = Options::default();
         options.set("state.backend.rocksdb.memory.fixed-per-slot", "2mb").unwrap();
         options.set("state.backend.rocksdb.writebuffer.size", "64kb").unwrap();
-        let memory = SlotMemory::new(&options);
+        let memory = SharedMemory::new(&options).unwrap().map(std::sync::Arc::new);
         let mut heap = HeapBackend::new(GROUPS, 0);
-        let mut rocksdb = RocksDbBackend::open(folder.path(), &options, GROUPS, memory.as_ref()).unwrap();
+        let mut rocksdb = RocksDbBackend::open(folder.path(), &options, (GROUPS, 0), memory, false).unwrap();
         Self {
             heap_state: in_heap(&mut heap),
             rocksdb_state: in_rocksdb(&mut rocksdb),
@@ -494,7 +494,7 @@ fn a_name_is_taken_once() {
     assert!(heap.value_state::<VoidNamespace, i64>("a").is_ok());
     assert!(heap.list_state::<VoidNamespace, i64>("a").is_err());
     let folder = tempfile::tempdir().unwrap();
-    let mut rocksdb = RocksDbBackend::<i64>::open(folder.path(), &Options::default(), GROUPS, None).unwrap();
+    let mut rocksdb = RocksDbBackend::<i64>::open(folder.path(), &Options::default(), (GROUPS, 0), None, false).unwrap();
     assert!(rocksdb.value_state::<VoidNamespace, i64>("a").is_ok());
     assert!(rocksdb.list_state::<VoidNamespace, i64>("a").is_err());
     assert!(rocksdb.list_state::<VoidNamespace, i64>("default").is_err(), "RocksDB reserves it");

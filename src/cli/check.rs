@@ -11,7 +11,7 @@ use crate::report::printable;
 use crate::result::Host;
 use crate::run::{Prediction, predict, state_parent};
 use crate::source::trace::TraceReader;
-use crate::workload::{Bytes, Extent, Plan, Setting, Source, Time};
+use crate::workload::{Bytes, Extent, Plan, PlannedTrial, Setting, Source, Time};
 
 /// The workload of a command, with what the command line lays over it.
 #[derive(Debug, ClapArgs)]
@@ -118,8 +118,8 @@ fn extent(extent: Extent) -> String {
 fn least_seconds(plan: &Plan) -> Option<std::time::Duration> {
     let time = |extent| if let Extent::Time(time) = extent { Some(time) } else { None };
     let trials = plan.trials();
-    let of_trial = |(cell, _): &(usize, u32)| {
-        let run = &plan.variants[plan.cells[*cell].variant].workload.run;
+    let of_trial = |trial: &PlannedTrial| {
+        let run = &plan.variants[plan.cells[trial.cell].variant].workload.run;
         Some(time(run.warm_up)? + time(run.measured)?)
     };
     trials.iter().map(of_trial).sum()

@@ -105,7 +105,15 @@ mod tests {
         let mut result = crate::run::empty_result(&plan, &options);
         for (outcome, configuration) in outcomes.into_iter().zip(["heap", "rocksdb"]) {
             let configuration = configuration.to_owned();
-            result.trials.push(Trial { variant: 0, configuration, options: [].into(), repeat: 0, seed: 1, outcome });
+            result.trials.push(Trial {
+                variant: 0,
+                configuration,
+                options: [].into(),
+                repeat: 0,
+                companion: false,
+                seed: 1,
+                outcome,
+            });
         }
         result.agreements.push(Agreement {
             variant: 0,

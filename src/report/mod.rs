@@ -1,9 +1,11 @@
 //! What a result looks like to people and to other programs.
 
+mod knobs;
+mod stores;
 mod summary;
 mod table;
 
-pub use summary::{AccessRow, Row, Spread, Summary};
+pub use summary::{AccessRow, Regime, Row, Spread, Summary};
 pub use table::{Format, render};
 
 pub use crate::result::{printable, printable_lines};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::result::{LatencySummary, METRICS, Measurement, Outcome, RunResult, Trial};
+use super::knobs::Knobs;
+use crate::result::{From, LatencySummary, METRICS, Measurement, Metric, Outcome, RunResult, Trial};
 
 /// The rows of a result, in order of the workloads and of first appearance of a configuration in the workload file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -22,14 +23,28 @@ pub struct Row {
     pub workload: String,
     /// The configuration.
     pub configuration: String,
-    /// Finished trials.
+    /// Finished trials, companions left out.
     pub trials: usize,
     /// Trials that failed.
     pub failed: usize,
+    /// The regime that the trials of this row ran in, where the configuration has runs of both.
+    pub regime: Option<Regime>,
+    /// The values of the matrix's axes; empty without a matrix.
+    pub knobs: Vec<String>,
     /// Throughput over that of the workload's first configuration, medians.
     pub throughput_ratio: Option<f64>,
     /// Metrics by name.
     pub metrics: BTreeMap<&'static str, Spread>,
+}
+
+/// The two ways in which identical trials can run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Regime {
+    /// Whether more than 1 % of a trial's events took over 300 µs.
+    pub slow: bool,
+    /// Finished trials of the configuration in both regimes.
+    pub of: usize,
 }
 
 /// Latency of one kind of state access, the median trial of each figure.
@@ -74,23 +89,57 @@ impl Spread {
     }
 }
 
-/// The trials of one workload and configuration.
+/// The trials of one workload and configuration, or of one regime of them.
 struct Group<'a> {
     variant: usize,
     configuration: &'a str,
     trials: Vec<&'a Trial>,
+    companions: Vec<&'a Trial>,
+    regime: Option<Regime>,
 }
 
-impl Group<'_> {
+fn finished<'a>(trials: &[&'a Trial]) -> impl Iterator<Item = &'a Measurement> {
+    trials.iter().filter_map(|trial| match &trial.outcome {
+        Outcome::Finished(measurement) => Some(measurement.as_ref()),
+        _ => None,
+    })
+}
+
+fn is_slow(trial: &Trial) -> bool {
+    matches!(&trial.outcome, Outcome::Finished(measurement) if measurement.is_slow())
+}
+
+impl<'a> Group<'a> {
     fn measurements(&self) -> impl Iterator<Item = &Measurement> {
-        self.trials.iter().filter_map(|trial| match &trial.outcome {
-            Outcome::Finished(measurement) => Some(measurement.as_ref()),
-            _ => None,
-        })
+        finished(&self.trials)
     }
 
     fn spread(&self, figure: impl Fn(&Measurement) -> Option<f64>) -> Option<Spread> {
         Spread::of(self.measurements().filter_map(figure).collect())
+    }
+
+    fn metric(&self, metric: &Metric) -> Option<Spread> {
+        let trials = match metric.from {
+            From::Measured => &self.trials,
+            From::Companions => &self.companions,
+        };
+        Spread::of(finished(trials).filter_map(metric.get).collect())
+    }
+
+    /// A configuration whose identical trials ran in two regimes becomes two groups: their average would be a run that
+    /// nobody ever sees. Only RocksDB has a slow regime.
+    fn by_regime(self) -> Vec<Self> {
+        let of = self.measurements().count();
+        let (slow, calm): (Vec<_>, Vec<_>) = self.trials.iter().copied().partition(|trial| is_slow(trial));
+        let has_store = self.measurements().any(|measurement| measurement.store_memory.is_some());
+        if slow.is_empty() || slow.len() == of || !has_store {
+            return vec![self];
+        }
+        let part = |trials: Vec<&'a Trial>, slow: bool| {
+            let companions = self.companions.iter().copied().filter(|trial| is_slow(trial) == slow).collect();
+            Self { trials, companions, regime: Some(Regime { slow, of }), ..self }
+        };
+        vec![part(calm, false), part(slow, true)]
     }
 }
 
@@ -98,6 +147,7 @@ impl Summary {
     /// Summarises a result.
     pub fn of(result: &RunResult) -> Self {
         let groups = group(result);
+        let knobs = Knobs::of(result);
         let mut summary = Self { rows: Vec::new(), accesses: Vec::new() };
         for group in &groups {
             let label =
@@ -108,12 +158,15 @@ impl Summary {
                 .zip(first.and_then(throughput))
                 .map(|(own, first)| own.median / first.median)
                 .filter(|ratio| ratio.is_finite());
-            let metrics = METRICS.iter().filter_map(|metric| Some((metric.name, group.spread(metric.get)?)));
+            let metrics = METRICS.iter().filter_map(|metric| Some((metric.name, group.metric(metric)?)));
+            let knobs = knobs.as_ref().zip(group.trials.first());
             summary.rows.push(Row {
                 workload: label(group),
                 configuration: group.configuration.to_owned(),
                 trials: group.measurements().count(),
                 failed: group.trials.iter().filter(|t| matches!(t.outcome, Outcome::Failed { .. })).count(),
+                regime: group.regime,
+                knobs: knobs.map(|(knobs, trial)| knobs.values(&label(group), trial)).unwrap_or_default(),
                 throughput_ratio: ratio,
                 metrics: metrics.collect(),
             });
@@ -136,16 +189,19 @@ fn group(result: &RunResult) -> Vec<Group<'_>> {
     };
     let mut groups: Vec<Group<'_>> = Vec::new();
     for trial in &result.trials {
-        let of = |group: &&mut Group<'_>| group.variant == trial.variant && group.configuration == trial.configuration;
-        match groups.iter_mut().find(of) {
-            Some(group) => group.trials.push(trial),
-            None => {
-                groups.push(Group { variant: trial.variant, configuration: &trial.configuration, trials: vec![trial] });
-            }
+        let of = |group: &Group<'_>| group.variant == trial.variant && group.configuration == trial.configuration;
+        let position = groups.iter().position(of).unwrap_or(groups.len());
+        if position == groups.len() {
+            let configuration = &trial.configuration;
+            let empty =
+                Group { variant: trial.variant, configuration, trials: vec![], companions: vec![], regime: None };
+            groups.push(empty);
         }
+        let group = &mut groups[position];
+        if trial.companion { group.companions.push(trial) } else { group.trials.push(trial) }
     }
     groups.sort_by_key(|group| (group.variant, place(group.configuration)));
-    groups
+    groups.into_iter().flat_map(Group::by_regime).collect()
 }
 
 /// A key that sorts names as people do: 8mb before 64mb, 512kb before 8mb.

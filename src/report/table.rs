@@ -5,8 +5,12 @@ use std::fmt::Write;
 use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
 use comfy_table::{CellAlignment, Table};
 
-use super::{Spread, Summary};
-use crate::result::{METRICS, Outcome, RunResult, TimingStrategy, Unit, printable};
+use super::knobs::Knobs;
+use super::{Regime, Row, Spread, Summary, stores};
+use crate::result::{
+    METRICS, Metric, Outcome, PrefillOrigin, RunResult, Shown, TimingStrategy, Unit, VariantInfo, printable,
+};
+use crate::workload::PrefillBy;
 
 /// How a result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -44,8 +48,41 @@ fn text(result: &RunResult, summary: &Summary, format: Format) -> String {
     if !summary.accesses.is_empty() {
         let _ = writeln!(out, "{}\n", access_table(summary, format));
     }
+    if let Some(knobs) = Knobs::of(result) {
+        let _ = writeln!(out, "{}\n", knob_table(&knobs, summary, format));
+    }
     notes(result, &mut out);
     out
+}
+
+/// One row for each cell of a sweep: the knobs, then what they do.
+fn knob_table(knobs: &Knobs, summary: &Summary, format: Format) -> Table {
+    let metrics: Vec<_> = METRICS.iter().filter(|metric| metric.shown != Shown::Configurations).collect();
+    let header: Vec<_> =
+        knobs.headings().chain(["configuration"]).chain(metrics.iter().map(|metric| metric.label)).collect();
+    let mut table = table(format, &header);
+    for row in &summary.rows {
+        let mut cells: Vec<_> = row.knobs.iter().map(|value| name(value, format)).collect();
+        cells.push(name(&with_regime(knobs.base(&row.configuration), row), format));
+        cells.extend(metrics.iter().map(|metric| median(row, metric)));
+        table.add_row(cells);
+    }
+    align(&mut table, knobs.axes.len() + 1);
+    table
+}
+
+/// A configuration's name, with the regime where its runs had two.
+fn with_regime(name: &str, row: &Row) -> String {
+    match row.regime {
+        Some(Regime { slow, of }) => {
+            format!("{name} · {} {} of {of}", if slow { "slow" } else { "calm" }, row.trials)
+        }
+        None => name.to_owned(),
+    }
+}
+
+fn median(row: &Row, metric: &Metric) -> String {
+    row.metrics.get(metric.name).map_or_else(|| "-".to_owned(), |spread| with_unit(spread.median, metric.unit))
 }
 
 fn main_table(summary: &Summary, format: Format) -> Table {
@@ -55,20 +92,19 @@ fn main_table(summary: &Summary, format: Format) -> Table {
         header.insert(0, "workload");
     }
     let first_metric = header.len();
-    header.extend(METRICS.iter().map(|metric| metric.label));
+    let metrics: Vec<_> = METRICS.iter().filter(|metric| metric.shown != Shown::Knobs).collect();
+    header.extend(metrics.iter().map(|metric| metric.label));
     header.insert(first_metric + 1, "spread");
     let mut table = table(format, &header);
     for row in &summary.rows {
         let failed = if row.failed > 0 { format!(" ({} failed)", row.failed) } else { String::new() };
         let ratio = row.throughput_ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{}×", significant(ratio)));
-        let mut cells = vec![name(&row.configuration, format), format!("{}{failed}", row.trials), ratio];
+        let mut cells =
+            vec![name(&with_regime(&row.configuration, row), format), format!("{}{failed}", row.trials), ratio];
         if with_workload {
             cells.insert(0, name(&row.workload, format));
         }
-        for metric in METRICS {
-            let spread = row.metrics.get(metric.name);
-            cells.push(spread.map_or_else(|| "-".to_owned(), |spread| with_unit(spread.median, metric.unit)));
-        }
+        cells.extend(metrics.iter().map(|metric| median(row, metric)));
         let throughput = row.metrics.get(METRICS[0].name);
         cells.insert(first_metric + 1, throughput.map_or_else(|| "-".to_owned(), |spread| percent_spread(*spread)));
         table.add_row(cells);
@@ -155,10 +191,14 @@ fn notes(result: &RunResult, out: &mut String) {
     }) {
         let _ = writeln!(out, "{} repeat {}: {}", printable(&trial.configuration), trial.repeat + 1, printable(reason));
     }
+    for line in stores::notes(result) {
+        let _ = writeln!(out, "{}", printable(&line));
+    }
     timing_note(result, out);
     if result.finished().any(|(_, m)| m.event_latency.summary.p99_ns.is_none()) {
         let _ = writeln!(out, "a dash for a percentile: fewer than 100 timed events of a trial lie beyond it");
     }
+    prefill_notes(result, out);
     if result.trials.len() < result.planned_trials {
         let _ = writeln!(out, "incomplete: {} of {} trials ran", result.trials.len(), result.planned_trials);
     }
@@ -167,6 +207,32 @@ fn notes(result: &RunResult, out: &mut String) {
     }
     if result.manifest.build.profile != "release" {
         let _ = writeln!(out, "{} build: the figures mean nothing", printable(&result.manifest.build.profile));
+    }
+}
+
+/// What of the prefill makes figures another than those of a job that has run.
+fn prefill_notes(result: &RunResult, out: &mut String) {
+    let ingested = |label: &VariantInfo| label.workload.run.prefill_by == PrefillBy::Ingest;
+    if result
+        .finished()
+        .any(|(trial, m)| m.store_shape.is_some() && result.variants.get(trial.variant).is_some_and(ingested))
+    {
+        let _ = writeln!(
+            out,
+            "prefill: ingested sorted, the best shape that a RocksDB tree can have; a job leaves a worse one"
+        );
+    }
+    let of = |origin| result.finished().filter(|(_, m)| m.prefill_by == origin).count();
+    if of(PrefillOrigin::Linked) > 0 {
+        let _ =
+            writeln!(out, "prefill: {} trials started from a copy of one that they share", of(PrefillOrigin::Linked));
+    }
+    if of(PrefillOrigin::Copied) > 0 {
+        let _ = writeln!(
+            out,
+            "prefill: the file system of the state directory has no hard links: {} trials copied whole files",
+            of(PrefillOrigin::Copied)
+        );
     }
 }
 
@@ -242,7 +308,7 @@ fn percent_spread(spread: Spread) -> String {
     if spread.median > 0.0 { format!("±{:.0} %", 100.0 * distance / spread.median) } else { "-".to_owned() }
 }
 
-fn with_unit(value: f64, unit: Unit) -> String {
+pub(super) fn with_unit(value: f64, unit: Unit) -> String {
     let scale = |steps: &[(f64, &str)]| {
         let (factor, name) = steps.iter().find(|(factor, _)| value >= *factor).unwrap_or(&steps[steps.len() - 1]);
         format!("{} {name}", significant(value / factor)).trim_end().to_owned()
@@ -250,6 +316,8 @@ fn with_unit(value: f64, unit: Unit) -> String {
     match unit {
         Unit::EventsPerSecond => scale(&[(1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, "")]),
         Unit::Nanoseconds => scale(&[(1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns")]),
+        Unit::Share => format!("{} %", significant(100.0 * value)),
+        Unit::Factor => format!("{}×", significant(value)),
         Unit::Bytes => scale(&[(1_073_741_824.0, "GiB"), (1_048_576.0, "MiB"), (1024.0, "KiB"), (1.0, "B")]),
     }
 }

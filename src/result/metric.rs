@@ -20,6 +20,10 @@ pub enum Unit {
     Nanoseconds,
     /// Bytes.
     Bytes,
+    /// A share from 0 to 1.
+    Share,
+    /// How many times.
+    Factor,
 }
 
 /// How a figure came about.
@@ -29,6 +33,26 @@ pub enum Kind {
     Measured,
     /// Computed by a model.
     Modelled,
+}
+
+/// Which table shows a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// The table of configurations.
+    Configurations,
+    /// The table of knobs alone.
+    Knobs,
+    /// Both.
+    Both,
+}
+
+/// Which trials a metric is taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// Those that are measured.
+    Measured,
+    /// Those in which RocksDB counts.
+    Companions,
 }
 
 /// One metric of a trial.
@@ -43,12 +67,16 @@ pub struct Metric {
     pub better: Better,
     /// How it came about.
     pub kind: Kind,
+    /// Where it is shown.
+    pub shown: Shown,
+    /// Which trials have it.
+    pub from: From,
     /// Its value in a trial; none where the trial does not have it.
     pub get: fn(&Measurement) -> Option<f64>,
 }
 
 macro_rules! metrics {
-    ($($name:literal, $label:literal, $unit:ident, $better:ident, $get:expr;)*) => {
+    ($($name:literal, $label:literal, $unit:ident, $better:ident, $shown:ident, $from:ident, $get:expr;)*) => {
         /// Every metric, the most telling first.
         pub static METRICS: &[Metric] = &[$(Metric {
             name: $name,
@@ -56,18 +84,23 @@ macro_rules! metrics {
             unit: Unit::$unit,
             better: Better::$better,
             kind: Kind::Measured,
+            shown: Shown::$shown,
+            from: From::$from,
             get: $get,
         },)*];
     };
 }
 metrics! {
-    "throughput_events_per_s", "events/s", EventsPerSecond, Higher, |m| Some(m.throughput_events_per_s);
-    "latency_p50_ns", "p50", Nanoseconds, Lower, |m| m.event_latency.summary.p50_ns.map(|ns| ns as f64);
-    "latency_p99_ns", "p99", Nanoseconds, Lower, |m| m.event_latency.summary.p99_ns.map(|ns| ns as f64);
-    "latency_p999_ns", "p99.9", Nanoseconds, Lower, |m| m.event_latency.summary.p999_ns.map(|ns| ns as f64);
-    "pause_max_ns", "longest", Nanoseconds, Lower, |m| Some(longest_ns(m) as f64);
-    "resident_peak_bytes", "memory", Bytes, Lower, |m| m.resident_peak_bytes.map(|bytes| bytes as f64);
-    "store_bytes", "disk", Bytes, Lower, |m| m.store_bytes.map(|bytes| bytes as f64);
+    "throughput_events_per_s", "events/s", EventsPerSecond, Higher, Both, Measured, |m| Some(m.throughput_events_per_s);
+    "latency_p50_ns", "p50", Nanoseconds, Lower, Both, Measured, |m| m.event_latency.summary.p50_ns.map(|ns| ns as f64);
+    "latency_p99_ns", "p99", Nanoseconds, Lower, Both, Measured, |m| m.event_latency.summary.p99_ns.map(|ns| ns as f64);
+    "latency_p999_ns", "p99.9", Nanoseconds, Lower, Configurations, Measured, |m| m.event_latency.summary.p999_ns.map(|ns| ns as f64);
+    "pause_max_ns", "longest", Nanoseconds, Lower, Configurations, Measured, |m| Some(longest_ns(m) as f64);
+    "resident_peak_bytes", "memory", Bytes, Lower, Configurations, Measured, |m| m.resident_peak_bytes.map(|bytes| bytes as f64);
+    "store_bytes", "disk", Bytes, Lower, Configurations, Measured, |m| m.store_bytes.map(|bytes| bytes as f64);
+    "cache_hit_rate", "hit rate", Share, Higher, Knobs, Companions, |m| m.store_counters?.cache_hit_rate();
+    "write_amplification", "write amp.", Factor, Lower, Knobs, Companions, |m| m.store_counters?.write_amplification();
+    "index_reads_per_lookup", "index reads", Factor, Lower, Knobs, Companions, |m| m.store_counters?.index_reads_per_lookup();
 }
 
 /// The longest time that one event can have taken: of a timed event, or of a window that holds it.

@@ -4,13 +4,15 @@ mod latency;
 mod manifest;
 mod metric;
 mod schema;
+mod store;
 mod text;
 
 pub use latency::{Latency, LatencySummary};
 pub use manifest::{BuildInfo, Host, Manifest};
-pub use metric::{Better, Kind, METRICS, Metric, Unit};
+pub use metric::{Better, From, Kind, METRICS, Metric, Shown, Unit};
 pub use schema::{
-    AccessLatency, Agreement, LoadError, Measurement, Outcome, RunResult, SCHEMA_VERSION, Timing, TimingStrategy,
-    Trial, VariantInfo,
+    AccessLatency, Agreement, LoadError, Measurement, Outcome, PrefillOrigin, RunResult, SCHEMA_VERSION, SLOW_EVENT_NS,
+    Timing, TimingStrategy, Trial, VariantInfo,
 };
+pub use store::{CachedRole, LevelShape, StoreBudget, StoreCounters, StoreMemory, StoreShape, StoreUse};
 pub use text::{printable, printable_lines};

@@ -7,12 +7,12 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Latency, Manifest};
+use super::{Latency, Manifest, StoreCounters, StoreMemory, StoreShape};
 use crate::state::Digest;
 use crate::workload::{WorkloadWire, folder_of};
 
 /// The version of the schema that this program writes. It grows when a reader of an older version would be misled.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Everything that one `run` found. Figures are measured unless their description says *configured* or *modelled*.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +62,8 @@ pub struct Trial {
     pub options: BTreeMap<String, String>,
     /// Which repeat it is, from 0.
     pub repeat: u32,
+    /// Whether RocksDB's counters were on: a companion of the trials that are measured, slower than they are.
+    pub companion: bool,
     /// The seed of its event stream (configured).
     pub seed: u64,
     /// What came of it.
@@ -93,7 +95,9 @@ pub struct Measurement {
     pub parallelism: u16,
     /// Keys that were put into the state before the run.
     pub prefill_keys: u64,
-    /// How long that took, with flushes and compactions that it caused, s.
+    /// Where they came from.
+    pub prefill_by: PrefillOrigin,
+    /// How long that took, with flushes and compactions that it caused, s; of a copy the time to copy and open it.
     pub prefill_s: f64,
     /// Events before the measured part.
     pub warm_up_events: u64,
@@ -109,6 +113,8 @@ pub struct Measurement {
     pub throughput_events_per_s: f64,
     /// How latency was taken, and what that cost.
     pub timing: Timing,
+    /// Share of timed events that took longer than 300 µs, 0 to 1.
+    pub slow_event_share: f64,
     /// Latency of whole events.
     pub event_latency: Latency,
     /// Latency of state accesses by kind.
@@ -127,6 +133,25 @@ pub struct Measurement {
     pub resident_peak_bytes: Option<u64>,
     /// Size of the state's files at the end of the measured part, bytes; none where the state is in memory.
     pub store_bytes: Option<u64>,
+    /// Memory of the RocksDB databases: budget and use.
+    pub store_memory: Option<StoreMemory>,
+    /// Shape of the RocksDB databases at the end of the measured part.
+    pub store_shape: Option<StoreShape>,
+    /// What RocksDB counted in the measured part; only where it counts, which a companion trial is for.
+    pub store_counters: Option<StoreCounters>,
+}
+
+/// Events that take longer are slow: a lookup that reads and unpacks an index block again takes longer, hardly any other
+/// access does.
+pub const SLOW_EVENT_NS: u64 = 300_000;
+/// A trial of which a larger share of events is slow is in the slow regime.
+const SLOW_SHARE: f64 = 0.01;
+
+impl Measurement {
+    /// Whether the trial ran in the slow regime: more than 1 % of its events took over 300 µs.
+    pub fn is_slow(&self) -> bool {
+        self.slow_event_share > SLOW_SHARE
+    }
 }
 
 #[cfg(test)]
@@ -136,6 +161,7 @@ impl Measurement {
         Self {
             parallelism: 1,
             prefill_keys: 0,
+            prefill_by: PrefillOrigin::Own,
             prefill_s: 0.0,
             warm_up_events: 0,
             events: 0,
@@ -151,6 +177,7 @@ impl Measurement {
                 loss_share: None,
                 empty_interval_ns: 0,
             },
+            slow_event_share: 0.0,
             event_latency: Latency { summary: super::LatencySummary::default(), histogram: String::new() },
             access_latency: Vec::new(),
             window_duration: None,
@@ -160,8 +187,23 @@ impl Measurement {
             resident_bytes: None,
             resident_peak_bytes: None,
             store_bytes: None,
+            store_memory: None,
+            store_shape: None,
+            store_counters: None,
         }
     }
+}
+
+/// Where the state that was there before a run came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrefillOrigin {
+    /// The trial's own prefill.
+    Own,
+    /// A prefill that several trials start from: table files are hard links to it.
+    Linked,
+    /// The same on a file system without hard links: table files were copied.
+    Copied,
 }
 
 /// Latency of one kind of state access.
@@ -286,8 +328,13 @@ impl RunResult {
         self.agreements.iter().all(|agreement| agreement.differences.is_empty())
     }
 
-    /// The finished trials with what they measured.
+    /// The finished trials with what they measured, companions left out.
     pub fn finished(&self) -> impl Iterator<Item = (&Trial, &Measurement)> {
+        self.all_finished().filter(|(trial, _)| !trial.companion)
+    }
+
+    /// The finished trials with what they measured, companions included.
+    pub fn all_finished(&self) -> impl Iterator<Item = (&Trial, &Measurement)> {
         self.trials.iter().filter_map(|trial| match &trial.outcome {
             Outcome::Finished(measurement) => Some((trial, measurement.as_ref())),
             _ => None,

@@ -1,27 +1,35 @@
 //! From the choices of a workload to the types that run it. Above this file choices are data; below it they are types,
 //! and nothing in the hot loop is dynamic.
 
-use std::path::Path;
+#[cfg(feature = "rocksdb")]
+use std::cell::RefCell;
+#[cfg(feature = "rocksdb")]
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Observer;
+use super::base::copy_prefill;
 use super::drive::{OperatorSubtask, Subtask};
-use super::subtasks::{Setup, run_subtasks};
-use super::trial::{Report, TrialError, TrialSpec};
-use crate::backend::{HeapBackend, NullBackend};
+use super::subtasks::{RUN_PASS, Setup, run_subtasks};
+use super::trial::{PrefillFrom, Report, TrialError, TrialSpec};
+use crate::backend::{HeapBackend, NullBackend, Observed, Prefill};
+#[cfg(feature = "rocksdb")]
+use crate::backend::{RocksDbBackend, SharedMemory};
 use crate::measure::Probe;
 use crate::operator::{
     AggregateOperator, Average, Counter, ListBuffer, MapOperator, Max, MixOperator, Operator, ReduceOperator, Sum,
     Summary, ValueOfMap,
 };
 use crate::source::SourceKey;
-use crate::state::{KeyedStateBackend, StateError, StateResult, StringKey};
+use crate::state::{StateError, StateResult, StringKey};
 use crate::workload::{AggregateFunction, BackendType, KeyType, Operator as OperatorSpec, ReduceFunction, Workload};
 
-/// Runs one trial in this process.
+/// Runs one trial in this process; no report where it only made a prefill.
 ///
 /// # Errors
 /// The source or the store failed, or the user stopped it.
-pub fn run_trial(spec: &TrialSpec, observer: &dyn Observer) -> Result<Report, TrialError> {
+pub fn run_trial(spec: &TrialSpec, observer: &dyn Observer) -> Result<Option<Report>, TrialError> {
     let workload = Workload::new(&spec.workload, &spec.folder)?;
     match workload.keys.key_type {
         KeyType::Long => with_key::<i64>(spec, &workload, observer),
@@ -33,45 +41,101 @@ fn with_key<K: SourceKey>(
     spec: &TrialSpec,
     workload: &Workload,
     observer: &dyn Observer,
-) -> Result<Report, TrialError> {
+) -> Result<Option<Report>, TrialError> {
     #[cfg(not(feature = "rocksdb"))]
     if spec.options.backend == BackendType::RocksDb {
         return Err(TrialError::NoRocksDb);
     }
+    #[cfg(feature = "rocksdb")]
+    let pools = Pools::default();
     let open = |pass: &str, subtask: u16, probe: Probe| {
-        let folder = spec.state_folder.join(format!("{pass}-{subtask}"));
+        let folder = state_folder(spec, pass, subtask);
         std::fs::create_dir_all(&folder)
             .map_err(|error| StateError::Storage(format!("{}: {error}", folder.display())))?;
-        open_subtask::<K>(spec, workload, subtask, &folder, probe)
+        #[cfg(feature = "rocksdb")]
+        let memory = if spec.options.backend == BackendType::RocksDb { pools.of(spec, pass, subtask)? } else { None };
+        #[cfg(not(feature = "rocksdb"))]
+        let memory = None;
+        open_subtask::<K>(spec, workload, &Place { subtask, folder: &folder, memory }, probe)
     };
-    run_subtasks(&Setup { spec, workload, observer, open: &open })
+    let prefill_linked = copied_prefill(spec, workload)?;
+    run_subtasks(&Setup { spec, workload, observer, open: &open, prefill_linked })
+}
+
+/// The folder of a subtask's state in a pass over the events.
+fn state_folder(spec: &TrialSpec, pass: &str, subtask: u16) -> PathBuf {
+    spec.state_folder.join(format!("{pass}-{subtask}"))
+}
+
+/// Copies the saved prefill of every subtask to where its backend is opened, if there is one; tells whether its table
+/// files could be linked.
+fn copied_prefill(spec: &TrialSpec, workload: &Workload) -> Result<Option<bool>, TrialError> {
+    let PrefillFrom::Copy(base) = &spec.prefill else { return Ok(None) };
+    let mut linked = true;
+    for subtask in 0..workload.run.groups.parallelism {
+        let folder = state_folder(spec, RUN_PASS, subtask);
+        let copied = copy_prefill(&base.join(subtask.to_string()), &folder);
+        linked &= copied.map_err(|error| TrialError::Folder(folder, error))?;
+    }
+    Ok(Some(linked))
+}
+
+#[cfg(not(feature = "rocksdb"))]
+type SharedMemory = std::convert::Infallible;
+
+/// The pools of a pass over the events, made when a database first asks for them.
+#[cfg(feature = "rocksdb")]
+#[derive(Default)]
+struct Pools(RefCell<HashMap<(String, u16), Option<Arc<SharedMemory>>>>);
+
+#[cfg(feature = "rocksdb")]
+impl Pools {
+    /// The pool of a subtask's slot or TaskManager; none where memory is not shared.
+    fn of(&self, spec: &TrialSpec, pass: &str, subtask: u16) -> StateResult<Option<Arc<SharedMemory>>> {
+        let key = (pass.to_owned(), spec.options.pool_of(subtask));
+        if let Some(pool) = self.0.borrow().get(&key) {
+            return Ok(pool.clone());
+        }
+        let pool = SharedMemory::new(&spec.options)?.map(Arc::new);
+        self.0.borrow_mut().insert(key, pool.clone());
+        Ok(pool)
+    }
+}
+
+/// Where a subtask's state goes.
+#[cfg_attr(not(feature = "rocksdb"), expect(dead_code, reason = "without RocksDB state has no memory to share"))]
+struct Place<'a> {
+    subtask: u16,
+    folder: &'a Path,
+    memory: Option<Arc<SharedMemory>>,
 }
 
 /// Opens the backend of a subtask, and the operator on it.
 fn open_subtask<K: SourceKey>(
     spec: &TrialSpec,
     workload: &Workload,
-    subtask: u16,
-    folder: &Path,
+    place: &Place<'_>,
     probe: Probe,
 ) -> StateResult<Box<dyn Subtask<K>>> {
     let groups = workload.run.groups;
     match spec.options.backend {
         BackendType::Null => open_operator(NullBackend::default(), &workload.operator, probe),
-        BackendType::HashMap => open_operator(HeapBackend::<K>::new(groups, subtask), &workload.operator, probe),
+        BackendType::HashMap => open_operator(HeapBackend::<K>::new(groups, place.subtask), &workload.operator, probe),
         #[cfg(feature = "rocksdb")]
         BackendType::RocksDb => {
-            // Each subtask runs in a slot of its own, with its own memory.
-            let memory = crate::backend::SlotMemory::new(&spec.options);
-            let backend = crate::backend::RocksDbBackend::<K>::open(folder, &spec.options, groups, memory.as_ref())?;
+            let memory = place.memory.clone();
+            let backend =
+                RocksDbBackend::<K>::open(place.folder, &spec.options, (groups, place.subtask), memory, spec.counters)?;
             open_operator(backend, &workload.operator, probe)
         }
         #[cfg(not(feature = "rocksdb"))]
-        BackendType::RocksDb => Err(StateError::Storage(format!("{}: no RocksDB in this build", folder.display()))),
+        BackendType::RocksDb => {
+            Err(StateError::Storage(format!("{}: no RocksDB in this build", place.folder.display())))
+        }
     }
 }
 
-fn open_operator<K: SourceKey, B: KeyedStateBackend<K> + Send + 'static>(
+fn open_operator<K: SourceKey, B: Prefill<K> + Observed + Send + 'static>(
     backend: B,
     operator: &OperatorSpec,
     probe: Probe,
@@ -93,10 +157,10 @@ fn open_operator<K: SourceKey, B: KeyedStateBackend<K> + Send + 'static>(
     }
 }
 
-fn open<K: SourceKey, B: KeyedStateBackend<K> + Send + 'static, O: Operator<K> + Send + 'static>(
+fn open<K: SourceKey, B: Prefill<K> + Observed + Send + 'static, O: Operator<K> + Send + 'static>(
     backend: B,
     spec: &O::Spec,
     probe: Probe,
 ) -> StateResult<Box<dyn Subtask<K>>> {
-    Ok(Box::new(OperatorSubtask::<B, O>::open(backend, spec, probe)?))
+    Ok(Box::new(OperatorSubtask::<K, B, O>::open(backend, spec, probe)?))
 }

@@ -1,9 +1,10 @@
 //! The hot loops. Nothing in them allocates, locks, logs or calls through a pointer; what is dynamic is called once for
 //! a batch, through [`Subtask`].
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::backend::Metered;
+use crate::backend::{Metered, Observed, Prefill};
 use crate::measure::{Probe, Stretch};
 use crate::operator::{Collector, Operator};
 use crate::source::Event;
@@ -77,6 +78,12 @@ fn drive_timed<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
 pub trait Subtask<K>: Send {
     /// Puts what a job that ran before would have left for the keys of a batch.
     fn prefill(&mut self, batch: &mut [Event<K>]) -> StateResult<()>;
+    /// From here on a prefill is collected, to be ingested at its end, where the backend can.
+    fn begin_ingest(&mut self);
+    /// Takes in what was collected.
+    fn end_ingest(&mut self) -> StateResult<()>;
+    /// Saves the state into a folder for other trials to be opened on.
+    fn save_prefill(&mut self, folder: &Path) -> StateResult<()>;
     /// Runs the operator over a batch and returns the time that it took.
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<Duration>;
     /// Waits until the backend has no background work left.
@@ -87,35 +94,54 @@ pub trait Subtask<K>: Send {
     fn state_digest(&mut self) -> StateResult<Digest>;
     /// The instrument.
     fn probe(&mut self) -> &mut Probe;
+    /// The store below the backend.
+    fn store(&self) -> &dyn Observed;
 }
 
 /// A subtask over one backend and one operator.
-pub struct OperatorSubtask<B, O> {
+pub struct OperatorSubtask<K: Key, B: Prefill<K>, O> {
     backend: Metered<B>,
     operator: O,
     out: Collector,
+    loader: Option<B::Loader>,
 }
 
-impl<B, O> OperatorSubtask<B, O> {
+impl<K: Key, B: Prefill<K>, O: Operator<K>> OperatorSubtask<K, B, O> {
     /// Opens the operator on a backend.
-    pub fn open<K: Key>(backend: B, spec: &O::Spec, probe: Probe) -> StateResult<Self>
-    where
-        B: KeyedStateBackend<K>,
-        O: Operator<K>,
-    {
+    pub fn open(backend: B, spec: &O::Spec, probe: Probe) -> StateResult<Self> {
         let mut backend = Metered { inner: backend, probe };
         let operator = O::open(spec, &mut backend)?;
-        Ok(Self { backend, operator, out: Collector::default() })
+        Ok(Self { backend, operator, out: Collector::default(), loader: None })
     }
 }
 
-impl<K: Key, B: KeyedStateBackend<K> + Send, O: Operator<K> + Send> Subtask<K> for OperatorSubtask<B, O> {
+fn prefill<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
+    backend: &mut B,
+    operator: &mut O,
+    batch: &mut [Event<K>],
+) -> StateResult<()> {
+    for event in batch {
+        backend.set_current_key(&event.key);
+        operator.prefill(backend, event)?;
+    }
+    Ok(())
+}
+
+impl<K: Key, B: Prefill<K> + Observed + Send, O: Operator<K> + Send> Subtask<K> for OperatorSubtask<K, B, O> {
     fn prefill(&mut self, batch: &mut [Event<K>]) -> StateResult<()> {
-        for event in batch {
-            self.backend.inner.set_current_key(&event.key);
-            self.operator.prefill(&mut self.backend.inner, event)?;
+        match &mut self.loader {
+            Some(loader) => prefill(loader, &mut self.operator, batch),
+            None => prefill(&mut self.backend.inner, &mut self.operator, batch),
         }
-        Ok(())
+    }
+    fn begin_ingest(&mut self) {
+        self.loader = self.backend.inner.loader();
+    }
+    fn end_ingest(&mut self) -> StateResult<()> {
+        self.loader.take().map_or(Ok(()), |loader| self.backend.inner.ingest(loader))
+    }
+    fn save_prefill(&mut self, folder: &Path) -> StateResult<()> {
+        self.backend.inner.save_prefill(folder)
     }
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<Duration> {
         drive(&mut self.backend, &mut self.operator, batch, &mut self.out)
@@ -131,5 +157,8 @@ impl<K: Key, B: KeyedStateBackend<K> + Send, O: Operator<K> + Send> Subtask<K> f
     }
     fn probe(&mut self) -> &mut Probe {
         &mut self.backend.probe
+    }
+    fn store(&self) -> &dyn Observed {
+        &self.backend.inner
     }
 }

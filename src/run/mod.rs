@@ -2,8 +2,10 @@
 //! each.
 
 mod agree;
+mod base;
 mod dispatch;
 mod drive;
+mod observe;
 mod predict;
 mod process;
 mod progress;
@@ -19,13 +21,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use dispatch::run_trial;
 pub use drive::drive;
-pub use predict::{Prediction, predict};
+pub use predict::{IndexCliff, Prediction, index_cliff, predict};
 pub use process::{TRIAL_COMMAND, child_main};
-pub use trial::{Blame, Phase, Progress, Report, TrialError, TrialSpec};
+pub use trial::{Blame, Phase, PrefillFrom, Progress, Report, TrialError, TrialSpec};
 
 use crate::result::{BuildInfo, Host, Manifest, Outcome, RunResult, SCHEMA_VERSION, Trial, VariantInfo};
 use crate::source::stream_seed;
-use crate::workload::{Cell, OPTIONS, Plan, folder_of};
+use crate::workload::{Cell, Plan, PlannedTrial, folder_of};
+use base::{Base, Bases};
 use process::{Ending, run_in_child};
 use progress::ProgressLine;
 
@@ -89,16 +92,21 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<RunResult, RunError
     check_output_folder(&options.output)?;
     let trials = plan.trials();
     let mut line = ProgressLine::new(trials.len(), options.quiet);
+    let mut bases = Bases::of(plan);
     let mut reports: BTreeMap<(usize, u32), Vec<(usize, Report)>> = BTreeMap::new();
-    for (index, &(cell_index, repeat)) in trials.iter().enumerate() {
-        let cell = &plan.cells[cell_index];
-        line.begin(index, &trial_label(plan, cell, repeat));
-        let (trial, report) = run_one(plan, cell, repeat, options, |progress| line.update(progress))?;
+    for (index, planned) in trials.iter().enumerate() {
+        let label = trial_label(plan, planned);
+        line.begin(index, &label);
+        let io = |error| RunError::Io(options.state_folder.clone(), "cannot make a folder for a prefill", error);
+        let base = bases.before(plan, planned, &options.state_folder).map_err(io)?;
+        let (trial, report) = run_one(plan, planned, options, &base, |progress| line.update(progress))?;
+        bases.after(plan, planned, report.is_some());
         if let Outcome::Failed { reason, .. } = &trial.outcome {
-            line.say(&format!("{}: failed: {reason}", trial_label(plan, cell, repeat)));
+            line.say(&format!("{label}: failed: {reason}"));
         }
         if let Some(report) = report {
-            reports.entry((cell.variant, repeat)).or_default().push((cell_index, *report));
+            let variant = plan.cells[planned.cell].variant;
+            reports.entry((variant, planned.repeat)).or_default().push((planned.cell, *report));
         }
         result.interrupted = matches!(trial.outcome, Outcome::Interrupted) || stop_requested();
         result.trials.push(trial);
@@ -165,21 +173,27 @@ pub fn state_parent<'a>(cell: &'a Cell, state_folder: &'a Path) -> &'a Path {
     cell.configuration.options.localdir.0.as_ref().map_or(state_folder, |dir| &dir.0)
 }
 
-fn trial_label(plan: &Plan, cell: &Cell, repeat: u32) -> String {
+fn trial_label(plan: &Plan, trial: &PlannedTrial) -> String {
+    let cell = &plan.cells[trial.cell];
     let variant = &plan.variants[cell.variant];
-    let repeats = variant.workload.run.repeats;
     let place = if variant.label.is_empty() { String::new() } else { format!("{} ", variant.label) };
-    format!("{place}{} repeat {}/{repeats}", cell.configuration.name, repeat + 1)
+    let which = match trial.companion {
+        true => "with counters".to_owned(),
+        false => format!("repeat {}/{}", trial.repeat + 1, variant.workload.run.repeats),
+    };
+    format!("{place}{} {which}", cell.configuration.name)
 }
 
 /// Runs one trial in a child process with a folder of its own, which is removed whatever happens.
 fn run_one(
     plan: &Plan,
-    cell: &Cell,
-    repeat: u32,
+    planned: &PlannedTrial,
     options: &RunOptions,
-    progress: impl FnMut(&Progress),
+    base: &Base,
+    mut progress: impl FnMut(&Progress),
 ) -> Result<(Trial, Option<Box<Report>>), RunError> {
+    let PlannedTrial { repeat, companion, .. } = *planned;
+    let cell = &plan.cells[planned.cell];
     let variant = &plan.variants[cell.variant];
     let seed = stream_seed(variant.workload.run.seed, repeat);
     let parent = state_parent(cell, &options.state_folder);
@@ -187,28 +201,48 @@ fn run_one(
         .prefix("statebench-")
         .tempdir_in(parent)
         .map_err(|error| RunError::Io(parent.to_owned(), "cannot make a folder for the state", error))?;
-    let spec = TrialSpec {
+    let mut spec = TrialSpec {
         workload: variant.wire.clone(),
         folder: plan.folder.clone(),
         options: cell.configuration.options.clone(),
         stream_seed: seed,
         state_folder: folder.path().to_owned(),
+        counters: companion,
+        prefill: PrefillFrom::Own,
     };
-    let ending = run_in_child(&spec, progress)
-        .map_err(|error| RunError::Io(folder.path().to_owned(), "cannot run a trial in a process of its own", error))?;
+    let mut run = |spec: &TrialSpec| {
+        let error =
+            |error| RunError::Io(spec.state_folder.clone(), "cannot run a trial in a process of its own", error);
+        run_in_child(spec, &mut progress).map_err(error)
+    };
+    let made = match base {
+        Base::Make(path) => run(&TrialSpec { prefill: PrefillFrom::Make(path.clone()), ..spec.clone() })?,
+        Base::Copy(_) | Base::None => Ending::Prefilled,
+    };
+    if let Base::Make(path) | Base::Copy(path) = base {
+        spec.prefill = PrefillFrom::Copy(path.clone());
+    }
+    let ending = match made {
+        Ending::Prefilled => run(&spec)?,
+        failed => failed,
+    };
     let (outcome, report) = match ending {
+        Ending::Prefilled => {
+            let reason = "the trial's process made a prefill and measured nothing".to_owned();
+            (Outcome::Failed { reason, environment: true }, None)
+        }
         Ending::Finished(report) => (Outcome::Finished(Box::new(report.measurement.clone())), Some(report)),
         Ending::Failed { reason, blame } => {
             (Outcome::Failed { reason, environment: blame == Blame::Environment }, None)
         }
         Ending::Interrupted => (Outcome::Interrupted, None),
     };
-    let resolved = OPTIONS.iter().map(|row| (row.key.to_owned(), row.get(&cell.configuration.options)));
     let trial = Trial {
         variant: cell.variant,
         configuration: cell.configuration.name.clone(),
-        options: resolved.collect(),
+        options: cell.configuration.options.resolved().collect(),
         repeat,
+        companion,
         seed,
         outcome,
     };

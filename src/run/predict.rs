@@ -1,7 +1,10 @@
 //! What a trial will need, before it runs: so that one that cannot fit is refused instead of killed.
 
 use crate::state::KeyGroups;
-use crate::workload::{BackendType, Cell, Extent, KeySampler, MixOperation, Operator, Plan, Source, Workload};
+use crate::workload::{
+    BackendType, Cell, Extent, KeySampler, MixOperation, Operator, Plan, Source, Workload, cache_shards, divide_pool,
+    pool_that_keeps, shard_that_keeps,
+};
 
 /// What one cell is expected to need. Modelled: entries × the mean size of one, from the workload alone.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,11 +51,52 @@ pub fn predict(plan: &Plan, cell: &Cell) -> Prediction {
                 },
                 |bytes| bytes as f64,
             );
-            let memory = BASE_MEMORY_BYTES + subtasks * (budget + ROCKSDB_OVERHEAD_BYTES);
+            let pools = f64::from(options.pool_of(workload.run.groups.parallelism - 1)) + 1.0;
+            let memory = BASE_MEMORY_BYTES + pools * budget + subtasks * ROCKSDB_OVERHEAD_BYTES;
             (Some(memory), state_bytes.map(|bytes| bytes * DISK_AMPLIFICATION))
         }
     };
     Prediction { entries, state_bytes, memory_bytes, disk_bytes }
+}
+
+/// An index block that does not stay in its cache shard (modelled).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IndexCliff {
+    /// The index block of the largest table file, bytes.
+    pub index_bytes: u64,
+    /// A shard of the block cache, bytes.
+    pub shard_bytes: u64,
+    /// The least pool whose shards keep it, bytes.
+    pub pool_bytes: u64,
+}
+
+/// Bytes of an index entry beside its key: block handle, lengths and restart point. With a long key an entry takes 19
+/// bytes, which is what index blocks of such files have.
+const INDEX_ENTRY_OVERHEAD_BYTES: f64 = 9.0;
+/// Bytes of an entry in a data block beside key and value: lengths and sequence number.
+const DATA_ENTRY_OVERHEAD_BYTES: f64 = 11.0;
+
+/// Whether the index block of a file of the target size would not stay in its cache shard, so that identical runs of the
+/// cell may be fast or slow; none where it stays, is partitioned, or the cache does not hold it.
+pub fn index_cliff(plan: &Plan, cell: &Cell) -> Option<IndexCliff> {
+    let workload = &plan.variants[cell.variant].workload;
+    let options = &cell.configuration.options;
+    let pool = options.memory_pool().filter(|_| options.backend == BackendType::RocksDb)?;
+    if options.memory_partitioned_index_filters {
+        return None;
+    }
+    let (entries, state_bytes) = state_size(workload)?;
+    let raw_bytes = (state_bytes + entries * DATA_ENTRY_OVERHEAD_BYTES) / f64::from(workload.run.groups.parallelism);
+    let kept = if options.compresses() { 1.0 - workload.values.compressibility() } else { 1.0 };
+    let file_bytes = raw_bytes.min(options.compaction_level_target_file_size_base.0 as f64 / kept.max(0.1));
+    let user_key = if matches!(workload.operator, Operator::Map { .. }) { 8.0 } else { 0.0 };
+    let entry_bytes = key_bytes(workload) + user_key + INDEX_ENTRY_OVERHEAD_BYTES;
+    let index_bytes = (file_bytes / options.block_size.0 as f64 * entry_bytes) as u64;
+    let ratio = options.memory_write_buffer_ratio.0;
+    let (cache_bytes, _) = divide_pool(pool.bytes, ratio);
+    let shard_bytes = cache_bytes / cache_shards(cache_bytes);
+    (shard_that_keeps(index_bytes) > shard_bytes)
+        .then(|| IndexCliff { index_bytes, shard_bytes, pool_bytes: pool_that_keeps(index_bytes, ratio) })
 }
 
 /// Entries and serialized bytes of the state at the end of a run.

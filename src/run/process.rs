@@ -16,6 +16,8 @@ pub const TRIAL_COMMAND: &str = "trial";
 pub enum Ending {
     /// It finished.
     Finished(Box<Report>),
+    /// It made and saved a prefill.
+    Prefilled,
     /// It failed.
     Failed {
         /// Why.
@@ -52,6 +54,7 @@ pub fn run_in_child(spec: &TrialSpec, mut progress: impl FnMut(&Progress)) -> st
             match serde_json::from_str(&line?) {
                 Ok(Message::Progress(at)) => progress(&at),
                 Ok(Message::Finished(report)) => ending = Some(Ending::Finished(report)),
+                Ok(Message::Prefilled) => ending = Some(Ending::Prefilled),
                 Ok(Message::Failed { reason, blame }) => ending = Some(Ending::Failed { reason, blame }),
                 Ok(Message::Interrupted) => ending = Some(Ending::Interrupted),
                 Err(error) => {
@@ -151,7 +154,8 @@ pub fn child_main() -> std::io::Result<()> {
     let spec: TrialSpec = serde_json::from_reader(std::io::stdin().lock())?;
     let parent = ToParent { gone: AtomicBool::new(false) };
     parent.send(&match run_trial(&spec, &parent) {
-        Ok(report) => Message::Finished(Box::new(report)),
+        Ok(Some(report)) => Message::Finished(Box::new(report)),
+        Ok(None) => Message::Prefilled,
         Err(TrialError::Interrupted) => Message::Interrupted,
         Err(error) => Message::Failed { reason: error.to_string(), blame: error.blame() },
     });

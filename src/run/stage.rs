@@ -55,7 +55,7 @@ pub trait StageWork<K>: Send {
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<()>;
 
     /// A round has ended; every event below `sequence` has been processed by its subtask.
-    fn end_round(&mut self, sequence: u64);
+    fn end_round(&mut self, sequence: u64) -> StateResult<()>;
 }
 
 /// The blocks of one round on their way from the threads that make them to the subtasks that own them.
@@ -255,7 +255,7 @@ impl<'a, K: SourceKey> Worker<'a, K> {
             self.inbox.clear();
         }
         if !failed && !self.shared.stage.source.has_ended() {
-            work.end_round(round.limit.min(round.block_end * BLOCK_EVENTS as u64));
+            work.end_round(round.limit.min(round.block_end * BLOCK_EVENTS as u64))?;
         }
         Ok(events)
     }

@@ -1,16 +1,20 @@
 //! The subtasks of a trial, from an empty state to a report.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
 
 use super::Observer;
 use super::drive::Subtask;
+use super::observe::{Observation, StoreWatch, observe};
 use super::stage::{ROUND_EVENTS, Stage, StageEnd, StageWork, run_stage};
-use super::trial::{Phase, Progress, Report, TrialError, TrialSpec, folder_bytes};
+use super::trial::{Phase, PrefillFrom, Progress, Report, TrialError, TrialSpec, folder_bytes};
 use crate::measure::{AccessKind, Calibration, Probe, Recorder, Strategy, empty_interval_ns, resident_bytes};
-use crate::result::{AccessLatency, Latency, Measurement, Timing, TimingStrategy};
+use crate::result::{AccessLatency, Latency, Measurement, PrefillOrigin, SLOW_EVENT_NS, Timing, TimingStrategy};
 use crate::source::{Event, EventSource, SourceKey};
 use crate::state::{Digest, StateError, StateResult};
-use crate::workload::{BackendType, Extent, Workload};
+use crate::workload::{BackendType, Extent, PrefillBy, Workload};
 
 /// Opens a subtask, by its index, for a pass over the events.
 type Open<'a, K> = dyn Fn(&str, u16, Probe) -> StateResult<Box<dyn Subtask<K>>> + 'a;
@@ -25,6 +29,8 @@ pub struct Setup<'a, K> {
     pub observer: &'a dyn Observer,
     /// Opens the subtasks.
     pub open: &'a Open<'a, K>,
+    /// Of a trial that starts from a copy: whether its table files could be linked.
+    pub prefill_linked: Option<bool>,
 }
 
 /// One subtask with what is noted about it.
@@ -35,6 +41,7 @@ struct Noted<K> {
     /// Time per event of blocks without and with timing, ns.
     untimed_ns: Vec<f64>,
     timed_ns: Vec<f64>,
+    watch: StoreWatch,
 }
 
 /// Blocks with fewer events say little about the time of one.
@@ -44,19 +51,30 @@ const LEAST_CALIBRATION_BLOCKS: usize = 4;
 /// Sampling distance of the heap where the warm-up is too short to calibrate.
 const UNCALIBRATED_EVERY: u32 = 64;
 
-/// Runs prefill, warm-up, the measured part and the digests.
+/// The pass over the events that is measured; the other one verifies.
+pub const RUN_PASS: &str = "run";
+
+/// Runs prefill, warm-up, the measured part and the digests; or the prefill alone, where it is to be saved, and reports
+/// nothing.
 ///
 /// # Errors
 /// The source or the store failed, or the user stopped it.
-pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Report, TrialError> {
+pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>, TrialError> {
     let workload = setup.workload;
     let empty_ns = empty_interval_ns();
     let source = EventSource::open(workload, setup.spec.stream_seed)?;
-    let mut subtasks = open_subtasks(setup, "run", empty_ns)?;
-
-    let prefilled = Instant::now();
-    let prefill_end = prefill(setup, &mut subtasks)?;
-    let prefill_s = prefilled.elapsed().as_secs_f64();
+    let prefilling = Instant::now();
+    let mut subtasks = open_subtasks(setup, RUN_PASS, empty_ns)?;
+    let prefill_keys = match &setup.spec.prefill {
+        PrefillFrom::Copy(_) => workload.prefill_keys(),
+        PrefillFrom::Own => prefill(setup, &mut subtasks)?.events,
+        PrefillFrom::Make(base) => {
+            prefill(setup, &mut subtasks)?;
+            save_prefill(&mut subtasks, base)?;
+            return Ok(None);
+        }
+    };
+    let prefill_s = prefilling.elapsed().as_secs_f64();
 
     let warm_up = match workload.run.warm_up {
         // Whole rounds, so that the measured part starts at the same event whatever the parallelism.
@@ -69,6 +87,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Report, TrialE
     let strategy = strategy(setup, calibration);
     for noted in &mut subtasks {
         noted.busy = Duration::ZERO;
+        noted.watch = StoreWatch::begin(noted.subtask.store());
         noted.subtask.probe().recorder().clear();
         noted.subtask.probe().set_strategy(strategy);
     }
@@ -80,6 +99,8 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Report, TrialE
     }
 
     let resident = resident_bytes();
+    let observed = subtasks.iter().map(|noted| (noted.subtask.store(), &noted.watch));
+    let Observation { memory, shape, counters } = observe(&setup.spec.options, observed)?;
     let store_bytes = match setup.spec.options.backend {
         BackendType::RocksDb => folder_bytes(&setup.spec.state_folder).ok(),
         BackendType::HashMap | BackendType::Null => None,
@@ -97,7 +118,12 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Report, TrialE
     };
     let measurement = Measurement {
         parallelism: workload.run.groups.parallelism,
-        prefill_keys: prefill_end.events,
+        prefill_keys,
+        prefill_by: match setup.prefill_linked {
+            None => PrefillOrigin::Own,
+            Some(true) => PrefillOrigin::Linked,
+            Some(false) => PrefillOrigin::Copied,
+        },
         prefill_s,
         warm_up_events: warm_end.events,
         events: end.events,
@@ -106,6 +132,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Report, TrialE
         throughput_events_per_s: throughput(end.events, &busy_s),
         busy_s,
         timing: timing(strategy, calibration, empty_ns),
+        slow_event_share: slow_event_share(&recorder.event),
         event_latency: Latency::of(&recorder.event),
         access_latency: access_latency(&recorder),
         window_duration: (!recorder.windows.is_empty()).then(|| Latency::of(&recorder.windows)),
@@ -115,8 +142,11 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Report, TrialE
         resident_bytes: resident.map(|(now, _)| now),
         resident_peak_bytes: resident.map(|(_, peak)| peak),
         store_bytes,
+        store_memory: memory,
+        store_shape: shape,
+        store_counters: counters,
     };
-    Ok(Report { measurement, boundaries })
+    Ok(Some(Report { measurement, boundaries }))
 }
 
 fn stage<'a, K>(
@@ -133,8 +163,10 @@ fn stage<'a, K>(
 fn open_subtasks<K>(setup: &Setup<'_, K>, pass: &str, empty_ns: u64) -> StateResult<Vec<Noted<K>>> {
     let open = |index| {
         let probe = Probe::new(empty_ns, setup.spec.stream_seed ^ u64::from(index));
+        let subtask = (setup.open)(pass, index, probe)?;
         Ok(Noted {
-            subtask: (setup.open)(pass, index, probe)?,
+            watch: StoreWatch::begin(subtask.store()),
+            subtask,
             busy: Duration::ZERO,
             boundaries: Vec::new(),
             untimed_ns: Vec::new(),
@@ -147,10 +179,23 @@ fn open_subtasks<K>(setup: &Setup<'_, K>, pass: &str, empty_ns: u64) -> StateRes
 fn prefill<K: SourceKey>(setup: &Setup<'_, K>, subtasks: &mut [Noted<K>]) -> Result<StageEnd, TrialError> {
     let source = EventSource::prefill(setup.workload);
     let extent = Extent::Events(setup.workload.prefill_keys());
+    if setup.workload.run.prefill_by == PrefillBy::Ingest {
+        subtasks.iter_mut().for_each(|noted| noted.subtask.begin_ingest());
+    }
     let mut work: Vec<_> = subtasks.iter_mut().map(Prefill).collect();
     let end = run_stage(&stage(setup, &source, Phase::Prefill, 0, extent), &mut work)?;
-    in_parallel(subtasks, |noted| noted.subtask.settle())?;
+    in_parallel(subtasks, |noted| {
+        noted.subtask.end_ingest()?;
+        noted.subtask.settle()
+    })?;
     Ok(end)
+}
+
+fn save_prefill<K: SourceKey>(subtasks: &mut [Noted<K>], base: &Path) -> StateResult<()> {
+    subtasks
+        .iter_mut()
+        .zip(0..)
+        .try_for_each(|(noted, subtask)| noted.subtask.save_prefill(&base.join(subtask.to_string())))
 }
 
 /// Processes the first events again, untimed and from an empty state, and digests the state that they leave: trials of
@@ -193,7 +238,9 @@ impl<K: SourceKey> StageWork<K> for Prefill<'_, K> {
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<()> {
         self.0.subtask.prefill(batch)
     }
-    fn end_round(&mut self, _: u64) {}
+    fn end_round(&mut self, _: u64) -> StateResult<()> {
+        Ok(())
+    }
 }
 
 /// Runs blocks without and with timing in turn, to learn what timing costs.
@@ -211,8 +258,9 @@ impl<K: SourceKey> StageWork<K> for WarmUp<'_, K> {
         }
         Ok(())
     }
-    fn end_round(&mut self, sequence: u64) {
+    fn end_round(&mut self, sequence: u64) -> StateResult<()> {
         self.0.end_round(sequence);
+        Ok(())
     }
 }
 
@@ -223,8 +271,9 @@ impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
         self.0.busy += self.0.subtask.process(batch)?;
         Ok(())
     }
-    fn end_round(&mut self, sequence: u64) {
+    fn end_round(&mut self, sequence: u64) -> StateResult<()> {
         self.0.end_round(sequence);
+        self.0.watch.look(self.0.subtask.store())
     }
 }
 
@@ -306,6 +355,13 @@ fn timing(strategy: Strategy, calibration: Option<Calibration>, empty_interval_n
         loss_share: calibration.map(|c| c.loss_share(strategy)),
         empty_interval_ns,
     }
+}
+
+/// The share of timed events that took longer than [`SLOW_EVENT_NS`].
+fn slow_event_share(events: &Histogram<u64>) -> f64 {
+    let slow: u64 =
+        events.iter_recorded().filter(|at| at.value_iterated_to() > SLOW_EVENT_NS).map(|at| at.count_at_value()).sum();
+    slow as f64 / events.len().max(1) as f64
 }
 
 fn access_latency(recorder: &Recorder) -> Vec<AccessLatency> {

@@ -22,6 +22,22 @@ pub struct TrialSpec {
     pub stream_seed: u64,
     /// An empty folder for the state, which the parent removes.
     pub state_folder: PathBuf,
+    /// Whether RocksDB counts, which slows it down: a companion trial.
+    pub counters: bool,
+    /// Where its prefill comes from.
+    pub prefill: PrefillFrom,
+}
+
+/// Where the state that is there before a run comes from. Folders hold one for each subtask, named by its number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrefillFrom {
+    /// The trial's own writes.
+    Own,
+    /// A copy of a saved one.
+    Copy(PathBuf),
+    /// The trial makes it, saves it in this folder and ends.
+    Make(PathBuf),
 }
 
 /// What a trial reports, one JSON line each.
@@ -32,6 +48,8 @@ pub enum Message {
     Progress(Progress),
     /// It is done.
     Finished(Box<Report>),
+    /// It has made and saved a prefill.
+    Prefilled,
     /// It gave up.
     Failed {
         /// Why.

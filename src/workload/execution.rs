@@ -30,10 +30,15 @@ pub struct RunWire {
     pub max_parallelism: Option<u16>,
     /// Share of the keys that are in the state before the run, 0 to 1; 1 where it is not set and keys are generated.
     pub prefill: Option<f64>,
+    /// How they get there.
+    pub prefill_by: PrefillBy,
     /// Events of the untimed pass that compares the final state when a trial is measured for a duration.
     pub verify_events: u64,
     /// Times one event in this many (1 for all) instead of what calibration finds.
     pub sample_every: Option<u32>,
+    /// Whether each RocksDB configuration gets one more trial, with RocksDB's counters on: they slow reads down, so the
+    /// other trials run without. True where it is not set, but for a run shrunk by `--quick`.
+    pub counters: Option<bool>,
 }
 
 impl Default for RunWire {
@@ -47,10 +52,23 @@ impl Default for RunWire {
             parallelism: 1,
             max_parallelism: None,
             prefill: None,
+            prefill_by: PrefillBy::Puts,
             verify_events: 100_000,
             sample_every: None,
+            counters: None,
         }
     }
+}
+
+/// How keys get into the state before a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrefillBy {
+    /// One after another, as a job would put them: the shape that a job leaves behind.
+    #[default]
+    Puts,
+    /// RocksDB: sorted, as whole table files in the last level. Fast, and the best shape that a tree can have.
+    Ingest,
 }
 
 /// A number of events or a span of time.
@@ -119,10 +137,14 @@ pub struct Run {
     pub groups: KeyGroups,
     /// Share of the keys that are in the state before the run.
     pub prefill: f64,
+    /// How they get there.
+    pub prefill_by: PrefillBy,
     /// Events of the verification pass.
     pub verify_events: u64,
     /// Times one event in this many, where the user says so.
     pub sample_every: Option<u32>,
+    /// Whether RocksDB configurations get a companion trial with RocksDB's counters on.
+    pub counters: bool,
 }
 
 /// Measured events where the file sets neither `events` nor `duration`.
@@ -173,8 +195,10 @@ impl Run {
             seed: wire.seed,
             groups: KeyGroups { max_parallelism, parallelism },
             prefill: check_range("prefill", wire.prefill.unwrap_or(if source_ends { 0.0 } else { 1.0 }), 0.0..=1.0)?,
+            prefill_by: wire.prefill_by,
             verify_events: check_range("verify-events", wire.verify_events, 1..=100_000_000)?,
             sample_every: wire.sample_every.map(|every| check_range("sample-every", every, 1..=1024)).transpose()?,
+            counters: wire.counters.unwrap_or(true),
         })
     }
 }

@@ -24,12 +24,17 @@ use std::path::Path;
 
 pub use configuration::{Configuration, ConfigurationWire, short_key};
 pub use document::{Diagnostic, Document, folder_of};
-pub use execution::{Amount, Extent, Run, RunWire};
+pub use execution::{Amount, Extent, PrefillBy, Run, RunWire};
 pub use invalid::{Invalid, check_range, nearest};
 pub use keys::{Distribution, DistributionWire, KeySampler, KeyType, Keys, KeysWire, SampledKey};
 pub use operator::{AggregateFunction, Mix, MixOperation, MixPreset, Operator, OperatorWire, ReduceFunction};
-pub use options::{BackendType, CompactionStyle, Compression, LogLevel, OPTIONS, OptionRow, Options, ROCKSDB_LEVELS};
-pub use plan::{Cell, Plan, Setting, Variant};
+pub use options::{
+    BackendType, CheckpointStorage, CompactionStyle, Compression, FlinkVersion, KnownKey, LogLevel, METRICS_PREFIX,
+    MemoryPool, NativeMetric, OPTIONS, OptionRow, Options, PoolScope, PredefinedOptions, ROCKSDB_LEVELS, Reader,
+    TaskManagerMemory, Versions, cache_shards, divide_pool, native_metric, native_metrics, pool_that_keeps,
+    shard_that_keeps,
+};
+pub use plan::{Cell, Plan, PlannedTrial, Setting, Variant};
 pub use random::{Permutation, Rng, Stream, Zipf};
 pub use shorthand::Shorthand;
 pub use trace::{KeyColumns, MissingPolicy, TimeFormat, Trace, TraceFormat, TraceWire};
@@ -70,6 +75,7 @@ impl WorkloadWire {
         run.duration = None;
         run.events = Some(run.events.map_or(EVENTS, |events| events.min(EVENTS)));
         run.warm_up = Some(Amount::Events(EVENTS / 10));
+        run.counters = Some(run.counters.unwrap_or(false));
         if matches!(self.source.0, SourceWire::Generated {}) {
             self.keys.cardinality = self.keys.cardinality.min(KEYS);
         }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use toml::Value;
 
 use super::configuration::is_flink_key;
-use super::{Configuration, Diagnostic, Document, Invalid, Rng, Stream, Workload, WorkloadWire, short_key};
+use super::{
+    BackendType, Configuration, Diagnostic, Document, Invalid, Rng, Stream, Workload, WorkloadWire, short_key,
+};
 
 /// Cells above this are refused: at a second each they would take hours.
 const MAX_CELLS: usize = 10_000;
@@ -29,6 +31,17 @@ pub struct Cell {
     pub variant: usize,
     /// The configuration, with one choice from each option axis that it heeds.
     pub configuration: Configuration,
+}
+
+/// One trial of the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlannedTrial {
+    /// Position of the cell in the plan.
+    pub cell: usize,
+    /// Which repeat it is, from 0.
+    pub repeat: u32,
+    /// Whether RocksDB counts in it, which slows it down.
+    pub companion: bool,
 }
 
 /// Everything that one `run` does.
@@ -151,23 +164,33 @@ impl Plan {
         Ok(plan)
     }
 
-    /// The order of trials as (cell, repeat): in each repeat every cell once, in an order that the seed fixes, so that
-    /// no configuration always runs first or behind the same neighbour.
-    pub fn trials(&self) -> Vec<(usize, u32)> {
-        let Some(run) = self.variants.first().map(|variant| &variant.workload.run) else { return Vec::new() };
-        let repeats_of = |cell: &Cell| self.variants[cell.variant].workload.run.repeats;
-        let repeats = self.cells.iter().map(repeats_of).max().unwrap_or(0);
+    /// The trials in the order they run: in each repeat every cell once, in an order that the seed fixes, so that no
+    /// configuration always runs first or behind the same neighbour; in the end the companions, with the events of the
+    /// first repeat.
+    pub fn trials(&self) -> Vec<PlannedTrial> {
+        let run_of = |cell: usize| &self.variants[self.cells[cell].variant].workload.run;
+        let repeats = (0..self.cells.len()).map(|cell| run_of(cell).repeats).max().unwrap_or(0);
         let mut trials = Vec::new();
         for repeat in 0..repeats {
-            let mut cells: Vec<_> =
-                (0..self.cells.len()).filter(|&cell| repeat < repeats_of(&self.cells[cell])).collect();
-            let mut rng = Rng::for_block(run.seed, Stream::Order, u64::from(repeat));
-            for end in (1..cells.len()).rev() {
-                cells.swap(end, rng.below(end as u64 + 1) as usize);
-            }
-            trials.extend(cells.into_iter().map(|cell| (cell, repeat)));
+            let cells = self.shuffled(repeat).filter(|&cell| repeat < run_of(cell).repeats);
+            trials.extend(cells.map(|cell| PlannedTrial { cell, repeat, companion: false }));
         }
+        let counts = |&cell: &usize| {
+            run_of(cell).counters && self.cells[cell].configuration.options.backend == BackendType::RocksDb
+        };
+        let companions = self.shuffled(repeats).filter(counts);
+        trials.extend(companions.map(|cell| PlannedTrial { cell, repeat: 0, companion: true }));
         trials
+    }
+
+    /// Every cell once, in an order that the seed and the round fix.
+    fn shuffled(&self, round: u32) -> impl Iterator<Item = usize> {
+        let mut cells: Vec<_> = (0..self.cells.len()).collect();
+        let mut rng = Rng::for_block(self.wire.run.seed, Stream::Order, u64::from(round));
+        for end in (1..cells.len()).rev() {
+            cells.swap(end, rng.below(end as u64 + 1) as usize);
+        }
+        cells.into_iter()
     }
 }
 
@@ -389,9 +412,10 @@ mod tests {
         assert_eq!(of("run.seed=1"), of("run.seed=1"));
         assert_ne!(of("run.seed=1"), of("run.seed=2"));
         let trials = of("run.seed=1");
-        assert_eq!(trials.len(), 24);
+        assert_eq!(trials.len(), 24 + 4, "one companion for each RocksDB cell");
         for repeat in 0..3 {
-            let mut cells: Vec<_> = trials.iter().filter(|t| t.1 == repeat).map(|t| t.0).collect();
+            let of_repeat = trials.iter().filter(|t| t.repeat == repeat && !t.companion);
+            let mut cells: Vec<_> = of_repeat.map(|t| t.cell).collect();
             cells.sort_unstable();
             assert_eq!(cells, (0..8).collect::<Vec<_>>());
         }

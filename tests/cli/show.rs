@@ -37,9 +37,9 @@ fn what_is_no_result_is_refused() {
     assert_snapshot!(said(b"\xff"), @"error: r.json: cannot read the result file: stream did not contain valid UTF-8");
     assert_snapshot!(said(b"[1]"), @"error: r.json: not a statebench result: it has no schema_version");
     assert_snapshot!(said(b"{}"), @"error: r.json: not a statebench result: it has no schema_version");
-    assert_snapshot!(said(b"{\"schema_version\": 2, \"new\": true}"), @"error: r.json: is of schema version 2; this statebench reads version 1");
+    assert_snapshot!(said(b"{\"schema_version\": 3, \"new\": true}"), @"error: r.json: is of schema version 3; this statebench reads version 2");
     assert_snapshot!(said(b"{\"schema_version\": \"1\"}"), @"error: r.json: not a statebench result: it has no schema_version");
-    assert_snapshot!(said(b"{\"schema_version\": 1}"), @"error: r.json: not a statebench result: missing field `manifest`");
+    assert_snapshot!(said(b"{\"schema_version\": 2}"), @"error: r.json: not a statebench result: missing field `manifest`");
     assert!(said("[".repeat(100_000).as_bytes()).contains("recursion limit"));
 }
 

@@ -126,6 +126,22 @@ impl<K: Key> HeapBackend<K> {
     }
 }
 
+impl<K> crate::backend::Observed for HeapBackend<K> {}
+
+impl<K: Key> super::Prefill<K> for HeapBackend<K> {
+    type Loader = super::NullBackend;
+
+    fn loader(&self) -> Option<Self::Loader> {
+        None
+    }
+    fn ingest(&mut self, _: Self::Loader) -> StateResult<()> {
+        Ok(())
+    }
+    fn save_prefill(&mut self, folder: &std::path::Path) -> StateResult<()> {
+        Err(super::no_prefill_to_copy(folder))
+    }
+}
+
 fn digest_table<K: Key, N: Namespace, V: Entries<K, N> + 'static>(
     table: &dyn Any,
     key: &mut CompositeKey,

@@ -2,17 +2,28 @@
 //! Flink's key and value layout, no write-ahead log; every access serializes.
 
 mod family;
+mod load;
+mod observe;
 mod options;
+mod pool;
+#[cfg(test)]
+mod proofs;
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::path::Path;
+use std::sync::Arc;
 
 use family::Family;
-pub use options::{SlotMemory, db_options};
-use rocksdb::{DB, DBPinnableSlice, DBRawIterator, Options as DbOptions, ReadOptions, WriteBatch, WriteOptions};
+use load::SortedLoad;
+pub use options::db_options;
+pub use pool::SharedMemory;
+use rocksdb::{
+    ColumnFamilyDescriptor, DB, DBPinnableSlice, DBRawIterator, Options as DbOptions, ReadOptions, WriteBatch,
+    WriteOptions,
+};
 
-use super::encode_list;
+use super::{Prefill, encode_list};
 use crate::state::{
     Aggregate, AggregatingState, Codec, CompositeKey, Digest, Key, KeyGroups, KeyedStateBackend, ListState, MapState,
     Namespace, Reduce, ReducingState, StateError, StateResult, StateValue, UserKey, ValueState, entry_hash,
@@ -36,13 +47,18 @@ pub struct RocksDbBackend<K> {
     states: Vec<State>,
     key: CompositeKey,
     groups: KeyGroups,
+    subtask: u16,
     value: Vec<u8>,
     scanned: ScannedEntries,
     options: Options,
     read_options: ReadOptions,
     write_options: WriteOptions,
+    /// Whether the database counts: RocksDB's Statistics, which slow reads down.
+    counts: bool,
     db_options: DbOptions,
     db: DB,
+    /// The memory that the database shares with others; none where each column family has a cache of its own.
+    memory: Option<Arc<SharedMemory>>,
     marker: PhantomData<fn(K)>,
 }
 
@@ -50,6 +66,7 @@ pub struct RocksDbBackend<K> {
 struct State {
     name: String,
     family: Family,
+    is_list: bool,
     /// The fingerprint of a value as stored, by the state's kind and type.
     fingerprint: fn(&[u8], &mut Vec<u8>) -> StateResult<u64>,
 }
@@ -119,13 +136,57 @@ fn decode_list<T: Codec>(mut bytes: &[u8]) -> StateResult<Vec<T>> {
     Ok(list)
 }
 
+/// Opens a database with every column family that it has.
+fn open_db(path: &Path, db_options: &DbOptions, options: &Options) -> StateResult<DB> {
+    if !path.join("CURRENT").exists() {
+        return DB::open(db_options, path).map_err(storage);
+    }
+    let names = DB::list_cf(db_options, path).map_err(storage)?;
+    let descriptor = |name: String| {
+        let own = if options.shares_memory() { db_options.clone() } else { self::db_options(options, None)? };
+        Ok(ColumnFamilyDescriptor::new(name, own))
+    };
+    let descriptors: Vec<_> = names.into_iter().map(descriptor).collect::<StateResult<_>>()?;
+    DB::open_cf_descriptors(db_options, path, descriptors).map_err(storage)
+}
+
+impl<K: Key> Prefill<K> for RocksDbBackend<K> {
+    type Loader = SortedLoad<K>;
+
+    fn loader(&self) -> Option<SortedLoad<K>> {
+        Some(SortedLoad::new(self.groups, self.subtask, self.states.iter().map(|state| state.is_list)))
+    }
+    fn ingest(&mut self, loader: SortedLoad<K>) -> StateResult<()> {
+        self.ingest_sorted(loader)
+    }
+    /// A checkpoint: memtables are flushed, table files hard-linked.
+    fn save_prefill(&mut self, folder: &Path) -> StateResult<()> {
+        let checkpoint = rocksdb::checkpoint::Checkpoint::new(&self.db).map_err(storage)?;
+        checkpoint.create_checkpoint(folder).map_err(storage)
+    }
+}
+
 impl<K: Key> RocksDbBackend<K> {
-    /// Opens an empty database in the folder `path`, which is made. `memory` is the slot's, for options that share it.
+    /// Opens a database in the folder `path`: an empty one, or the copy of a saved prefill that is there, whose column
+    /// families wait for their states to be registered. `memory` is that of its pool, for options that share
+    /// it. With `counts` RocksDB keeps its Statistics.
     ///
     /// # Errors
     /// RocksDB cannot open the folder or refuses an option.
-    pub fn open(path: &Path, options: &Options, groups: KeyGroups, memory: Option<&SlotMemory>) -> StateResult<Self> {
-        let db_options = db_options(options, memory)?;
+    pub fn open(
+        path: &Path,
+        options: &Options,
+        (groups, subtask): (KeyGroups, u16),
+        memory: Option<Arc<SharedMemory>>,
+        counts: bool,
+    ) -> StateResult<Self> {
+        let mut db_options = db_options(options, memory.as_deref())?;
+        let counts = counts || options.native_metrics.need_statistics();
+        if counts {
+            db_options.enable_statistics();
+            // By a fault of the crate this names RocksDB's ExceptDetailedTimers, its default, which Flink leaves.
+            db_options.set_statistics_level(rocksdb::statistics::StatsLevel::ExceptTimers);
+        }
         let mut write_options = WriteOptions::default();
         write_options.disable_wal(true);
         Ok(Self {
@@ -137,8 +198,11 @@ impl<K: Key> RocksDbBackend<K> {
             options: options.clone(),
             read_options: ReadOptions::default(),
             write_options,
-            db: DB::open(&db_options, path).map_err(storage)?,
+            db: open_db(path, &db_options, options)?,
+            subtask,
+            counts,
             db_options,
+            memory,
             marker: PhantomData,
         })
     }
@@ -153,15 +217,14 @@ impl<K: Key> RocksDbBackend<K> {
         if name == rocksdb::DEFAULT_COLUMN_FAMILY_NAME || self.states.iter().any(|state| state.name == name) {
             return Err(StateError::DuplicateName(name.to_owned()));
         }
-        if self.options.shares_memory() {
-            self.db.create_cf(name, &self.db_options).map_err(storage)?;
-        } else {
-            // Each family has a block cache of its own.
-            self.db.create_cf(name, &db_options(&self.options, None)?).map_err(storage)?;
+        if self.db.cf_handle(name).is_none() {
+            // Without shared memory each family has a block cache of its own.
+            let own = if self.memory.is_none() { Some(db_options(&self.options, None)?) } else { None };
+            self.db.create_cf(name, own.as_ref().unwrap_or(&self.db_options)).map_err(storage)?;
         }
         let family = self.db.cf_handle(name).map(Family::of);
         let family = family.ok_or_else(|| StateError::Storage(format!("no column family `{name}` after making it")))?;
-        self.states.push(State { name: name.to_owned(), family, fingerprint });
+        self.states.push(State { name: name.to_owned(), family, is_list: false, fingerprint });
         Ok(self.states.len() - 1)
     }
 
@@ -263,7 +326,9 @@ impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
         self.register(name, fingerprint_single::<T>).map(ValueState::new)
     }
     fn list_state<N: Namespace, T: StateValue>(&mut self, name: &str) -> StateResult<ListState<N, T>> {
-        self.register(name, fingerprint_list).map(ListState::new)
+        let index = self.register(name, fingerprint_list)?;
+        self.states[index].is_list = true;
+        Ok(ListState::new(index))
     }
     fn map_state<N: Namespace, U: UserKey, T: StateValue>(&mut self, name: &str) -> StateResult<MapState<N, U, T>> {
         self.register(name, fingerprint_map_value::<T>).map(MapState::new)

@@ -1,0 +1,145 @@
+//! What a reader must know of the RocksDB stores of a result: budgets that were passed, regimes, and why.
+
+use super::table::with_unit;
+use crate::result::{Measurement, RunResult, StoreBudget, StoreMemory, StoreShape, Trial, Unit};
+use crate::workload::pool_that_keeps;
+
+/// A block that is read for fewer lookups than one in this many is not what makes a trial slow.
+const INDEX_READS_THAT_MATTER: f64 = 0.01;
+
+fn bytes(bytes: u64) -> String {
+    with_unit(bytes as f64, Unit::Bytes)
+}
+
+/// The trials of one workload and configuration with a store.
+struct Store<'a> {
+    name: String,
+    options: &'a std::collections::BTreeMap<String, String>,
+    measured: Vec<&'a Measurement>,
+    companion: Option<&'a Measurement>,
+}
+
+/// One line for each thing to know, by configuration.
+pub(super) fn notes(result: &RunResult) -> Vec<String> {
+    let mut lines = Vec::new();
+    for store in stores(result) {
+        lines.extend(store.memory_line());
+        lines.extend(store.regime_lines());
+    }
+    lines
+}
+
+fn stores(result: &RunResult) -> Vec<Store<'_>> {
+    let mut keys: Vec<(usize, &str)> = Vec::new();
+    let mut all: Vec<Store<'_>> = Vec::new();
+    for (trial, measurement) in result.all_finished().filter(|(_, measurement)| measurement.store_memory.is_some()) {
+        let key = (trial.variant, trial.configuration.as_str());
+        let position = keys.iter().position(|known| *known == key).unwrap_or_else(|| {
+            keys.push(key);
+            all.push(Store { name: name(result, trial), options: &trial.options, measured: vec![], companion: None });
+            keys.len() - 1
+        });
+        match trial.companion {
+            true => all[position].companion = Some(measurement),
+            false => all[position].measured.push(measurement),
+        }
+    }
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
+fn name(result: &RunResult, trial: &Trial) -> String {
+    let label = result.variants.get(trial.variant).map_or("", |variant| variant.label.as_str());
+    format!("{label} {}", trial.configuration).trim().to_owned()
+}
+
+impl Store<'_> {
+    /// Budget, division and use of the trial that used most.
+    fn memory_line(&self) -> Option<String> {
+        let of = |m: &&Measurement| m.store_memory.as_ref().map_or(0, |memory| memory.peak.total_bytes());
+        let measurement = self.measured.iter().copied().max_by_key(of)?;
+        let StoreMemory { budget, peak, .. } = measurement.store_memory.as_ref()?;
+        let used = format!(
+            "used up to {}: cache {} of which {} pinned, memtables {}, readers {}; resident {}",
+            bytes(peak.total_bytes()),
+            bytes(peak.cache_bytes),
+            bytes(peak.cache_pinned_bytes),
+            bytes(peak.memtable_bytes),
+            bytes(peak.table_reader_bytes),
+            measurement.resident_peak_bytes.map_or_else(|| "unknown".to_owned(), bytes),
+        );
+        Some(match budget {
+            None => format!("memory {}: no budget (each column family has its own cache); {used}", self.name),
+            Some(budget) => {
+                let over = peak.total_bytes().saturating_sub(budget.pool_bytes);
+                let passed = if over > 0 { format!("; PASSED the budget by {}", bytes(over)) } else { String::new() };
+                format!("memory {}: {}; {used}{passed}", self.name, divided(budget))
+            }
+        })
+    }
+
+    /// Says where runs were slow, how many, why, and what ends it.
+    fn regime_lines(&self) -> Vec<String> {
+        let slow = self.measured.iter().filter(|measurement| measurement.is_slow()).count();
+        let all = self.measured.len();
+        if slow == 0 {
+            return Vec::new();
+        }
+        let regime = if slow == all { "slow" } else { "bimodal" };
+        let mut lines = vec![format!(
+            "regime {}: {regime}, {slow} of {all} runs slow (more than 1 % of events over 300 µs)",
+            self.name
+        )];
+        lines.extend(self.index_line());
+        lines
+    }
+
+    /// Whether index blocks that do not stay in the cache are the cause, by the counters of the companion.
+    fn index_line(&self) -> Option<String> {
+        let companion = self.companion?;
+        let counters = companion.store_counters?;
+        let reads = counters.index_reads_per_lookup()?;
+        let memory = companion.store_memory.as_ref()?;
+        let how = format!(
+            "{} index reads for each lookup, {} of index read for each (companion run{})",
+            with_unit(reads, Unit::Factor),
+            bytes(counters.index_read_bytes / counters.index_misses.max(1)),
+            if companion.is_slow() { ", slow too" } else { ", itself calm" }
+        );
+        let partitioned = self.options.get("state.backend.rocksdb.memory.partitioned-index-filters");
+        if reads < INDEX_READS_THAT_MATTER || partitioned.is_some_and(|value| value == "true") {
+            return Some(format!("  not the index: {how}"));
+        }
+        let budget = memory.budget?;
+        let ratio = self.options.get("state.backend.rocksdb.memory.write-buffer-ratio")?.parse().ok()?;
+        let largest = largest_index_bytes(companion.store_shape.as_ref()?);
+        Some(format!(
+            "  the index: {how}; an index block of about {} shares a cache shard of {} with the pinned entries that write \
+             buffers are charged by. Way out: state.backend.rocksdb.memory.partitioned-index-filters: true, or a pool of \
+             about {} (modelled)",
+            bytes(largest),
+            bytes(budget.cache_shard_bytes),
+            bytes(pool_that_keeps(largest, ratio))
+        ))
+    }
+}
+
+fn divided(budget: &StoreBudget) -> String {
+    format!(
+        "budget {}{} → block cache {} in {} shards, {} of it for index and filters first, write buffers {}",
+        bytes(budget.pool_bytes),
+        if budget.pools > 1 { format!(" in {} pools", budget.pools) } else { String::new() },
+        bytes(budget.cache_bytes),
+        budget.cache_shards,
+        bytes(budget.high_priority_bytes),
+        bytes(budget.write_buffer_bytes)
+    )
+}
+
+/// The index block of the largest file if blocks are spread evenly over bytes: an estimate from the sums.
+fn largest_index_bytes(shape: &StoreShape) -> u64 {
+    let files: u64 = shape.levels.iter().map(|level| level.files).sum();
+    let bytes: u64 = shape.levels.iter().map(|level| level.bytes).sum();
+    let largest = shape.levels.iter().map(|level| level.bytes / level.files.max(1)).max().unwrap_or(0);
+    if files == 0 || bytes == 0 { 0 } else { (shape.index_bytes as f64 * largest as f64 / bytes as f64) as u64 }
+}

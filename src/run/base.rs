@@ -1,0 +1,176 @@
+//! Prefills that several trials start from: made once, copied for each.
+//!
+//! A copy is a hard link of every table file, which no database ever changes, and a copy of the rest. Table files bring
+//! their cache keys with them, so two copies of one prefill meet the block cache alike: repeats, which must be
+//! independent, share a prefill only where it is ingested, and that is of the one best shape anyway.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::state_parent;
+use crate::workload::{BackendType, Cell, Plan, PlannedTrial, PrefillBy};
+
+/// The prefills of a plan that more than one trial starts from.
+pub struct Bases {
+    /// Trials still to come, by what tells two prefills apart.
+    waiting: BTreeMap<String, usize>,
+    made: BTreeMap<String, TempDir>,
+}
+
+/// What a trial has to do for its prefill.
+pub enum Base {
+    /// Its own prefill.
+    None,
+    /// Start from a copy of this folder.
+    Copy(PathBuf),
+    /// Make it in this folder, which other trials will copy too, then start from a copy.
+    Make(PathBuf),
+}
+
+impl Bases {
+    /// Counts which trials of a plan can share a prefill.
+    pub fn of(plan: &Plan) -> Self {
+        let mut waiting = BTreeMap::new();
+        for trial in plan.trials() {
+            if let Some(key) = key(plan, &trial) {
+                *waiting.entry(key).or_insert(0) += 1;
+            }
+        }
+        waiting.retain(|_, trials| *trials > 1);
+        Self { waiting, made: BTreeMap::new() }
+    }
+
+    /// What the trial has to do. A folder that is to be made is in the same directory as the trial's state.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn before(&mut self, plan: &Plan, trial: &PlannedTrial, state_folder: &Path) -> std::io::Result<Base> {
+        let Some(key) = key(plan, trial).filter(|key| self.waiting.contains_key(key)) else { return Ok(Base::None) };
+        if let Some(folder) = self.made.get(&key) {
+            return Ok(Base::Copy(folder.path().to_owned()));
+        }
+        let parent = state_parent(&plan.cells[trial.cell], state_folder);
+        let folder = tempfile::Builder::new().prefix("statebench-prefill-").tempdir_in(parent)?;
+        let path = folder.path().to_owned();
+        self.made.insert(key, folder);
+        Ok(Base::Make(path))
+    }
+
+    /// The trial is over: a prefill that no other waits for is removed, and one that could not be made too.
+    pub fn after(&mut self, plan: &Plan, trial: &PlannedTrial, prefilled: bool) {
+        let Some(key) = key(plan, trial) else { return };
+        if !prefilled {
+            self.made.remove(&key);
+        }
+        if let Some(left) = self.waiting.get_mut(&key) {
+            *left -= 1;
+            if *left == 0 {
+                self.waiting.remove(&key);
+                self.made.remove(&key);
+            }
+        }
+    }
+}
+
+/// What two trials must have in common to start from one prefill; none where there is nothing to share.
+fn key(plan: &Plan, trial: &PlannedTrial) -> Option<String> {
+    let Cell { variant, configuration } = &plan.cells[trial.cell];
+    let variant = &plan.variants[*variant];
+    if configuration.options.backend != BackendType::RocksDb || variant.workload.prefill_keys() == 0 {
+        return None;
+    }
+    let ingested = variant.workload.run.prefill_by == PrefillBy::Ingest;
+    let wire = &variant.wire;
+    let run = &wire.run;
+    let state = serde_json::to_string(&(&wire.keys, &wire.values, &wire.operator)).ok()?;
+    let subtasks = (run.seed, run.parallelism, run.max_parallelism, variant.workload.prefill_keys(), ingested);
+    let repeat = if ingested { None } else { Some((trial.repeat, trial.companion)) };
+    let folder = &configuration.options.localdir;
+    Some(format!("{state} {subtasks:?} {repeat:?} {folder} {}", configuration.options.prefill_shape(ingested)))
+}
+
+/// Copies a prefill into a folder, which is made: table files by hard link, the rest byte by byte, since a database
+/// changes it. Returns whether every table file could be linked; those that could not are copied too.
+///
+/// # Errors
+/// A file cannot be read or written.
+pub fn copy_prefill(from: &Path, to: &Path) -> std::io::Result<bool> {
+    std::fs::create_dir_all(to)?;
+    let mut linked = true;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            linked &= copy_prefill(&source, &target)?;
+        } else if source.extension().is_some_and(|extension| extension == "sst") {
+            if std::fs::hard_link(&source, &target).is_err() {
+                std::fs::copy(&source, &target)?;
+                linked = false;
+            }
+        } else {
+            std::fs::copy(&source, &target)?;
+        }
+    }
+    Ok(linked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::Document;
+
+    fn plan(text: &str) -> Plan {
+        let document = Document::parse(Path::new("job.toml"), text.to_owned()).unwrap();
+        Plan::of(document, &[], false).unwrap()
+    }
+
+    const SWEEP: &str = "run.repeats = 2\nrun.counters = false\n\
+        [[configuration]]\nname = 'a'\nstate.backend.type = 'rocksdb'\n\
+        [matrix]\n'state.backend.rocksdb.block.blocksize' = ['4kb', '16kb']\n\
+        'state.backend.rocksdb.memory.high-prio-pool-ratio' = [0.1, 0.3]\n";
+
+    /// Numbers of trials that share a prefill.
+    fn shared(text: &str) -> Vec<usize> {
+        Bases::of(&plan(text)).waiting.into_values().collect()
+    }
+
+    #[test]
+    fn ingested_prefills_are_shared_by_file_format_and_put_ones_within_a_repeat() {
+        assert_eq!(shared(&format!("run.prefill-by = 'ingest'\n{SWEEP}")), [4, 4]);
+        assert_eq!(shared(SWEEP), [2, 2, 2, 2]);
+        assert!(shared(&format!("run.prefill = 0.0\n{SWEEP}")).is_empty());
+    }
+
+    #[test]
+    fn a_prefill_goes_with_the_last_trial_that_needs_it() {
+        let (plan, folder) = (plan(SWEEP), tempfile::tempdir().unwrap());
+        let mut bases = Bases::of(&plan);
+        let mut made = Vec::new();
+        for trial in plan.trials() {
+            match bases.before(&plan, &trial, folder.path()).unwrap() {
+                Base::Make(path) => made.push(path),
+                Base::Copy(path) => assert!(made.contains(&path)),
+                Base::None => panic!("all are shared"),
+            }
+            bases.after(&plan, &trial, true);
+        }
+        assert_eq!(made.len(), 4);
+        assert!(made.iter().all(|path| !path.exists()));
+    }
+
+    #[test]
+    fn table_files_are_linked_and_the_rest_copied() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        std::fs::create_dir_all(from.join("0")).unwrap();
+        std::fs::write(from.join("0/1.sst"), "table").unwrap();
+        std::fs::write(from.join("0/CURRENT"), "manifest").unwrap();
+        assert!(copy_prefill(&from, &to).unwrap());
+        std::fs::write(to.join("0/CURRENT"), "changed").unwrap();
+        assert_eq!(std::fs::read_to_string(from.join("0/CURRENT")).unwrap(), "manifest");
+        std::fs::remove_file(from.join("0/1.sst")).unwrap();
+        assert_eq!(std::fs::read_to_string(to.join("0/1.sst")).unwrap(), "table");
+    }
+}

@@ -1,0 +1,175 @@
+//! What the stores of a trial tell, put together: sums over databases, with the cache of a shared pool counted once.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use crate::backend::Observed;
+use crate::result::{LevelShape, StoreBudget, StoreCounters, StoreMemory, StoreShape, StoreUse};
+use crate::state::StateResult;
+use crate::workload::Options;
+
+/// Time between two looks at a store's memory.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Watches the memory of one subtask's store.
+#[derive(Debug)]
+pub struct StoreWatch {
+    looked: Instant,
+    peak: StoreUse,
+    /// What had been counted when the measured part began.
+    before: Option<StoreCounters>,
+}
+
+impl StoreWatch {
+    /// Begins to watch.
+    pub fn begin(store: &dyn Observed) -> Self {
+        Self { looked: Instant::now(), peak: StoreUse::default(), before: store.store_counters() }
+    }
+
+    /// Looks, if it is time to; called between batches.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub fn look(&mut self, store: &dyn Observed) -> StateResult<()> {
+        if self.looked.elapsed() >= LOOK_EVERY {
+            self.looked = Instant::now();
+            if let Some(used) = store.store_use()? {
+                self.peak.raise_to(&used);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the stores of all subtasks told at the end of the measured part.
+#[derive(Debug, Default)]
+pub struct Observation {
+    /// Their memory.
+    pub memory: Option<StoreMemory>,
+    /// Their shape.
+    pub shape: Option<StoreShape>,
+    /// What they counted in the measured part.
+    pub counters: Option<StoreCounters>,
+}
+
+/// Puts together what the stores tell at the end of the measured part.
+///
+/// # Errors
+/// A store cannot be asked.
+pub fn observe<'a>(
+    options: &Options,
+    stores: impl IntoIterator<Item = (&'a dyn Observed, &'a StoreWatch)>,
+) -> StateResult<Observation> {
+    let mut seen = Observation::default();
+    let mut pools = BTreeSet::new();
+    for ((store, watch), subtask) in stores.into_iter().zip(0..) {
+        // Databases that share no memory have caches of their own.
+        let first_of_pool = pools.insert(options.pool_of(subtask)) || !options.shares_memory();
+        if let Some(end) = store.store_use()? {
+            let mut peak = watch.peak;
+            peak.raise_to(&end);
+            let memory = seen.memory.get_or_insert_with(|| StoreMemory {
+                budget: None,
+                peak: StoreUse::default(),
+                end: StoreUse::default(),
+            });
+            memory.end.add(&once(end, first_of_pool));
+            memory.peak.add(&once(peak, first_of_pool));
+            if let Some(budget) = store.store_budget().filter(|_| first_of_pool) {
+                memory.budget = Some(memory.budget.map_or(budget, |sum| add_budgets(&sum, &budget)));
+            }
+        }
+        if let Some(shape) = store.store_shape()? {
+            add_shape(seen.shape.get_or_insert_default(), shape, first_of_pool);
+        }
+        if let Some(after) = store.store_counters() {
+            let counted = after.since(&watch.before.unwrap_or_default());
+            seen.counters = Some(seen.counters.map_or(counted, |sum| sum.plus(&counted)));
+        }
+    }
+    Ok(seen)
+}
+
+/// The use of a database; without the cache where another database of its pool has told it.
+fn once(used: StoreUse, first_of_pool: bool) -> StoreUse {
+    if first_of_pool { used } else { StoreUse { cache_bytes: 0, cache_pinned_bytes: 0, ..used } }
+}
+
+fn add_budgets(sum: &StoreBudget, budget: &StoreBudget) -> StoreBudget {
+    StoreBudget {
+        pools: sum.pools + budget.pools,
+        pool_bytes: sum.pool_bytes + budget.pool_bytes,
+        cache_bytes: sum.cache_bytes + budget.cache_bytes,
+        write_buffer_bytes: sum.write_buffer_bytes + budget.write_buffer_bytes,
+        high_priority_bytes: sum.high_priority_bytes + budget.high_priority_bytes,
+        ..*sum
+    }
+}
+
+fn add_shape(sum: &mut StoreShape, shape: StoreShape, first_of_pool: bool) {
+    if sum.levels.len() < shape.levels.len() {
+        sum.levels.resize(shape.levels.len(), LevelShape::default());
+    }
+    for (mine, theirs) in sum.levels.iter_mut().zip(&shape.levels) {
+        mine.files += theirs.files;
+        mine.bytes += theirs.bytes;
+    }
+    sum.index_bytes += shape.index_bytes;
+    sum.filter_bytes += shape.filter_bytes;
+    sum.data_bytes += shape.data_bytes;
+    sum.raw_bytes += shape.raw_bytes;
+    sum.data_blocks += shape.data_blocks;
+    if !first_of_pool {
+        return;
+    }
+    for role in shape.cached {
+        match sum.cached.iter_mut().find(|known| known.role == role.role) {
+            Some(known) => {
+                known.entries += role.entries;
+                known.bytes += role.bytes;
+            }
+            None => sum.cached.push(role),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A store of two subtasks that share a pool: each has memtables of its own.
+    struct Shared;
+    impl Observed for Shared {
+        fn store_use(&self) -> StateResult<Option<StoreUse>> {
+            Ok(Some(StoreUse { cache_bytes: 100, cache_pinned_bytes: 10, memtable_bytes: 7, table_reader_bytes: 1 }))
+        }
+        fn store_counters(&self) -> Option<StoreCounters> {
+            Some(StoreCounters { lookups: 5, ..StoreCounters::default() })
+        }
+    }
+
+    fn observed(settings: &[(&str, &str)]) -> Observation {
+        let mut options = Options::default();
+        settings.iter().for_each(|(key, value)| options.set(key, value).unwrap());
+        let watches = [StoreWatch::begin(&Shared), StoreWatch::begin(&Shared)];
+        observe(&options, watches.iter().map(|watch| (&Shared as &dyn Observed, watch))).unwrap()
+    }
+
+    #[test]
+    fn a_shared_cache_counts_once_and_memtables_add_up() {
+        let per_tm = [
+            ("state.backend.rocksdb.memory.managed", "false"),
+            ("state.backend.rocksdb.memory.fixed-per-tm", "64mb"),
+            ("taskmanager.numberOfTaskSlots", "2"),
+        ];
+        let end = observed(&per_tm).memory.unwrap().end;
+        assert_eq!((end.cache_bytes, end.memtable_bytes, end.table_reader_bytes), (100, 14, 2));
+        assert_eq!(observed(&[]).memory.unwrap().peak.cache_bytes, 200, "a pool for each slot");
+        assert_eq!(observed(&per_tm[..1]).memory.unwrap().end.cache_bytes, 200, "caches of their own");
+    }
+
+    #[test]
+    fn only_what_the_measured_part_counted_counts() {
+        assert_eq!(observed(&[]).counters, Some(StoreCounters::default()));
+    }
+}
