@@ -5,6 +5,7 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`cli`] | the commands: arguments in, text and an exit code out |
+//! | [`flink`] | Flink's configuration files: taken over, written, looked through for mistakes |
 //! | [`report`] | what a result looks like to people and programs |
 //! | [`run`] | a plan's trials in processes of their own; stages, the hot loop, digests compared |
 //! | [`operator`] | the operators, each written once, for any backend |
@@ -21,6 +22,7 @@
 
 pub mod backend;
 pub mod cli;
+pub mod flink;
 pub mod measure;
 pub mod operator;
 pub mod report;

@@ -7,17 +7,24 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 
 use super::{Failure, Outcome, print, say};
+use crate::flink::lint::{Context, Finding, Severity, lint};
 use crate::report::printable;
 use crate::result::Host;
 use crate::run::{Prediction, predict, state_parent};
 use crate::source::trace::TraceReader;
-use crate::workload::{Bytes, Extent, Plan, PlannedTrial, Setting, Source, Time};
+use crate::workload::{
+    Bytes, Configuration, Document, Extent, FlinkSource, KnownKey, Plan, PlannedTrial, Reader, Setting, Source, Time,
+};
 
 /// The workload of a command, with what the command line lays over it.
 #[derive(Debug, ClapArgs)]
 pub struct WorkloadArgs {
     /// The workload file
     workload: PathBuf,
+    /// Add the options of a Flink configuration file (config.yaml, or the flink-conf.yaml of Flink 1.x) as a
+    /// configuration named after it
+    #[arg(long, value_name = "FILE")]
+    flink_config: Vec<PathBuf>,
     /// Override a value of the file (keys.cardinality=1000), or a Flink option of every configuration that heeds it
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<Setting>,
@@ -47,7 +54,9 @@ impl WorkloadArgs {
         settings.extend(self.parallelism.map(|n| Setting::of_flag("--parallelism", "run.parallelism", &n)));
         settings.extend(self.seed.map(|n| Setting::of_flag("--seed", "run.seed", &n)));
         settings.extend(self.repeats.map(|n| Setting::of_flag("--repeats", "run.repeats", &n)));
-        let plan = Plan::load(&self.workload, &settings, self.quick).map_err(Failure::input)?;
+        let plan = Document::load(&self.workload)
+            .and_then(|document| Plan::with_flink(document, &self.flink_config, &settings, self.quick))
+            .map_err(Failure::input)?;
         for variant in &plan.variants {
             if let Source::Trace(trace) = &variant.workload.source {
                 // One that is not there, or lacks a column, shows now rather than in the first trial.
@@ -147,26 +156,63 @@ fn rounded(bytes: f64) -> String {
     Bytes((bytes / unit as f64).round() as u64 * unit).to_string()
 }
 
-/// Warns of options that take no effect.
+/// Tells what of the plan's configurations is not as one would think, and what of a Flink file was left out.
 pub(super) fn warn(plan: &Plan) {
-    for warning in warnings(plan) {
-        say(&format!("warning: {warning}"));
-    }
+    remarks(plan).iter().for_each(|remark| say(remark));
 }
 
-/// Options that take no effect, in each configuration of the plan.
-fn warnings(plan: &Plan) -> Vec<String> {
-    let mut warnings: Vec<String> = Vec::new();
+/// What each configuration of the plan is told, each once.
+fn remarks(plan: &Plan) -> Vec<String> {
+    let mut remarks: Vec<String> = plan.flink_sources.iter().flat_map(source_remarks).collect();
     for cell in &plan.cells {
-        for (key, why) in cell.configuration.without_effect() {
-            let warning =
-                format!("{}: `{}` has no effect: {why}", printable(&cell.configuration.name), printable(&key));
-            if !warnings.contains(&warning) {
-                warnings.push(warning);
+        for remark in configuration_remarks(&cell.configuration) {
+            if !remarks.contains(&remark) {
+                remarks.push(remark);
             }
         }
     }
-    warnings
+    remarks
+}
+
+/// What the rules find in a configuration, then the options without effect of which they say nothing.
+fn configuration_remarks(configuration: &Configuration) -> Vec<String> {
+    let name = printable(&configuration.name);
+    let findings = lint(&Context::of_configuration(configuration));
+    let found = findings.iter().map(|Finding { severity, key, does, write, .. }| {
+        format!("{severity}: {name}: `{}`: Flink {}; write: {}", printable(key), printable(does), printable(write))
+    });
+    let idle = configuration.without_effect().into_iter();
+    let idle = idle.filter(|(key, _)| !findings.iter().any(|finding| finding.key == *key));
+    let idle = idle.map(|(key, why)| {
+        let severity = if is_of_a_cluster(&key) { Severity::Note } else { Severity::Warning };
+        format!("{severity}: {name}: `{}` has no effect: {why}", printable(&key))
+    });
+    found.chain(idle).collect()
+}
+
+/// Whether a key is for what a cluster does and a run does not: no mistake where a whole configuration is taken over.
+fn is_of_a_cluster(key: &str) -> bool {
+    match KnownKey::find(key) {
+        Some(KnownKey::Option(row)) => {
+            !matches!(row.reader, Reader::Run | Reader::Database | Reader::Pool | Reader::TaskManager | Reader::Metrics)
+        }
+        _ => false,
+    }
+}
+
+fn source_remarks(source: &FlinkSource) -> Vec<String> {
+    let FlinkSource { configuration, path, dialect, ignored, not_modelled } = source;
+    let (name, path) = (printable(configuration), printable(&path.display().to_string()));
+    let list = |keys: &[String]| keys.iter().map(|key| format!("`{}`", printable(key))).collect::<Vec<_>>().join(", ");
+    let mut remarks = vec![format!("note: {name}: {path}: read as {dialect}")];
+    if !ignored.is_empty() {
+        remarks.push(format!("note: {name}: {path}: ignored, nothing to do with state: {}", list(ignored)));
+    }
+    if !not_modelled.is_empty() {
+        remarks
+            .push(format!("note: {name}: {path}: left out, statebench has not what they set: {}", list(not_modelled)));
+    }
+    remarks
 }
 
 /// Refuses a plan of which a cell needs more memory or disk than there is.

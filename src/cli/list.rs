@@ -7,6 +7,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use serde_json::Value;
 
 use super::{Failure, Outcome, print};
+use crate::flink::lint::RULES;
 use crate::report::printable;
 use crate::workload::{DistributionWire, Document, NativeMetric, OPTIONS, OperatorWire, WorkloadWire, native_metrics};
 
@@ -28,6 +29,8 @@ enum What {
     Distributions,
     /// Flink options that take effect, with their defaults
     Options,
+    /// What `flink lint` looks for
+    Rules,
     /// The workload files of a folder
     Workloads,
 }
@@ -39,6 +42,9 @@ pub(super) fn list(args: &Args) -> Outcome {
         What::Options => {
             let rows = OPTIONS.iter().map(|row| (format!("{} = {}", row.key, row.default()), row.about.to_owned()));
             rows.chain(native_metrics().map(metric)).collect()
+        }
+        What::Rules => {
+            RULES.iter().copied().flatten().map(|rule| (rule.id.to_owned(), rule.about.to_owned())).collect()
         }
         What::Workloads => workloads(&args.folder)?,
     };

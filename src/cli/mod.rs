@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod check;
+mod flink;
 mod init;
 mod list;
 mod run;
@@ -36,6 +37,9 @@ enum Command {
     /// Look into a file of events
     #[command(subcommand)]
     Trace(trace::Command),
+    /// Take over, write or look through Flink's configuration files
+    #[command(subcommand)]
+    Flink(flink::Command),
     /// List operators, distributions, options or the workloads of a folder
     List(list::Args),
     /// Write a commented starter workload
@@ -108,6 +112,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
         Command::Trace(command) => trace::trace(&command),
+        Command::Flink(command) => flink::flink(&command),
         Command::List(args) => list::list(&args),
         Command::Init(args) => init::init(&args),
         Command::Schema(args) => schema::schema(&args),

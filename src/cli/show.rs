@@ -1,6 +1,6 @@
 //! `statebench show`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 
@@ -19,9 +19,14 @@ pub struct Args {
 }
 
 pub(super) fn show(args: &Args) -> Outcome {
-    let result = RunResult::load(&args.result).map_err(|error| match &error {
+    let result = load(&args.result)?;
+    print(&render(&result, args.format).map_err(Failure::environment)?)
+}
+
+/// Loads a result that the user named.
+pub(super) fn load(path: &Path) -> Result<RunResult, Failure> {
+    RunResult::load(path).map_err(|error| match &error {
         LoadError::Read(_, io) if io.kind() == std::io::ErrorKind::PermissionDenied => Failure::environment(error),
         _ => Failure::input(error),
-    })?;
-    print(&render(&result, args.format).map_err(Failure::environment)?)
+    })
 }

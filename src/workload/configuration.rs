@@ -13,6 +13,10 @@ use super::{BackendType, Invalid, KnownKey, Options};
 pub struct ConfigurationWire {
     /// The name in tables and results.
     pub name: String,
+    /// A Flink configuration file, `config.yaml` or the `flink-conf.yaml` of Flink 1.x, whose keys that touch state hold
+    /// where they are not given beside it. A relative path starts from the folder of the workload file.
+    #[serde(rename = "flink-config", default, skip_serializing_if = "Option::is_none")]
+    pub flink_config: Option<String>,
     /// Flink options.
     #[serde(flatten)]
     pub options: BTreeMap<String, serde_json::Value>,
@@ -47,6 +51,9 @@ impl Configuration {
         if name.trim().is_empty() || name.chars().count() > MAX_NAME_CHARS || name.chars().any(char::is_control) {
             let allowed = format!("1 to {MAX_NAME_CHARS} printable characters");
             return Err(Invalid::new("name", format!("{name:?}"), allowed));
+        }
+        if let Some(path) = &wire.flink_config {
+            return Err(Invalid::new("flink-config", path, "a file that has been read: a plan reads it"));
         }
         let mut configuration = Self { name: name.clone(), options: Options::default(), given: Vec::new() };
         for (key, value) in &wire.options {
@@ -103,7 +110,7 @@ impl Configuration {
     /// The configuration as the file would spell it.
     pub fn wire(&self) -> ConfigurationWire {
         let options = self.given.iter().map(|(key, text)| (key.clone(), serde_json::Value::from(text.as_str())));
-        ConfigurationWire { name: self.name.clone(), options: options.collect() }
+        ConfigurationWire { name: self.name.clone(), flink_config: None, options: options.collect() }
     }
 }
 

@@ -1,6 +1,5 @@
 //! A workload file as text: overrides, and errors that show the spot.
 
-use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -8,13 +7,8 @@ use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
 use toml::{Table, Value};
 
+use super::diagnostic::{Diagnostic, folder_of, read_text, stem_of};
 use super::{Invalid, nearest};
-
-/// Files above this are not workload files.
-const MAX_FILE_BYTES: u64 = 4 << 20;
-/// Characters of a line that a diagnostic shows, and how many of them before the spot where the line is longer.
-const SHOWN_CHARS: usize = 120;
-const SHOWN_BEFORE: usize = 40;
 
 /// A parsed TOML file with settings laid over it.
 #[derive(Debug, Clone)]
@@ -26,66 +20,15 @@ pub struct Document {
     overrides: Vec<(String, String)>,
 }
 
-/// What is wrong with a document, ready to be shown: place, message, the line with the spot marked, a suggestion.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnostic {
-    place: String,
-    message: String,
-    /// Line number, the line, and the columns to mark.
-    spot: Option<(usize, String, Range<usize>)>,
-    help: Option<String>,
-}
-
-impl std::error::Error for Diagnostic {}
-
-impl fmt::Display for Diagnostic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)?;
-        if let Some((line, text, columns)) = &self.spot {
-            let number = line.to_string();
-            let margin = " ".repeat(number.len());
-            let indent: String = text.chars().take(columns.start).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-            let mark = "^".repeat(columns.len().max(1));
-            write!(f, "\n{margin} |\n{number} | {text}\n{margin} | {indent}{mark}")?;
-        }
-        match &self.help {
-            Some(help) => write!(f, "\nhelp: {help}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Diagnostic {
-    /// A problem of the file as a whole.
-    fn of_file(path: &Path, message: impl fmt::Display) -> Self {
-        Self { place: path.display().to_string(), message: message.to_string(), spot: None, help: None }
-    }
-}
-
-/// The folder that a file is in; the current one for a bare name.
-pub fn folder_of(file: &Path) -> &Path {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 impl Document {
     /// Reads and parses a file.
     ///
     /// # Errors
     /// The file cannot be read, is not UTF-8, or is not TOML.
     pub fn load(path: &Path) -> Result<Self, Diagnostic> {
-        let of_file = |message: String| Diagnostic::of_file(path, message);
-        let metadata = std::fs::metadata(path).map_err(|e| of_file(format!("cannot read the workload file: {e}")))?;
-        if metadata.is_dir() {
-            return Err(of_file("is a directory, not a workload file".to_owned()));
-        }
-        if metadata.len() > MAX_FILE_BYTES {
-            return Err(of_file(format!("has {} bytes; a workload file has at most {MAX_FILE_BYTES}", metadata.len())));
-        }
-        let bytes = std::fs::read(path).map_err(|e| of_file(format!("cannot read the workload file: {e}")))?;
-        let text = String::from_utf8(bytes)
-            .map_err(|e| of_file(format!("is not UTF-8 text (byte {})", e.utf8_error().valid_up_to())))?;
+        let text = read_text(path, "workload file")?;
         if text.trim().is_empty() {
-            return Err(of_file("is empty; `statebench init` writes a starter file".to_owned()));
+            return Err(Diagnostic::of_file(path, "is empty; `statebench init` writes a starter file"));
         }
         Self::parse(path, text)
     }
@@ -110,7 +53,7 @@ impl Document {
 
     /// The file's name without its extension.
     pub fn stem(&self) -> String {
-        self.path.file_stem().map_or_else(|| "workload".to_owned(), |stem| stem.to_string_lossy().into_owned())
+        stem_of(&self.path).unwrap_or_else(|| "workload".to_owned())
     }
 
     /// Lays one value over the document. `written` is what the user wrote, for messages.
@@ -145,6 +88,11 @@ impl Document {
     /// Notes that what is wrong at a path is not the file's but what the user wrote elsewhere.
     pub fn note_override(&mut self, path: &str, written: &str) {
         self.overrides.push((path.to_owned(), written.to_owned()));
+    }
+
+    /// The document as it stands, for one who lays more over it than single values.
+    pub(super) fn table_mut(&mut self) -> &mut Table {
+        &mut self.table
     }
 
     /// Removes a top-level section and returns it.
@@ -187,8 +135,7 @@ impl Document {
     }
 
     fn override_error(&self, written: &str, message: String) -> Diagnostic {
-        let place = format!("{} with `{written}`", self.path.display());
-        Diagnostic { place, message, spot: None, help: None }
+        Diagnostic::of_place(format_args!("{} with `{written}`", self.path.display()), message)
     }
 
     fn syntax_error(&self, error: &toml::de::Error) -> Diagnostic {
@@ -196,7 +143,7 @@ impl Document {
             Some(span) => self.spot(span),
             None => Diagnostic::of_file(&self.path, ""),
         };
-        let marks_something = diagnostic.spot.as_ref().is_some_and(|(_, _, columns)| !columns.is_empty());
+        let marks_something = diagnostic.spot.as_ref().is_some_and(|spot| !spot.columns.is_empty());
         let message = match error.message().trim() {
             message if message.starts_with("string values must be quoted") && !marks_something => {
                 "a value is missing".to_owned()
@@ -245,31 +192,8 @@ impl Document {
     }
 
     fn spot(&self, span: Range<usize>) -> Diagnostic {
-        let start = span.start.min(self.text.len());
-        let before = &self.text[..start];
-        let line = before.matches('\n').count() + 1;
-        let line_start = before.rfind('\n').map_or(0, |position| position + 1);
-        let text = self.text[line_start..].lines().next().unwrap_or_default();
-        let column = self.text[line_start..start].chars().count();
-        let end = span.end.clamp(start, line_start + text.len());
-        let width = self.text.get(start..end).map_or(0, |marked| marked.chars().count());
-        let place = format!("{}:{line}:{}", self.path.display(), column + 1);
-        let (text, columns) = shown(text, column..column + width);
-        Diagnostic { place, message: String::new(), spot: Some((line, text, columns)), help: None }
+        Diagnostic::at(&self.path, &self.text, span, "")
     }
-}
-
-/// A line with the columns to mark, or of a long one the part around them.
-fn shown(line: &str, columns: Range<usize>) -> (String, Range<usize>) {
-    if line.chars().count() <= SHOWN_CHARS {
-        return (line.to_owned(), columns);
-    }
-    let cut = columns.start.saturating_sub(SHOWN_BEFORE);
-    let before = if cut > 0 { "…" } else { "" };
-    let part: String = line.chars().skip(cut).take(SHOWN_CHARS).collect();
-    let after = if line.chars().count() > cut + SHOWN_CHARS { "…" } else { "" };
-    let column = |column: usize| column.min(cut + SHOWN_CHARS) - cut + before.chars().count();
-    (format!("{before}{part}{after}"), column(columns.start)..column(columns.end))
 }
 
 /// What a value is, as a user would say it.

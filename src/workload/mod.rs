@@ -4,8 +4,11 @@
 //! beside the part of the workload that it samples.
 
 mod configuration;
+mod diagnostic;
 mod document;
 mod execution;
+mod flink_config;
+mod flink_file;
 mod invalid;
 mod keys;
 mod operator;
@@ -23,8 +26,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 pub use configuration::{Configuration, ConfigurationWire, short_key};
-pub use document::{Diagnostic, Document, folder_of};
+pub use diagnostic::{Diagnostic, folder_of};
+pub use document::Document;
 pub use execution::{Amount, Extent, PrefillBy, Run, RunWire};
+pub use flink_config::{FlinkSource, KeyKind, StateKeys, current_name, flink_value, set_from_flink};
+pub use flink_file::{Dialect, Entry, FlinkFile};
 pub use invalid::{Invalid, check_range, nearest};
 pub use keys::{Distribution, DistributionWire, KeySampler, KeyType, Keys, KeysWire, SampledKey};
 pub use operator::{AggregateFunction, Mix, MixOperation, MixPreset, Operator, OperatorWire, ReduceFunction};

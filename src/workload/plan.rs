@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::Value;
 
 use super::configuration::is_flink_key;
+use super::flink_config::{self, FlinkSource};
 use super::{
     BackendType, Configuration, Diagnostic, Document, Invalid, Rng, Stream, Workload, WorkloadWire, short_key,
 };
@@ -53,12 +54,14 @@ pub struct Plan {
     pub description: Option<String>,
     /// The folder that relative paths start from.
     pub folder: PathBuf,
-    /// The workload as the file spells it, with overrides.
+    /// The workload as the file spells it, with overrides and with the keys of Flink files in place of their paths.
     pub wire: WorkloadWire,
     /// The workloads.
     pub variants: Vec<Variant>,
     /// The cells, variant by variant.
     pub cells: Vec<Cell>,
+    /// The Flink files that configurations come from.
+    pub flink_sources: Vec<FlinkSource>,
 }
 
 /// An override from the command line: `path=value`.
@@ -113,7 +116,20 @@ impl Plan {
     ///
     /// # Errors
     /// As [`Plan::load`].
-    pub fn of(mut document: Document, settings: &[Setting], quick: bool) -> Result<Self, Diagnostic> {
+    pub fn of(document: Document, settings: &[Setting], quick: bool) -> Result<Self, Diagnostic> {
+        Self::with_flink(document, &[], settings, quick)
+    }
+
+    /// The plan of a document, with one more configuration for each Flink configuration file, named after it.
+    ///
+    /// # Errors
+    /// As [`Plan::load`].
+    pub fn with_flink(
+        mut document: Document,
+        flink_files: &[PathBuf],
+        settings: &[Setting],
+        quick: bool,
+    ) -> Result<Self, Diagnostic> {
         let (options, paths): (Vec<_>, Vec<_>) = settings.iter().partition(|setting| is_flink_key(&setting.path));
         for setting in paths {
             document.set(&setting.path, setting.toml(), &setting.written)?;
@@ -121,6 +137,7 @@ impl Plan {
         for setting in &options {
             document.note_override(&setting.path, &setting.written);
         }
+        let flink_sources = flink_config::resolve(&mut document, flink_files)?;
         let mut wire: WorkloadWire = document.read()?;
         let name = wire.name.get_or_insert_with(|| document.stem()).clone();
         if quick {
@@ -151,6 +168,7 @@ impl Plan {
             wire,
             variants: Vec::new(),
             cells: Vec::new(),
+            flink_sources,
         };
         let mut base = document;
         base.take("matrix");

@@ -6,6 +6,7 @@
 mod bad_input;
 mod check;
 mod environment;
+mod flink;
 mod formats;
 mod others;
 mod run;

@@ -114,8 +114,12 @@ fn every_command_explains_itself() {
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(commands, ["run", "check", "show", "trace", "list", "init", "schema", "completions", "help"]);
-    for command in commands.into_iter().chain(["trace inspect"]).filter(|command| *command != "help") {
+    assert_eq!(commands, ["run", "check", "show", "trace", "flink", "list", "init", "schema", "completions", "help"]);
+    for command in commands
+        .into_iter()
+        .chain(["trace inspect", "flink import", "flink export", "flink lint"])
+        .filter(|command| *command != "help")
+    {
         let help = place.statebench(&format!("{command} --help")).ok();
         assert!(help.contains(&format!("Usage: statebench {command}")), "{help}");
         // Every argument and option has a word of explanation.
