@@ -6,6 +6,7 @@
 mod bad_input;
 mod check;
 mod environment;
+mod flink_measured;
 mod formats;
 mod others;
 mod run;
