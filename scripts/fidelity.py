@@ -16,6 +16,7 @@ import re
 import statistics
 import sys
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from itertools import combinations
 from pathlib import Path
 
@@ -126,6 +127,7 @@ def read_result(path):
 
 
 def runs_of(result):
+    """As `read_result`, of the parsed file."""
     name = result["name"]
     group = KNOB_GROUPS.get(name, "main")
     workload = name.removesuffix("-knobs")
@@ -142,10 +144,17 @@ def runs_of(result):
                     regime_of_share(finished.get("slow_event_share")),
                 )
             )
-    note = f"{name}: {len(runs)} of {result['planned_trials']} trials finished"
-    if result.get("manifest", {}).get("quick"):
-        note += "; **a quick run: its figures mean nothing**"
-    return runs, note
+    return runs, f"{name}: {len(runs)} of {result['planned_trials']} trials finished, {origin(result['manifest'])}"
+
+
+def origin(manifest):
+    """When and by what program a result was made, and whether its figures mean anything."""
+    build = manifest["build"]
+    started = datetime.fromtimestamp(manifest["started_epoch_s"], timezone.utc)
+    text = f"{started:%Y-%m-%d %H:%M} UTC, statebench {build['statebench']}, RocksDB {build['rocksdb']}"
+    if manifest["quick"] or build["profile"] != "release":
+        text += "; **a quick run or a debug build: its figures mean nothing**"
+    return text
 
 
 def values_of(finished):

@@ -31,7 +31,9 @@ def trial(configuration, ops, slow, **more):
 
 
 def result(name, trials):
-    return {"name": name, "planned_trials": len(trials), "manifest": {"quick": False}, "trials": trials}
+    build = {"statebench": "1.2", "rocksdb": "3.4", "profile": "release"}
+    manifest = {"quick": False, "started_epoch_s": 86_400, "build": build}
+    return {"name": name, "planned_trials": len(trials), "manifest": manifest, "trials": trials}
 
 
 class Reading(unittest.TestCase):
@@ -52,7 +54,10 @@ class Reading(unittest.TestCase):
         self.assertEqual([run.regime for run in runs], ["-", "t", "T", None])
         self.assertEqual((runs[0].group, runs[0].workload), ("knobs", "value-rmw-uni"))
         self.assertNotIn("p99_ns", runs[0].values)
-        self.assertEqual(note, "value-rmw-uni-knobs: 4 of 6 trials finished")
+        made = "1970-01-02 00:00 UTC, statebench 1.2, RocksDB 3.4"
+        self.assertEqual(note, "value-rmw-uni-knobs: 4 of 6 trials finished, " + made)
+        manifest = {**result("w", [])["manifest"], "quick": True}
+        self.assertIn("its figures mean nothing", fidelity.origin(manifest))
 
     def test_what_is_no_result_is_refused(self):
         with tempfile.TemporaryDirectory() as folder:
