@@ -27,13 +27,13 @@ def trial(configuration, ops, slow, **more):
         "slow_event_share": slow,
         **more,
     }
-    return {"configuration": configuration, "outcome": {"finished": finished}}
+    return {"configuration": configuration, "companion": False, "outcome": {"finished": finished}}
 
 
 def result(name, trials):
     build = {"statebench": "1.2", "rocksdb": "3.4", "profile": "release"}
     manifest = {"quick": False, "started_epoch_s": 86_400, "build": build}
-    return {"name": name, "planned_trials": len(trials), "manifest": manifest, "trials": trials}
+    return {"name": name, "manifest": manifest, "trials": trials}
 
 
 class Reading(unittest.TestCase):
@@ -48,9 +48,10 @@ class Reading(unittest.TestCase):
 
     def test_a_result_gives_runs_with_regimes(self):
         trials = [trial("r64", 50_000, 0.001), trial("r64", 2_000, 0.3), trial("r64", 600, 0.9), trial("r64", 5, None)]
-        failed = {"configuration": "heap", "outcome": {"failed": {"reason": "?", "environment": True}}}
+        failed = {"configuration": "heap", "companion": False, "outcome": {"failed": {"reason": "?"}}}
         interrupted = {**failed, "outcome": "interrupted"}
-        runs, note = fidelity.runs_of(result("value-rmw-uni-knobs", [*trials, failed, interrupted]))
+        counting = {**trial("r64", 9, 0.0), "companion": True}
+        runs, note = fidelity.runs_of(result("value-rmw-uni-knobs", [*trials, failed, interrupted, counting]))
         self.assertEqual([run.regime for run in runs], ["-", "t", "T", None])
         self.assertEqual((runs[0].group, runs[0].workload), ("knobs", "value-rmw-uni"))
         self.assertNotIn("p99_ns", runs[0].values)

@@ -139,7 +139,7 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     sweep-block-size: 2
     sweep-bloom: 3
     sweep-compression: 2 2
-    sweep-managed-memory: 5
+    sweep-managed-memory: 4
     sweep-skew: 2 2
     sweep-state-size: 2 2
     sweep-write-buffer: 4
