@@ -1,6 +1,6 @@
 //! One entry of a map of each key, read, changed and written.
 
-use super::{Collector, Operator, entry_of};
+use super::{Collector, Operator, entry_of, payload_of_entry};
 use crate::source::Event;
 use crate::state::{Key, KeyedStateBackend, MapState, Payload, StateResult, VoidNamespace};
 
@@ -19,7 +19,7 @@ impl<K: Key> Operator<K> for MapOperator {
 
     fn prefill<B: KeyedStateBackend<K>>(&mut self, backend: &mut B, event: &mut Event<K>) -> StateResult<()> {
         for entry in 0..i64::from(self.entries) {
-            backend.map_put(self.map, &VoidNamespace, entry, event.payload.clone())?;
+            backend.map_put(self.map, &VoidNamespace, entry, payload_of_entry(&event.payload, entry))?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! A synthetic mix of state accesses.
 
-use super::{Collector, Operator};
+use super::{Collector, Operator, payload_of_entry};
 use crate::source::Event;
 use crate::state::{
     Key, KeyedStateBackend, ListState, MapState, Payload, StateResult, ValueState, VoidNamespace, mix as mix_hash,
@@ -30,8 +30,9 @@ impl<K: Key> Operator<K> for MixOperator {
 
     fn prefill<B: KeyedStateBackend<K>>(&mut self, backend: &mut B, event: &mut Event<K>) -> StateResult<()> {
         match self.map {
-            Some(map) => (0..self.entries)
-                .try_for_each(|entry| backend.map_put(map, &VoidNamespace, entry, event.payload.clone())),
+            Some(map) => (0..self.entries).try_for_each(|entry| {
+                backend.map_put(map, &VoidNamespace, entry, payload_of_entry(&event.payload, entry))
+            }),
             None => backend.update(self.value, &VoidNamespace, std::mem::take(&mut event.payload)),
         }
     }

@@ -1,6 +1,6 @@
 //! The same as the map operator, with the whole map in one value.
 
-use super::{Collector, Operator, entry_of};
+use super::{Collector, Operator, entry_of, payload_of_entry};
 use crate::source::Event;
 use crate::state::{Key, KeyedStateBackend, ObjectMap, Payload, StateResult, ValueState, VoidNamespace};
 
@@ -18,7 +18,8 @@ impl<K: Key> Operator<K> for ValueOfMap {
     }
 
     fn prefill<B: KeyedStateBackend<K>>(&mut self, backend: &mut B, event: &mut Event<K>) -> StateResult<()> {
-        let map = (0..i64::from(self.entries)).map(|entry| (entry, event.payload.clone())).collect();
+        let payload = |entry| payload_of_entry(&event.payload, entry);
+        let map = (0..i64::from(self.entries)).map(|entry| (entry, payload(entry))).collect();
         backend.update(self.map, &VoidNamespace, map)
     }
 

@@ -5,6 +5,7 @@
 //! independent, share a prefill only where it is ingested, and that is of the one best shape anyway.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -105,9 +106,14 @@ pub fn copy_prefill(from: &Path, to: &Path) -> std::io::Result<bool> {
         if entry.file_type()?.is_dir() {
             linked &= copy_prefill(&source, &target)?;
         } else if source.extension().is_some_and(|extension| extension == "sst") {
-            if std::fs::hard_link(&source, &target).is_err() {
-                std::fs::copy(&source, &target)?;
-                linked = false;
+            match std::fs::hard_link(&source, &target) {
+                Ok(()) => {}
+                // To copy onto a link of the file itself would empty both.
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error),
+                Err(_) => {
+                    std::fs::copy(&source, &target)?;
+                    linked = false;
+                }
             }
         } else {
             std::fs::copy(&source, &target)?;
@@ -172,5 +178,16 @@ mod tests {
         assert_eq!(std::fs::read_to_string(from.join("0/CURRENT")).unwrap(), "manifest");
         std::fs::remove_file(from.join("0/1.sst")).unwrap();
         assert_eq!(std::fs::read_to_string(to.join("0/1.sst")).unwrap(), "table");
+    }
+
+    #[test]
+    fn a_copy_onto_itself_is_refused_and_leaves_the_prefill_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        std::fs::create_dir_all(&from).unwrap();
+        std::fs::write(from.join("1.sst"), "table").unwrap();
+        copy_prefill(&from, &to).unwrap();
+        assert_eq!(copy_prefill(&from, &to).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read_to_string(from.join("1.sst")).unwrap(), "table");
     }
 }

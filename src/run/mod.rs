@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tempfile::TempDir;
+
 pub use dispatch::run_trial;
 pub use drive::drive;
 pub use predict::{IndexCliff, Prediction, index_cliff, predict};
@@ -197,10 +199,7 @@ fn run_one(
     let variant = &plan.variants[cell.variant];
     let seed = stream_seed(variant.workload.run.seed, repeat);
     let parent = state_parent(cell, &options.state_folder);
-    let folder = tempfile::Builder::new()
-        .prefix("statebench-")
-        .tempdir_in(parent)
-        .map_err(|error| RunError::Io(parent.to_owned(), "cannot make a folder for the state", error))?;
+    let folder = state_tempdir(parent)?;
     let mut spec = TrialSpec {
         workload: variant.wire.clone(),
         folder: plan.folder.clone(),
@@ -216,7 +215,12 @@ fn run_one(
         run_in_child(spec, &mut progress).map_err(error)
     };
     let made = match base {
-        Base::Make(path) => run(&TrialSpec { prefill: PrefillFrom::Make(path.clone()), ..spec.clone() })?,
+        Base::Make(path) => {
+            // In a folder of its own: where the trial's state goes nothing may be before the copy.
+            let making = state_tempdir(parent)?;
+            let state_folder = making.path().to_owned();
+            run(&TrialSpec { prefill: PrefillFrom::Make(path.clone()), state_folder, ..spec.clone() })?
+        }
         Base::Copy(_) | Base::None => Ending::Prefilled,
     };
     if let Base::Make(path) | Base::Copy(path) = base {
@@ -247,6 +251,14 @@ fn run_one(
         outcome,
     };
     Ok((trial, report))
+}
+
+/// A folder for state, which is removed when it is dropped.
+fn state_tempdir(parent: &Path) -> Result<TempDir, RunError> {
+    tempfile::Builder::new()
+        .prefix("statebench-")
+        .tempdir_in(parent)
+        .map_err(|error| RunError::Io(parent.to_owned(), "cannot make a folder for the state", error))
 }
 
 fn agreements(plan: &Plan, reports: &BTreeMap<(usize, u32), Vec<(usize, Report)>>) -> Vec<crate::result::Agreement> {

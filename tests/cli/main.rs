@@ -7,6 +7,7 @@ mod bad_input;
 mod check;
 mod environment;
 mod flink;
+mod flink_measured;
 mod formats;
 mod others;
 mod run;

@@ -126,7 +126,6 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
         let _ = writeln!(seen, "{name}: {}", compared.join(" "));
     }
     assert_snapshot!(seen, @"
-    absent-keys: 2
     average: 2
     counter: 2
     flights-by-route: 2
@@ -136,8 +135,14 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     moving-hot-key: 2
     reduce: 2
     session-keys: 2
-    sweep-memory: 3
+    sweep-block-cache: 2
+    sweep-block-size: 2
+    sweep-bloom: 3
+    sweep-compression: 2 2
+    sweep-managed-memory: 4
     sweep-skew: 2 2
+    sweep-state-size: 2 2
+    sweep-write-buffer: 4
     ycsb-a: 2
     ycsb-b: 2
     ycsb-c: 2
