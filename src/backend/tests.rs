@@ -494,7 +494,8 @@ fn a_name_is_taken_once() {
     assert!(heap.value_state::<VoidNamespace, i64>("a").is_ok());
     assert!(heap.list_state::<VoidNamespace, i64>("a").is_err());
     let folder = tempfile::tempdir().unwrap();
-    let mut rocksdb = RocksDbBackend::<i64>::open(folder.path(), &Options::default(), (GROUPS, 0), None, false).unwrap();
+    let mut rocksdb =
+        RocksDbBackend::<i64>::open(folder.path(), &Options::default(), (GROUPS, 0), None, false).unwrap();
     assert!(rocksdb.value_state::<VoidNamespace, i64>("a").is_ok());
     assert!(rocksdb.list_state::<VoidNamespace, i64>("a").is_err());
     assert!(rocksdb.list_state::<VoidNamespace, i64>("default").is_err(), "RocksDB reserves it");

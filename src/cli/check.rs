@@ -10,7 +10,7 @@ use super::{Failure, Outcome, print, say};
 use crate::flink::lint::{Context, Finding, Severity, lint};
 use crate::report::printable;
 use crate::result::Host;
-use crate::run::{Prediction, predict, state_parent};
+use crate::run::{IndexCliff, Prediction, index_cliff, predict, state_parent};
 use crate::source::trace::TraceReader;
 use crate::workload::{
     Bytes, Configuration, Document, Extent, FlinkSource, KnownKey, Plan, PlannedTrial, Reader, Setting, Source, Time,
@@ -107,12 +107,28 @@ fn describe(plan: &Plan) -> String {
         );
         for cell in plan.cells.iter().filter(|cell| cell.variant == index) {
             let _ = writeln!(out, "  {}: {}", printable(&cell.configuration.name), needs(predict(plan, cell)));
+            if let Some(cliff) = index_cliff(plan, cell) {
+                let _ = writeln!(out, "    {}", danger(cliff));
+            }
         }
     }
     if let Some(seconds) = least_seconds(plan) {
         let _ = writeln!(out, "takes at least {} beside prefill (configured)", Time(seconds));
     }
     out
+}
+
+/// What an index block that does not stay in its cache shard will do, and what ends it.
+fn danger(cliff: IndexCliff) -> String {
+    format!(
+        "danger: in about {:.0} % of runs an index block of about {} will not stay in its cache shard of {} beside what \
+         write buffers are charged by, and be read and unpacked on every lookup (modelled); \
+         state.backend.rocksdb.memory.partitioned-index-filters: true ends it, or a pool of {}",
+        100.0 * cliff.chance,
+        rounded(cliff.index_bytes as f64),
+        rounded(cliff.shard_bytes as f64),
+        Bytes(cliff.pool_bytes)
+    )
 }
 
 fn extent(extent: Extent) -> String {

@@ -39,9 +39,10 @@ fn stores(result: &RunResult) -> Vec<Store<'_>> {
             all.push(Store { name: name(result, trial), options: &trial.options, measured: vec![], companion: None });
             keys.len() - 1
         });
-        match trial.companion {
-            true => all[position].companion = Some(measurement),
-            false => all[position].measured.push(measurement),
+        if trial.companion {
+            all[position].companion = Some(measurement);
+        } else {
+            all[position].measured.push(measurement);
         }
     }
     all.sort_by(|a, b| a.name.cmp(&b.name));

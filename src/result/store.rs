@@ -162,11 +162,13 @@ pub struct StoreCounters {
 
 impl StoreCounters {
     /// What was counted between `before` and this reading, and in another database.
+    #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         self.combine(before, u64::saturating_sub)
     }
 
     /// The sum with those of another database.
+    #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         self.combine(other, u64::saturating_add)
     }

@@ -1,8 +1,9 @@
 //! Prefills that several trials start from: made once, copied for each.
 //!
-//! A copy is a hard link of every table file, which no database ever changes, and a copy of the rest. Table files bring
-//! their cache keys with them, so two copies of one prefill meet the block cache alike: repeats, which must be
-//! independent, share a prefill only where it is ingested, and that is of the one best shape anyway.
+//! A copy is a hard link of every table file, which no database ever changes, and a copy of the rest. Only ingested
+//! prefills are shared. One that is put has entries in write buffers, as a job has, which a copy would have to flush;
+//! and table files bring their cache keys with them, so that copies meet the shards of a block cache alike, where runs
+//! that are compared with a job's must be independent.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -82,14 +83,15 @@ fn key(plan: &Plan, trial: &PlannedTrial) -> Option<String> {
     if configuration.options.backend != BackendType::RocksDb || variant.workload.prefill_keys() == 0 {
         return None;
     }
-    let ingested = variant.workload.run.prefill_by == PrefillBy::Ingest;
+    if variant.workload.run.prefill_by == PrefillBy::Puts {
+        return None;
+    }
     let wire = &variant.wire;
     let run = &wire.run;
     let state = serde_json::to_string(&(&wire.keys, &wire.values, &wire.operator)).ok()?;
-    let subtasks = (run.seed, run.parallelism, run.max_parallelism, variant.workload.prefill_keys(), ingested);
-    let repeat = if ingested { None } else { Some((trial.repeat, trial.companion)) };
+    let subtasks = (run.seed, run.parallelism, run.max_parallelism, variant.workload.prefill_keys());
     let folder = &configuration.options.localdir;
-    Some(format!("{state} {subtasks:?} {repeat:?} {folder} {}", configuration.options.prefill_shape(ingested)))
+    Some(format!("{state} {subtasks:?} {folder} {}", configuration.options.file_format()))
 }
 
 /// Copies a prefill into a folder, which is made: table files by hard link, the rest byte by byte, since a database
@@ -132,7 +134,7 @@ mod tests {
         Plan::of(document, &[], false).unwrap()
     }
 
-    const SWEEP: &str = "run.repeats = 2\nrun.counters = false\n\
+    const SWEEP: &str = "run.repeats = 2\nrun.counters = false\nrun.prefill-by = 'ingest'\n\
         [[configuration]]\nname = 'a'\nstate.backend.type = 'rocksdb'\n\
         [matrix]\n'state.backend.rocksdb.block.blocksize' = ['4kb', '16kb']\n\
         'state.backend.rocksdb.memory.high-prio-pool-ratio' = [0.1, 0.3]\n";
@@ -143,9 +145,9 @@ mod tests {
     }
 
     #[test]
-    fn ingested_prefills_are_shared_by_file_format_and_put_ones_within_a_repeat() {
-        assert_eq!(shared(&format!("run.prefill-by = 'ingest'\n{SWEEP}")), [4, 4]);
-        assert_eq!(shared(SWEEP), [2, 2, 2, 2]);
+    fn ingested_prefills_are_shared_by_file_format() {
+        assert_eq!(shared(SWEEP), [4, 4]);
+        assert!(shared(&SWEEP.replace("ingest", "puts")).is_empty());
         assert!(shared(&format!("run.prefill = 0.0\n{SWEEP}")).is_empty());
     }
 
@@ -162,7 +164,7 @@ mod tests {
             }
             bases.after(&plan, &trial, true);
         }
-        assert_eq!(made.len(), 4);
+        assert_eq!(made.len(), 2);
         assert!(made.iter().all(|path| !path.exists()));
     }
 

@@ -86,7 +86,11 @@ type SharedMemory = std::convert::Infallible;
 /// The pools of a pass over the events, made when a database first asks for them.
 #[cfg(feature = "rocksdb")]
 #[derive(Default)]
-struct Pools(RefCell<HashMap<(String, u16), Option<Arc<SharedMemory>>>>);
+struct Pools(RefCell<HashMap<(String, u16), Pool>>);
+
+/// A pool; none where memory is not shared.
+#[cfg(feature = "rocksdb")]
+type Pool = Option<Arc<SharedMemory>>;
 
 #[cfg(feature = "rocksdb")]
 impl Pools {

@@ -179,9 +179,10 @@ fn trial_label(plan: &Plan, trial: &PlannedTrial) -> String {
     let cell = &plan.cells[trial.cell];
     let variant = &plan.variants[cell.variant];
     let place = if variant.label.is_empty() { String::new() } else { format!("{} ", variant.label) };
-    let which = match trial.companion {
-        true => "with counters".to_owned(),
-        false => format!("repeat {}/{}", trial.repeat + 1, variant.workload.run.repeats),
+    let which = if trial.companion {
+        "with counters".to_owned()
+    } else {
+        format!("repeat {}/{}", trial.repeat + 1, variant.workload.run.repeats)
     };
     format!("{place}{} {which}", cell.configuration.name)
 }

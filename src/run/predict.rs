@@ -3,7 +3,7 @@
 use crate::state::KeyGroups;
 use crate::workload::{
     BackendType, Cell, Extent, KeySampler, MixOperation, Operator, Plan, Source, Workload, cache_shards, divide_pool,
-    pool_that_keeps, shard_that_keeps,
+    index_eviction_chance, index_may_fall_off, pool_that_keeps,
 };
 
 /// What one cell is expected to need. Modelled: entries × the mean size of one, from the workload alone.
@@ -60,12 +60,14 @@ pub fn predict(plan: &Plan, cell: &Cell) -> Prediction {
 }
 
 /// An index block that does not stay in its cache shard (modelled).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct IndexCliff {
     /// The index block of the largest table file, bytes.
     pub index_bytes: u64,
     /// A shard of the block cache, bytes.
     pub shard_bytes: u64,
+    /// The chance that it falls off in a run, 0 to 1.
+    pub chance: f64,
     /// The least pool whose shards keep it, bytes.
     pub pool_bytes: u64,
 }
@@ -94,9 +96,12 @@ pub fn index_cliff(plan: &Plan, cell: &Cell) -> Option<IndexCliff> {
     let index_bytes = (file_bytes / options.block_size.0 as f64 * entry_bytes) as u64;
     let ratio = options.memory_write_buffer_ratio.0;
     let (cache_bytes, _) = divide_pool(pool.bytes, ratio);
-    let shard_bytes = cache_bytes / cache_shards(cache_bytes);
-    (shard_that_keeps(index_bytes) > shard_bytes)
-        .then(|| IndexCliff { index_bytes, shard_bytes, pool_bytes: pool_that_keeps(index_bytes, ratio) })
+    index_may_fall_off(index_bytes, pool.bytes, ratio).then(|| IndexCliff {
+        index_bytes,
+        shard_bytes: cache_bytes / cache_shards(cache_bytes),
+        chance: index_eviction_chance(index_bytes, pool.bytes, ratio),
+        pool_bytes: pool_that_keeps(index_bytes, ratio),
+    })
 }
 
 /// Entries and serialized bytes of the state at the end of a run.

@@ -13,6 +13,7 @@ mod others;
 mod run;
 mod show;
 mod signals;
+mod stores;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -4,6 +4,8 @@ use std::process::Command;
 
 use insta::assert_snapshot;
 
+use statebench::workload::OPTIONS;
+
 use super::{Place, workloads};
 
 #[test]
@@ -36,7 +38,11 @@ fn lists_name_what_there_is() {
     };
     assert_snapshot!(names("operators"), @"counter reduce aggregate list-buffer map value-of-map mix");
     assert_snapshot!(names("distributions"), @"uniform zipf hotspot latest exponential sequential moving ephemeral");
-    assert_snapshot!(names("options"), @"state.backend.type taskmanager.memory.managed.size taskmanager.numberOfTaskSlots state.backend.rocksdb.memory.managed state.backend.rocksdb.memory.fixed-per-slot state.backend.rocksdb.memory.write-buffer-ratio state.backend.rocksdb.memory.partitioned-index-filters state.backend.rocksdb.localdir state.backend.rocksdb.thread.num state.backend.rocksdb.files.open state.backend.rocksdb.log.level state.backend.rocksdb.log.max-file-size state.backend.rocksdb.log.file-num state.backend.rocksdb.compaction.style state.backend.rocksdb.compaction.level.use-dynamic-size state.backend.rocksdb.compaction.level.target-file-size-base state.backend.rocksdb.compaction.level.max-size-level-base state.backend.rocksdb.compression.per.level state.backend.rocksdb.writebuffer.size state.backend.rocksdb.writebuffer.count state.backend.rocksdb.writebuffer.number-to-merge state.backend.rocksdb.block.blocksize state.backend.rocksdb.block.metadata-blocksize state.backend.rocksdb.block.cache-size state.backend.rocksdb.use-bloom-filter state.backend.rocksdb.bloom-filter.bits-per-key state.backend.rocksdb.write-batch-size");
+    let options = names("options");
+    let options: Vec<_> = options.split(' ').collect();
+    let keys: Vec<_> = OPTIONS.iter().map(|row| row.key).collect();
+    assert_eq!(options[..keys.len()], keys);
+    assert!(options[keys.len()..].iter().all(|key| key.starts_with("state.backend.rocksdb.metrics.")));
     // What is listed can be used.
     for operator in names("operators").split(' ') {
         let operator =

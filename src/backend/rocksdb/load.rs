@@ -103,6 +103,7 @@ impl<K: Key> SortedLoad<K> {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "what the interface returns")]
     fn put<N: Namespace>(&mut self, state: usize, n: &N, encode: impl FnOnce(&mut Vec<u8>)) -> StateResult<()> {
         self.value.clear();
         encode(&mut self.value);
@@ -324,9 +325,12 @@ fn write_files(options: &DbOptions, folder: &Path, loaded: LoadedState, most_byt
     Ok(files)
 }
 
+/// A key and its value.
+type Merged<'a> = (&'a [u8], Cow<'a, [u8]>);
+
 /// Sorted entries, the elements of one list joined.
-fn merged(entries: &Entries, is_list: bool) -> StateResult<Vec<(&[u8], Cow<'_, [u8]>)>> {
-    let mut merged: Vec<(&[u8], Cow<'_, [u8]>)> = Vec::with_capacity(entries.places.len());
+fn merged(entries: &Entries, is_list: bool) -> StateResult<Vec<Merged<'_>>> {
+    let mut merged: Vec<Merged<'_>> = Vec::with_capacity(entries.places.len());
     for &place in &entries.places {
         let (key, value) = (entries.key(place), entries.value(place));
         match merged.last_mut() {

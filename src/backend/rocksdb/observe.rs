@@ -39,8 +39,8 @@ impl<K: Key> RocksDbBackend<K> {
         self.states.iter().try_fold(0, |sum, state| Ok(sum + of(state)?.unwrap_or(0)))
     }
 
-    fn text_of(&self, family: &Family, property: &str) -> StateResult<String> {
-        Ok(self.db.property_value_cf(family, property).map_err(storage)?.unwrap_or_default())
+    fn text_of(&self, family: Family, property: &str) -> StateResult<String> {
+        Ok(self.db.property_value_cf(&family, property).map_err(storage)?.unwrap_or_default())
     }
 
     fn levels(&self) -> StateResult<Vec<LevelShape>> {
@@ -81,7 +81,7 @@ impl<K: Key> Observed for RocksDbBackend<K> {
 
     fn store_shape(&self) -> StateResult<Option<StoreShape>> {
         let mut shape = StoreShape { levels: self.levels()?, ..StoreShape::default() };
-        for (position, State { family, .. }) in self.states.iter().enumerate() {
+        for (position, &State { family, .. }) in self.states.iter().enumerate() {
             let properties = self.text_of(family, "rocksdb.aggregated-table-properties")?;
             shape.index_bytes += figure(&properties, "index block size");
             shape.filter_bytes += figure(&properties, "filter block size");

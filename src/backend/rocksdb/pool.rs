@@ -50,10 +50,9 @@ impl SharedMemory {
     /// Gives the pool to the options of a database or column family, whose table factory must be set before.
     pub(super) fn apply(&self, options: &mut DbOptions) -> StateResult<()> {
         // SAFETY: both handles are alive; the C++ side copies shared pointers into the options.
-        match unsafe { statebench_pool_apply(self.pool, options.as_raw_ptr()) } {
-            true => Ok(()),
-            false => Err(StateError::Storage("the table factory takes no block cache".to_owned())),
-        }
+        let applied = unsafe { statebench_pool_apply(self.pool, options.as_raw_ptr()) };
+        let refused = || StateError::Storage("the table factory takes no block cache".to_owned());
+        applied.then_some(()).ok_or_else(refused)
     }
 
     /// Bytes in the cache, those that write buffers are charged with included; and of them those that are pinned.

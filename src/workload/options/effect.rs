@@ -91,8 +91,9 @@ impl Options {
     fn why_pool_option_is_idle(&self, key: &str) -> Option<&'static str> {
         let fixed = self.memory_fixed_per_slot.0.is_some();
         match key {
-            "state.backend.rocksdb.memory.managed" if fixed => Some("memory.fixed-per-slot goes before it"),
-            "state.backend.rocksdb.memory.fixed-per-tm" if fixed => Some("memory.fixed-per-slot goes before it"),
+            "state.backend.rocksdb.memory.managed" | "state.backend.rocksdb.memory.fixed-per-tm" if fixed => {
+                Some("memory.fixed-per-slot goes before it")
+            }
             "state.backend.rocksdb.memory.fixed-per-tm" if self.memory_managed => {
                 Some("memory.managed is true, which goes before it")
             }

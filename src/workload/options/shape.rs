@@ -1,8 +1,8 @@
-//! Which options decide what a prefilled database looks like on disk.
+//! Which options decide how a table file is written.
 
-use super::{OPTIONS, Options, Reader};
+use super::{OPTIONS, Options};
 
-/// Options that decide how a table file is written: all that counts where files are ingested.
+/// Options that table files depend on, beside whether index and filters are partitioned.
 const FILE_FORMAT: [&str; 6] = [
     "state.backend.rocksdb.block.blocksize",
     "state.backend.rocksdb.block.metadata-blocksize",
@@ -12,37 +12,12 @@ const FILE_FORMAT: [&str; 6] = [
     "state.backend.rocksdb.compaction.level.target-file-size-base",
 ];
 
-/// Options of a database that neither files nor their number depend on.
-const WITHOUT_SHAPE: [&str; 9] = [
-    "state.backend.rocksdb.localdir",
-    "state.backend.rocksdb.files.open",
-    "state.backend.rocksdb.log.level",
-    "state.backend.rocksdb.log.dir",
-    "state.backend.rocksdb.log.max-file-size",
-    "state.backend.rocksdb.log.file-num",
-    "state.backend.rocksdb.block.cache-size",
-    "state.backend.rocksdb.write-batch-size",
-    "state.backend.rocksdb.predefined-options",
-];
-
 impl Options {
-    /// A text that is equal for two options exactly when their prefilled databases look alike on disk: their files, and
-    /// where they are put by writes (`ingested` false) also which files there are.
-    pub fn prefill_shape(&self, ingested: bool) -> String {
+    /// A text that is equal for two options exactly when they write the same table files.
+    pub fn file_format(&self) -> String {
         let partitioned = self.shares_memory() && self.memory_partitioned_index_filters;
-        let counts = |key: &str, reader: Reader| {
-            let of_database = reader == Reader::Database && !WITHOUT_SHAPE.contains(&key);
-            FILE_FORMAT.contains(&key) || (!ingested && of_database)
-        };
-        let rows = OPTIONS.iter().filter(|row| counts(row.key, row.reader)).map(|row| row.get(self));
-        let mut parts: Vec<String> = rows.collect();
-        parts.push(partitioned.to_string());
-        if !ingested {
-            // How early write buffers are flushed.
-            let pool = self.memory_pool().map(|pool| (pool.scope, pool.bytes));
-            parts.push(format!("{pool:?} {}", self.memory_write_buffer_ratio));
-        }
-        parts.join("|")
+        let rows = OPTIONS.iter().filter(|row| FILE_FORMAT.contains(&row.key)).map(|row| row.get(self));
+        rows.chain([partitioned.to_string()]).collect::<Vec<_>>().join("|")
     }
 }
 
@@ -51,22 +26,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_shapes_a_tree_that_is_put_and_not_one_that_is_ingested() {
-        let with = |key: &str, value: &str| {
+    fn memory_does_not_change_a_file_and_blocks_do() {
+        let same = |key: &str, value: &str| {
             let mut options = Options::default();
-            options.set(key, value).unwrap();
-            [true, false].map(|ingested| options.prefill_shape(ingested) == Options::default().prefill_shape(ingested))
+            options.set(&format!("state.backend.rocksdb.{key}"), value).unwrap();
+            options.file_format() == Options::default().file_format()
         };
-        assert_eq!(with("taskmanager.memory.managed.size", "64mb"), [true, false]);
-        assert_eq!(with("state.backend.rocksdb.writebuffer.size", "8mb"), [true, false]);
-        assert_eq!(with("state.backend.rocksdb.block.blocksize", "8kb"), [false, false]);
-        assert_eq!(with("state.backend.rocksdb.memory.partitioned-index-filters", "true"), [false, false]);
-        assert_eq!(with("state.backend.rocksdb.memory.high-prio-pool-ratio", "0.5"), [true, true]);
-        assert_eq!(with("state.backend.rocksdb.files.open", "10"), [true, true]);
-    }
-
-    #[test]
-    fn the_names_are_keys_of_the_table() {
-        assert!(FILE_FORMAT.iter().chain(&WITHOUT_SHAPE).all(|key| OPTIONS.iter().any(|row| row.key == *key)));
+        assert!(same("memory.fixed-per-slot", "64mb") && same("writebuffer.size", "8mb") && same("files.open", "10"));
+        assert!(!same("block.blocksize", "8kb") && !same("compression.per.level", "NO_COMPRESSION"));
+        assert!(!same("memory.partitioned-index-filters", "true"));
+        assert!(FILE_FORMAT.iter().all(|key| OPTIONS.iter().any(|row| row.key == *key)));
     }
 }
