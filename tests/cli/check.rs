@@ -73,8 +73,8 @@ fn options_without_effect_are_warned_of() {
     let ran = place.statebench("check job.toml");
     assert_snapshot!(ran.err, @"
     warning: heap: `state.backend.rocksdb.thread.num` has no effect: the backend is not rocksdb
-    warning: rocksdb: `state.backend.rocksdb.block.cache-size` has no effect: memory is shared (memory.managed or memory.fixed-per-slot), which brings its own cache
-    warning: rocksdb: `state.backend.rocksdb.bloom-filter.bits-per-key` has no effect: use-bloom-filter is not true
+    warning: rocksdb: `state.backend.rocksdb.block.cache-size`: Flink ignores it: memory of a slot is shared, which brings one block cache of 427 mb for all states; write: a larger taskmanager.memory.managed.size or .fraction, for a larger cache; or state.backend.rocksdb.memory.managed: false for a cache of its own for each state, which nothing bounds then
+    warning: rocksdb: `state.backend.rocksdb.bloom-filter.bits-per-key`: Flink builds no bloom filter: use-bloom-filter is false, its default; write: state.backend.rocksdb.use-bloom-filter: true beside it
     ");
     assert_eq!(ran.code, Some(0));
 }
