@@ -75,6 +75,8 @@ fn a_workload_names_a_file_or_the_command_line_does() {
     let configurations = serde_json::to_string(&result.workload.configuration).unwrap();
     assert!(configurations.contains("\"NO_COMPRESSION;LZ4_COMPRESSION\""), "{configurations}");
     assert!(!configurations.contains("prod.yaml"), "{configurations}");
+    let schema: Value = serde_json::from_str(&place.statebench("schema workload").ok()).unwrap();
+    assert_eq!(schema["$defs"]["ConfigurationWire"]["properties"]["flink-config"]["type"][0], "string");
     assert_snapshot!(place.statebench("check job.toml --flink-config conf/prod.yaml").err, @"
     note: prod, less memory: conf/prod.yaml: read as config.yaml (YAML)
     note: prod, less memory: conf/prod.yaml: ignored, nothing to do with state: `rest.port`

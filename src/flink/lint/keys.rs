@@ -109,7 +109,8 @@ fn bad_value(context: &Context) -> Vec<Draft> {
         .map(|(given, invalid)| {
             let quoted = given.value.starts_with(['"', '\'']) && context.dialect == Some(Dialect::Flat);
             let quotes = if quoted { ", without quotes: flink-conf.yaml is not YAML" } else { "" };
-            let found = if given.value.is_empty() { "nothing".to_owned() } else { format!("`{}`", clipped(&given.value)) };
+            let found =
+                if given.value.is_empty() { "nothing".to_owned() } else { format!("`{}`", clipped(&given.value)) };
             let allowed = if given.name == BACKEND { "hashmap, rocksdb or, in 2.x, forst" } else { &invalid.allowed };
             error(
                 &given.name,
