@@ -20,6 +20,9 @@ const STATELESS: [&str; 2] = ["taskmanager.memory.segment-size", "taskmanager.me
 /// Roots of keys whose part of Flink statebench has not.
 const NOT_MODELLED: [&str; 2] = ["state.backend.forst.", "state.changelog."];
 
+/// Values of options above this are nobody's.
+const MAX_VALUE_BYTES: usize = 4096;
+
 /// Edits that make a spelling mistake of a key elsewhere.
 const MISSPELT_BY: usize = 2;
 
@@ -84,6 +87,10 @@ pub fn flink_value(text: &str) -> String {
 /// # Errors
 /// The key or the value is not allowed; the path of the error is the key.
 pub fn set_from_flink(options: &mut Options, key: &str, value: &str) -> Result<(), Invalid> {
+    if value.len() > MAX_VALUE_BYTES {
+        let found = format!("a value of {} bytes", value.len());
+        return Err(Invalid::new(key, found, format!("at most {MAX_VALUE_BYTES} bytes")));
+    }
     let result = options.set(key, &flink_value(value));
     let is_backend = matches!(KnownKey::find(key), Some(KnownKey::Option(row)) if row.key == "state.backend.type");
     if is_backend && (result.is_err() || options.backend == BackendType::Null) {

@@ -19,7 +19,7 @@ fn a_plan_is_described_with_what_it_needs() {
     let ran = place.statebench("check job.toml");
     assert_eq!(ran.err, "");
     assert_snapshot!(ran.ok(), @"
-    job: 6 cells, 18 trials
+    job: 6 cells, 22 trials
     keys.cardinality=1000: map · prefill 1000 keys · warm-up 100000 events · measure 1000000 events · parallelism 2 · repeats 3 · seed 7
       heap: 2000 entries, 240 kb of state; memory about 61 mb, no disk (modelled)
       rocksdb memory.fixed-per-slot=16mb: 2000 entries, 240 kb of state; memory about 215 mb, disk up to 480 kb (modelled)
@@ -48,11 +48,11 @@ fn the_least_time_is_told_where_it_is_configured() {
     let place = Place::new();
     place.file("job.toml", "run = { duration = '10 s', warm-up = '5 s', repeats = 2 }\n");
     assert_snapshot!(place.statebench("check job.toml").ok(), @"
-    job: 2 cells, 4 trials
+    job: 2 cells, 5 trials
     workload: counter · prefill 100000 keys · warm-up 5 s · measure 10 s · parallelism 1 · repeats 2 · seed 1
       heap: 100000 entries, 1758 kb of state; memory about 67 mb, no disk (modelled)
       rocksdb: 100000 entries, 1758 kb of state; memory about 634 mb, disk up to 3516 kb (modelled)
-    takes at least 1 min beside prefill (configured)
+    takes at least 75 s beside prefill (configured)
     ");
 }
 
@@ -73,8 +73,8 @@ fn options_without_effect_are_warned_of() {
     let ran = place.statebench("check job.toml");
     assert_snapshot!(ran.err, @"
     warning: heap: `state.backend.rocksdb.thread.num` has no effect: the backend is not rocksdb
-    warning: rocksdb: `state.backend.rocksdb.block.cache-size` has no effect: memory is shared (memory.managed or memory.fixed-per-slot), which brings its own cache
-    warning: rocksdb: `state.backend.rocksdb.bloom-filter.bits-per-key` has no effect: use-bloom-filter is not true
+    warning: rocksdb: `state.backend.rocksdb.block.cache-size`: Flink ignores it: memory of a slot is shared, which brings one block cache of 427 mb for all states; write: a larger taskmanager.memory.managed.size or .fraction, for a larger cache; or state.backend.rocksdb.memory.managed: false for a cache of its own for each state, which nothing bounds then
+    warning: rocksdb: `state.backend.rocksdb.bloom-filter.bits-per-key`: Flink builds no bloom filter: use-bloom-filter is false, its default; write: state.backend.rocksdb.use-bloom-filter: true beside it
     ");
     assert_eq!(ran.code, Some(0));
 }
@@ -88,7 +88,7 @@ fn what_cannot_fit_is_refused() {
     assert_snapshot!(needed, @"error: heap: needs about 61467 gb of memory");
     assert!(free.ends_with(" are free\n"), "{free}");
     assert_snapshot!(ran.out, @"
-    job: 2 cells, 2 trials
+    job: 2 cells, 3 trials
     workload: counter · prefill 1000000000000 keys · warm-up 2000 events · measure 20000 events · parallelism 1 · repeats 1 · seed 1
       heap: 1000000000000 entries, 16764 gb of state; memory about 61467 gb, no disk (modelled)
       rocksdb: 1000000000000 entries, 16764 gb of state; memory about 634 mb, disk up to 33528 gb (modelled)

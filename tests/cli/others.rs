@@ -146,21 +146,24 @@ fn every_command_explains_itself() {
       <WORKLOAD>  The workload file
 
     Options:
-          --set <PATH=VALUE>  Override a value of the file (keys.cardinality=1000), or a Flink option of
-                              every configuration that heeds it
-          --parallelism <N>   Subtasks, one thread each
-          --seed <N>          Seed of every random choice
-          --repeats <N>       Trials of each configuration
-          --quick             Shrink it to a few seconds: one repeat, few events and keys, the ends of
-                              each axis; no measurement
-      -o, --output <FILE>     The result file; by default the first free of NAME.result.json,
-                              NAME.2.result.json, … in this folder
-          --force             Overwrite an existing result file
-          --state-dir <DIR>   Folder for the state; a temporary folder in it is removed after each trial
-          --format <FORMAT>   How the result is printed [default: table] [possible values: table, json,
-                              markdown, csv]
-      -q, --quiet             No progress and no warnings on stderr
-      -h, --help              Print help (see more with '--help')
+          --flink-config <FILE>  Add the options of a Flink configuration file (config.yaml, or the
+                                 flink-conf.yaml of Flink 1.x) as a configuration named after it
+          --set <PATH=VALUE>     Override a value of the file (keys.cardinality=1000), or a Flink option
+                                 of every configuration that heeds it
+          --parallelism <N>      Subtasks, one thread each
+          --seed <N>             Seed of every random choice
+          --repeats <N>          Trials of each configuration
+          --quick                Shrink it to a few seconds: one repeat, few events and keys, the ends
+                                 of each axis; no measurement
+      -o, --output <FILE>        The result file; by default the first free of NAME.result.json,
+                                 NAME.2.result.json, … in this folder
+          --force                Overwrite an existing result file
+          --state-dir <DIR>      Folder for the state; a temporary folder in it is removed after each
+                                 trial
+          --format <FORMAT>      How the result is printed [default: table] [possible values: table,
+                                 json, markdown, csv]
+      -q, --quiet                No progress and no warnings on stderr
+      -h, --help                 Print help (see more with '--help')
     ");
     assert_eq!(place.statebench("--version").ok(), format!("statebench {}\n", env!("CARGO_PKG_VERSION")));
 }

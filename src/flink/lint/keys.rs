@@ -25,7 +25,7 @@ fn never_existed(context: &Context) -> Vec<Draft> {
             let write = if given.key == BLOCK_BASED {
                 format!("state.backend.rocksdb.use-bloom-filter: true, which turns filters on, and {real}: false, or not at all")
             } else {
-                format!("{real}: {}", yaml::value(&given.value))
+                format!("{real}: {}", yaml::value(&clipped(&given.value)))
             };
             error(&given.key, does, write)
         })
@@ -39,7 +39,7 @@ fn unknown(context: &Context) -> Vec<Draft> {
     unknown
         .map(|given| {
             let write = match Options::nearest_key(&given.key) {
-                Some(near) => format!("{near}: {}, if that is meant", yaml::value(&given.value)),
+                Some(near) => format!("{near}: {}, if that is meant", yaml::value(&clipped(&given.value))),
                 None => "leave it out".to_owned(),
             };
             error(&given.key, "it does not know this key, so it sets nothing and nobody says so", write)
@@ -52,7 +52,7 @@ fn old_name(context: &Context) -> Vec<Draft> {
         context.given.iter().filter(|given| !given.is_shadowed && given.row().is_some() && given.key != given.name);
     old.map(|given| {
         let does = "still reads this name, with a warning in the log; it is deprecated";
-        warning(&given.name, does, format_args!("{}: {}", given.name, yaml::value(&given.value)))
+        warning(&given.name, does, format_args!("{}: {}", given.name, yaml::value(&clipped(&given.value))))
     })
     .collect()
 }
@@ -109,7 +109,8 @@ fn bad_value(context: &Context) -> Vec<Draft> {
         .map(|(given, invalid)| {
             let quoted = given.value.starts_with(['"', '\'']) && context.dialect == Some(Dialect::Flat);
             let quotes = if quoted { ", without quotes: flink-conf.yaml is not YAML" } else { "" };
-            let found = if given.value.is_empty() { "nothing".to_owned() } else { format!("`{}`", given.value) };
+            let found =
+                if given.value.is_empty() { "nothing".to_owned() } else { format!("`{}`", clipped(&given.value)) };
             let allowed = if given.name == BACKEND { "hashmap, rocksdb or, in 2.x, forst" } else { &invalid.allowed };
             error(
                 &given.name,
@@ -156,4 +157,13 @@ fn not_modelled(context: &Context) -> Vec<Draft> {
             )
         })
         .collect()
+}
+
+/// A value, or the beginning of a long one.
+fn clipped(value: &str) -> String {
+    const SHOWN_CHARS: usize = 100;
+    match value.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::rocksdb::rounded;
 use super::{Context, Draft, Rule, Scope, error, note, rule, warning};
-use crate::workload::{Bytes, MemoryPool, PoolScope};
+use crate::workload::{Bytes, MemoryPool, PoolScope, cache_shards};
 
 pub(super) static RULES: &[Rule] = &[
     rule("parts-over-total", "parts of memory that do not fit the total", Scope::Cluster, parts_over_total),
@@ -266,14 +266,7 @@ fn index_cliff(context: &Context) -> Vec<Draft> {
         "splits the block cache of {} into parts of {}; where the state is large, the one index block of a table file, some 0.4 mb, falls out of \
          its part and is read and unpacked for every access: of runs that are the same, some are 10 to 100 times slower",
         rounded(cache),
-        rounded(Bytes(shard_bytes(cache.0)))
+        rounded(Bytes(cache.0 / cache_shards(cache.0)))
     );
     vec![warning(PARTITIONED, does, format_args!("{PARTITIONED}: true; or {}", budget(context, pool, Bytes(SAFE))))]
-}
-
-/// Size of a shard of an LRU cache: a power of two of at most 64, each of at least 512 kb (RocksDB's
-/// `GetDefaultCacheShardBits`).
-fn shard_bytes(cache: u64) -> u64 {
-    let most = (cache / (512 << 10)).clamp(1, 64);
-    cache >> most.ilog2()
 }

@@ -299,6 +299,13 @@ fn a_quoted_value_of_a_flat_file_is_explained() {
 }
 
 #[test]
+fn a_long_value_is_not_repeated_whole() {
+    let text = format!("state.backend.rocksdb.writebuffer.size: {}\nstate.backend.x: {0}\n", "9".repeat(100_000));
+    let findings = lint(&context("config.yaml", &text, None, None));
+    assert!(findings.len() >= 2 && findings.iter().all(|finding| finding.does.len() + finding.write.len() < 1000));
+}
+
+#[test]
 fn a_configuration_of_a_workload_is_told_what_its_options_do() {
     let of = |text: &str| {
         let configuration = Configuration::new(&toml::from_str(text).unwrap()).unwrap();
