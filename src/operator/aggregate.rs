@@ -45,16 +45,17 @@ impl Aggregate for Summary {
     }
 }
 
-/// Adds each event's value to an aggregating state and emits the result so far.
+/// Adds each event's value to an aggregating state and, where it is asked to, emits the result so far.
 pub struct AggregateOperator<F> {
     aggregate: AggregatingState<VoidNamespace, F>,
+    emits: bool,
 }
 
 impl<K: Key, F: Aggregate<In = i64, Out = u64>> Operator<K> for AggregateOperator<F> {
-    type Spec = ();
+    type Spec = bool;
 
-    fn open<B: KeyedStateBackend<K>>((): &(), backend: &mut B) -> StateResult<Self> {
-        Ok(Self { aggregate: backend.aggregating_state("aggregate")? })
+    fn open<B: KeyedStateBackend<K>>(emits: &bool, backend: &mut B) -> StateResult<Self> {
+        Ok(Self { aggregate: backend.aggregating_state("aggregate")?, emits: *emits })
     }
 
     #[inline(always)]
@@ -65,8 +66,10 @@ impl<K: Key, F: Aggregate<In = i64, Out = u64>> Operator<K> for AggregateOperato
         out: &mut Collector,
     ) -> StateResult<()> {
         backend.aggregating_add(self.aggregate, &VoidNamespace, event.value)?;
-        let result = backend.aggregating_get(self.aggregate, &VoidNamespace)?.unwrap_or(0);
-        out.emit(event, result);
+        if self.emits {
+            let result = backend.aggregating_get(self.aggregate, &VoidNamespace)?.unwrap_or(0);
+            out.emit(event, result);
+        }
         Ok(())
     }
 }

@@ -26,17 +26,18 @@ impl Reduce for Max {
     }
 }
 
-/// Adds each event's value to a reducing state and emits what it then holds.
+/// Adds each event's value to a reducing state and, where it is asked to, emits what it then holds.
 pub struct ReduceOperator<F> {
     reduced: ReducingState<VoidNamespace, F>,
+    emits: bool,
     marker: PhantomData<fn(F)>,
 }
 
 impl<K: Key, F: Reduce<Value = i64>> Operator<K> for ReduceOperator<F> {
-    type Spec = ();
+    type Spec = bool;
 
-    fn open<B: KeyedStateBackend<K>>((): &(), backend: &mut B) -> StateResult<Self> {
-        Ok(Self { reduced: backend.reducing_state("reduced")?, marker: PhantomData })
+    fn open<B: KeyedStateBackend<K>>(emits: &bool, backend: &mut B) -> StateResult<Self> {
+        Ok(Self { reduced: backend.reducing_state("reduced")?, emits: *emits, marker: PhantomData })
     }
 
     #[inline(always)]
@@ -47,8 +48,10 @@ impl<K: Key, F: Reduce<Value = i64>> Operator<K> for ReduceOperator<F> {
         out: &mut Collector,
     ) -> StateResult<()> {
         backend.reducing_add(self.reduced, &VoidNamespace, event.value)?;
-        let reduced = backend.reducing_get(self.reduced, &VoidNamespace)?.map_or(0, |reduced| *reduced);
-        out.emit(event, reduced as u64);
+        if self.emits {
+            let reduced = backend.reducing_get(self.reduced, &VoidNamespace)?.map_or(0, |reduced| *reduced);
+            out.emit(event, reduced as u64);
+        }
         Ok(())
     }
 }

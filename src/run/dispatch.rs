@@ -146,14 +146,14 @@ fn open_operator<K: SourceKey, B: Prefill<K> + Observed + Send + 'static>(
 ) -> StateResult<Box<dyn Subtask<K>>> {
     match operator {
         OperatorSpec::Counter => open::<K, B, Counter>(backend, &(), probe),
-        OperatorSpec::Reduce(ReduceFunction::Sum) => open::<K, B, ReduceOperator<Sum>>(backend, &(), probe),
-        OperatorSpec::Reduce(ReduceFunction::Max) => open::<K, B, ReduceOperator<Max>>(backend, &(), probe),
-        OperatorSpec::Aggregate(AggregateFunction::Average) => {
-            open::<K, B, AggregateOperator<Average>>(backend, &(), probe)
-        }
-        OperatorSpec::Aggregate(AggregateFunction::Summary) => {
-            open::<K, B, AggregateOperator<Summary>>(backend, &(), probe)
-        }
+        OperatorSpec::Reduce { function, emit } => match function {
+            ReduceFunction::Sum => open::<K, B, ReduceOperator<Sum>>(backend, emit, probe),
+            ReduceFunction::Max => open::<K, B, ReduceOperator<Max>>(backend, emit, probe),
+        },
+        OperatorSpec::Aggregate { function, emit } => match function {
+            AggregateFunction::Average => open::<K, B, AggregateOperator<Average>>(backend, emit, probe),
+            AggregateFunction::Summary => open::<K, B, AggregateOperator<Summary>>(backend, emit, probe),
+        },
         OperatorSpec::ListBuffer { clear_every } => open::<K, B, ListBuffer>(backend, clear_every, probe),
         OperatorSpec::Map { entries } => open::<K, B, MapOperator>(backend, entries, probe),
         OperatorSpec::ValueOfMap { entries } => open::<K, B, ValueOfMap>(backend, entries, probe),

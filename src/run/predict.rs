@@ -115,8 +115,8 @@ fn state_size(workload: &Workload) -> Option<(f64, f64)> {
     let events = events(workload);
     let per_key = |entries: f64, bytes: f64| Some((keys * entries, keys * entries * (key_bytes + bytes)));
     match &workload.operator {
-        Operator::Counter | Operator::Reduce(_) => per_key(1.0, 8.0),
-        Operator::Aggregate(_) => per_key(1.0, 24.0),
+        Operator::Counter | Operator::Reduce { .. } => per_key(1.0, 8.0),
+        Operator::Aggregate { .. } => per_key(1.0, 24.0),
         Operator::ListBuffer { clear_every } => {
             let mean_length = (f64::from(*clear_every) / 2.0).min(events.unwrap_or(f64::INFINITY) / keys);
             per_key(1.0, 8.0 + mean_length * (payload + 1.0))

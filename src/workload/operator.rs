@@ -16,12 +16,18 @@ pub enum OperatorWire {
         /// The reduce function.
         #[serde(default)]
         function: ReduceFunction,
+        /// Whether each event reads the state again and emits what it then holds; false adds to it only.
+        #[serde(default = "default_emit")]
+        emit: bool,
     },
     /// Keeps a running aggregate of the values of each key (AggregatingState).
     Aggregate {
         /// The aggregate function.
         #[serde(default)]
         function: AggregateFunction,
+        /// Whether each event reads the state again and emits what it then holds; false adds to it only.
+        #[serde(default = "default_emit")]
+        emit: bool,
     },
     /// Appends each event's payload to a list; at every n-th event of a key reads the list and clears it (ListState).
     ListBuffer {
@@ -73,6 +79,9 @@ pub enum OperatorWire {
     },
 }
 
+const fn default_emit() -> bool {
+    true
+}
 const fn default_clear_every() -> u32 {
     100
 }
@@ -177,9 +186,19 @@ pub enum Operator {
     /// See [`OperatorWire::Counter`].
     Counter,
     /// See [`OperatorWire::Reduce`].
-    Reduce(ReduceFunction),
+    Reduce {
+        /// The reduce function.
+        function: ReduceFunction,
+        /// Whether each event emits what the state then holds.
+        emit: bool,
+    },
     /// See [`OperatorWire::Aggregate`].
-    Aggregate(AggregateFunction),
+    Aggregate {
+        /// The aggregate function.
+        function: AggregateFunction,
+        /// Whether each event emits what the state then holds.
+        emit: bool,
+    },
     /// See [`OperatorWire::ListBuffer`].
     ListBuffer {
         /// Elements at which the list is read and cleared.
@@ -245,8 +264,8 @@ impl Operator {
         let entries_of = |entries: u32| check_range("entries", entries, 1..=100_000);
         let operator = match &wire.0 {
             OperatorWire::Counter {} => Ok(Self::Counter),
-            OperatorWire::Reduce { function } => Ok(Self::Reduce(*function)),
-            OperatorWire::Aggregate { function } => Ok(Self::Aggregate(*function)),
+            OperatorWire::Reduce { function, emit } => Ok(Self::Reduce { function: *function, emit: *emit }),
+            OperatorWire::Aggregate { function, emit } => Ok(Self::Aggregate { function: *function, emit: *emit }),
             OperatorWire::ListBuffer { clear_every } => check_range("clear-every", *clear_every, 1..=1_000_000)
                 .map(|clear_every| Self::ListBuffer { clear_every }),
             OperatorWire::Map { entries } => entries_of(*entries).map(|entries| Self::Map { entries }),
