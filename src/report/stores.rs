@@ -7,6 +7,10 @@ use crate::workload::pool_that_keeps;
 /// A block that is read for fewer lookups than one in this many is not what makes a trial slow.
 const INDEX_READS_THAT_MATTER: f64 = 0.01;
 
+fn dash() -> String {
+    "-".to_owned()
+}
+
 fn bytes(bytes: u64) -> String {
     with_unit(bytes as f64, Unit::Bytes)
 }
@@ -19,14 +23,30 @@ struct Store<'a> {
     companion: Option<&'a Measurement>,
 }
 
-/// One line for each thing to know, by configuration.
+/// Columns of the table of memory: what was given, how it was divided, what was used.
+pub(super) const MEMORY_HEADER: [&str; 12] = [
+    "RocksDB memory",
+    "budget",
+    "cache",
+    "write buffers",
+    "high prio",
+    "shard",
+    "used",
+    "passed",
+    "pinned",
+    "memtables",
+    "index, filter",
+    "resident",
+];
+
+/// The rows of the table of memory, by configuration.
+pub(super) fn memory_rows(result: &RunResult) -> Vec<Vec<String>> {
+    stores(result).iter().filter_map(Store::memory_row).collect()
+}
+
+/// What there is to know of regimes, a line each, by configuration.
 pub(super) fn notes(result: &RunResult) -> Vec<String> {
-    let mut lines = Vec::new();
-    for store in stores(result) {
-        lines.extend(store.memory_line());
-        lines.extend(store.regime_lines());
-    }
-    lines
+    stores(result).iter().flat_map(Store::regime_lines).collect()
 }
 
 fn stores(result: &RunResult) -> Vec<Store<'_>> {
@@ -55,28 +75,36 @@ fn name(result: &RunResult, trial: &Trial) -> String {
 }
 
 impl Store<'_> {
-    /// Budget, division and use of the trial that used most.
-    fn memory_line(&self) -> Option<String> {
-        let of = |m: &&Measurement| m.store_memory.as_ref().map_or(0, |memory| memory.peak.total_bytes());
-        let measurement = self.measured.iter().copied().max_by_key(of)?;
+    /// Budget, division and use of the trial that used most, as cells of [`MEMORY_HEADER`].
+    fn memory_row(&self) -> Option<Vec<String>> {
+        let used = |m: &&Measurement| m.store_memory.as_ref().map_or(0, |memory| memory.peak.total_bytes());
+        let measurement = self.measured.iter().copied().max_by_key(used)?;
         let StoreMemory { budget, peak, .. } = measurement.store_memory.as_ref()?;
-        let used = format!(
-            "used up to {}: cache {} of which {} pinned, memtables {}, readers {}; resident {}",
+        let given = |figure: fn(&StoreBudget) -> u64| budget.as_ref().map_or_else(dash, |budget| bytes(figure(budget)));
+        let over = budget.map_or(0, |budget| peak.total_bytes().saturating_sub(budget.pool_bytes));
+        Some(vec![
+            self.name.clone(),
+            given(|budget| budget.pool_bytes),
+            given(|budget| budget.cache_bytes),
+            given(|budget| budget.write_buffer_bytes),
+            given(|budget| budget.high_priority_bytes),
+            given(|budget| budget.cache_shard_bytes),
             bytes(peak.total_bytes()),
-            bytes(peak.cache_bytes),
+            if over > 0 { format!("by {}", bytes(over)) } else { "no".to_owned() },
             bytes(peak.cache_pinned_bytes),
             bytes(peak.memtable_bytes),
-            bytes(peak.table_reader_bytes),
-            measurement.resident_peak_bytes.map_or_else(|| "unknown".to_owned(), bytes),
-        );
-        Some(match budget {
-            None => format!("memory {}: no budget (each column family has its own cache); {used}", self.name),
-            Some(budget) => {
-                let over = peak.total_bytes().saturating_sub(budget.pool_bytes);
-                let passed = if over > 0 { format!("; PASSED the budget by {}", bytes(over)) } else { String::new() };
-                format!("memory {}: {}; {used}{passed}", self.name, divided(budget))
-            }
-        })
+            Self::cached(measurement, &["IndexBlock", "FilterBlock", "FilterMetaBlock"]),
+            measurement.resident_peak_bytes.map_or_else(dash, bytes),
+        ])
+    }
+
+    /// What the cache held of these roles at the end.
+    fn cached(measurement: &Measurement, roles: &[&str]) -> String {
+        let of = |shape: &StoreShape| {
+            let held = shape.cached.iter().filter(|cached| roles.contains(&cached.role.as_str()));
+            bytes(held.map(|cached| cached.bytes).sum())
+        };
+        measurement.store_shape.as_ref().map_or_else(dash, of)
     }
 
     /// Says where runs were slow, how many, why, and what ends it.
@@ -123,18 +151,6 @@ impl Store<'_> {
             bytes(pool_that_keeps(largest, ratio))
         ))
     }
-}
-
-fn divided(budget: &StoreBudget) -> String {
-    format!(
-        "budget {}{} → block cache {} in {} shards, {} of it for index and filters first, write buffers {}",
-        bytes(budget.pool_bytes),
-        if budget.pools > 1 { format!(" in {} pools", budget.pools) } else { String::new() },
-        bytes(budget.cache_bytes),
-        budget.cache_shards,
-        bytes(budget.high_priority_bytes),
-        bytes(budget.write_buffer_bytes)
-    )
 }
 
 /// The index block of the largest file if blocks are spread evenly over bytes: an estimate from the sums.

@@ -48,11 +48,26 @@ fn text(result: &RunResult, summary: &Summary, format: Format) -> String {
     if !summary.accesses.is_empty() {
         let _ = writeln!(out, "{}\n", access_table(summary, format));
     }
+    let memory = stores::memory_rows(result);
+    if !memory.is_empty() {
+        let _ = writeln!(out, "{}\n", memory_table(memory, format));
+    }
     if let Some(knobs) = Knobs::of(result) {
         let _ = writeln!(out, "{}\n", knob_table(&knobs, summary, format));
     }
     notes(result, &mut out);
     out
+}
+
+/// What RocksDB was given, and the most that it used.
+fn memory_table(rows: Vec<Vec<String>>, format: Format) -> Table {
+    let mut table = table(format, &stores::MEMORY_HEADER);
+    for mut row in rows {
+        row.iter_mut().take(1).for_each(|cell| *cell = name(cell, format));
+        table.add_row(row);
+    }
+    align(&mut table, 1);
+    table
 }
 
 /// One row for each cell of a sweep: the knobs, then what they do.

@@ -42,7 +42,8 @@ fn a_sweep_shares_prefills_counts_in_companions_and_ends_with_its_knobs() {
     let knobs = figures(&out);
     let knobs = knobs.split("\n\n").find(|table| table.starts_with("block.blocksize")).unwrap();
     assert_snapshot!(knobs, @"");
-    assert!(out.contains("memory rocksdb block.blocksize=4kb") && out.contains("budget 512 MiB → block cache 427 MiB"));
+    let memory = out.lines().find(|line| line.contains("blocksize=4kb") && line.contains("512 MiB")).unwrap();
+    assert!(memory.contains("427 MiB") && memory.contains("171 MiB") && memory.contains(" no "), "{memory}");
     assert!(out.contains("prefill: ingested sorted") && out.contains("prefill: 8 trials started from a copy"), "{out}");
 }
 
