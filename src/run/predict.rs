@@ -95,8 +95,11 @@ pub fn index_cliff(plan: &Plan, cell: &Cell) -> Option<IndexCliff> {
     let ratio = options.memory_write_buffer_ratio.0;
     let (cache_bytes, _) = divide_pool(pool.bytes, ratio);
     let shard_bytes = cache_bytes / cache_shards(cache_bytes);
-    (shard_that_keeps(index_bytes) > shard_bytes)
-        .then(|| IndexCliff { index_bytes, shard_bytes, pool_bytes: pool_that_keeps(index_bytes, ratio) })
+    (shard_that_keeps(index_bytes) > shard_bytes).then(|| IndexCliff {
+        index_bytes,
+        shard_bytes,
+        pool_bytes: pool_that_keeps(index_bytes, ratio),
+    })
 }
 
 /// Entries and serialized bytes of the state at the end of a run.

@@ -56,52 +56,140 @@ const PROOFS: &[Row] = &[
     Row("taskmanager.memory.managed.fraction", "0.25", &[], Proof::Figure("pool", pool_bytes, 335_544_320)),
     Row("taskmanager.memory.jvm-metaspace.size", "128mb", &[], Proof::Figure("pool", pool_bytes, 590_558_012)),
     Row("taskmanager.memory.jvm-overhead.min", "320mb", &[], Proof::Figure("pool", pool_bytes, 483_183_828)),
-    Row("taskmanager.memory.jvm-overhead.max", "192mb", &[("taskmanager.memory.process.size", "4g")],
-        Proof::Figure("pool", pool_bytes, 1_530_082_122)),
-    Row("taskmanager.memory.jvm-overhead.fraction", "0.2", &[("taskmanager.memory.process.size", "4g")],
-        Proof::Figure("pool", pool_bytes, 1_267_015_366)),
+    Row(
+        "taskmanager.memory.jvm-overhead.max",
+        "192mb",
+        &[("taskmanager.memory.process.size", "4g")],
+        Proof::Figure("pool", pool_bytes, 1_530_082_122),
+    ),
+    Row(
+        "taskmanager.memory.jvm-overhead.fraction",
+        "0.2",
+        &[("taskmanager.memory.process.size", "4g")],
+        Proof::Figure("pool", pool_bytes, 1_267_015_366),
+    ),
     Row("taskmanager.numberOfTaskSlots", "2", SMALL, Proof::Figure("pool", pool_bytes, 60 << 20)),
     Row("state.backend.rocksdb.memory.managed", "false", &[], Proof::File("cache_index_and_filter_blocks=false")),
-    Row("state.backend.rocksdb.memory.fixed-per-slot", "48mb", &[], Proof::Figure("block cache", cache_bytes, 40 << 20)),
-    Row("state.backend.rocksdb.memory.fixed-per-tm", "96mb", UNMANAGED, Proof::Figure("block cache", cache_bytes, 80 << 20)),
-    Row("state.backend.rocksdb.memory.write-buffer-ratio", "0.75", SMALL,
-        Proof::Figure("write-buffer manager", |store| store.backend.store_budget().unwrap().write_buffer_bytes, 60 << 20)),
-    Row("state.backend.rocksdb.memory.high-prio-pool-ratio", "0.3", SMALL,
-        Proof::Figure("high-priority part of the cache", |store| store.backend.store_budget().unwrap().high_priority_bytes, 30 << 20)),
-    Row("state.backend.rocksdb.memory.partitioned-index-filters", "true", &[], Proof::File("index_type=kTwoLevelIndexSearch")),
+    Row(
+        "state.backend.rocksdb.memory.fixed-per-slot",
+        "48mb",
+        &[],
+        Proof::Figure("block cache", cache_bytes, 40 << 20),
+    ),
+    Row(
+        "state.backend.rocksdb.memory.fixed-per-tm",
+        "96mb",
+        UNMANAGED,
+        Proof::Figure("block cache", cache_bytes, 80 << 20),
+    ),
+    Row(
+        "state.backend.rocksdb.memory.write-buffer-ratio",
+        "0.75",
+        SMALL,
+        Proof::Figure(
+            "write-buffer manager",
+            |store| store.backend.store_budget().unwrap().write_buffer_bytes,
+            60 << 20,
+        ),
+    ),
+    Row(
+        "state.backend.rocksdb.memory.high-prio-pool-ratio",
+        "0.3",
+        SMALL,
+        Proof::Figure(
+            "high-priority part of the cache",
+            |store| store.backend.store_budget().unwrap().high_priority_bytes,
+            30 << 20,
+        ),
+    ),
+    Row(
+        "state.backend.rocksdb.memory.partitioned-index-filters",
+        "true",
+        &[],
+        Proof::File("index_type=kTwoLevelIndexSearch"),
+    ),
     Row("state.backend.rocksdb.predefined-options", "FLASH_SSD_OPTIMIZED", &[], Proof::File("max_background_jobs=4")),
     Row("state.backend.rocksdb.thread.num", "3", &[], Proof::File("max_background_jobs=3")),
     Row("state.backend.rocksdb.files.open", "99", &[], Proof::File("max_open_files=99")),
     Row("state.backend.rocksdb.log.level", "WARN_LEVEL", &[], Proof::File("info_log_level=WARN_LEVEL")),
-    Row("state.backend.rocksdb.log.dir", "FOLDER/logs", &[], Proof::Looked("a LOG file in that directory", |store| {
-        std::fs::read_dir(store.folder.path().join("logs")).unwrap().any(|file| {
-            file.unwrap().file_name().to_string_lossy().ends_with("LOG")
-        })
-    })),
+    Row(
+        "state.backend.rocksdb.log.dir",
+        "FOLDER/logs",
+        &[],
+        Proof::Looked("a LOG file in that directory", |store| {
+            std::fs::read_dir(store.folder.path().join("logs"))
+                .unwrap()
+                .any(|file| file.unwrap().file_name().to_string_lossy().ends_with("LOG"))
+        }),
+    ),
     Row("state.backend.rocksdb.log.max-file-size", "1mb", &[], Proof::File("max_log_file_size=1048576")),
     Row("state.backend.rocksdb.log.file-num", "7", &[], Proof::File("keep_log_file_num=7")),
-    Row("state.backend.rocksdb.compaction.style", "UNIVERSAL", &[], Proof::File("compaction_style=kCompactionStyleUniversal")),
+    Row(
+        "state.backend.rocksdb.compaction.style",
+        "UNIVERSAL",
+        &[],
+        Proof::File("compaction_style=kCompactionStyleUniversal"),
+    ),
     Row("state.backend.rocksdb.compaction.style", "FIFO", &[], Proof::File("compaction_style=kCompactionStyleFIFO")),
     Row("state.backend.rocksdb.compaction.style", "NONE", &[], Proof::File("disable_auto_compactions=true")),
-    Row("state.backend.rocksdb.compaction.level.use-dynamic-size", "true", &[], Proof::File("level_compaction_dynamic_level_bytes=true")),
-    Row("state.backend.rocksdb.compaction.level.target-file-size-base", "32mb", &[], Proof::File("target_file_size_base=33554432")),
-    Row("state.backend.rocksdb.compaction.level.max-size-level-base", "512mb", &[], Proof::File("max_bytes_for_level_base=536870912")),
-    Row("state.backend.rocksdb.compression.per.level", "LZ4_COMPRESSION", &[], Proof::File(
-        "compression_per_level=kLZ4Compression:kLZ4Compression:kLZ4Compression:kLZ4Compression:kLZ4Compression:kLZ4Compression:kLZ4Compression")),
-    Row("state.backend.rocksdb.compression.per.level", "NO_COMPRESSION;LZ4_COMPRESSION;ZSTD_COMPRESSION", &[],
-        Proof::File("compression_per_level=kNoCompression:kLZ4Compression:kZSTD")),
+    Row(
+        "state.backend.rocksdb.compaction.level.use-dynamic-size",
+        "true",
+        &[],
+        Proof::File("level_compaction_dynamic_level_bytes=true"),
+    ),
+    Row(
+        "state.backend.rocksdb.compaction.level.target-file-size-base",
+        "32mb",
+        &[],
+        Proof::File("target_file_size_base=33554432"),
+    ),
+    Row(
+        "state.backend.rocksdb.compaction.level.max-size-level-base",
+        "512mb",
+        &[],
+        Proof::File("max_bytes_for_level_base=536870912"),
+    ),
+    Row(
+        "state.backend.rocksdb.compression.per.level",
+        "LZ4_COMPRESSION",
+        &[],
+        Proof::File(
+            "compression_per_level=kLZ4Compression:kLZ4Compression:kLZ4Compression:kLZ4Compression:kLZ4Compression:kLZ4Compression:kLZ4Compression",
+        ),
+    ),
+    Row(
+        "state.backend.rocksdb.compression.per.level",
+        "NO_COMPRESSION;LZ4_COMPRESSION;ZSTD_COMPRESSION",
+        &[],
+        Proof::File("compression_per_level=kNoCompression:kLZ4Compression:kZSTD"),
+    ),
     Row("state.backend.rocksdb.writebuffer.size", "32mb", &[], Proof::File("write_buffer_size=33554432")),
     Row("state.backend.rocksdb.writebuffer.count", "4", &[], Proof::File("max_write_buffer_number=4")),
-    Row("state.backend.rocksdb.writebuffer.number-to-merge", "3", BUFFERS, Proof::File("min_write_buffer_number_to_merge=3")),
+    Row(
+        "state.backend.rocksdb.writebuffer.number-to-merge",
+        "3",
+        BUFFERS,
+        Proof::File("min_write_buffer_number_to_merge=3"),
+    ),
     Row("state.backend.rocksdb.block.blocksize", "16kb", &[], Proof::File("block_size=16384")),
     Row("state.backend.rocksdb.block.metadata-blocksize", "8kb", PARTITIONED, Proof::File("metadata_block_size=8192")),
-    Row("state.backend.rocksdb.block.cache-size", "24mb", UNMANAGED,
-        Proof::Figure("rocksdb.block-cache-capacity of the column family", own_cache_bytes, 24 << 20)),
+    Row(
+        "state.backend.rocksdb.block.cache-size",
+        "24mb",
+        UNMANAGED,
+        Proof::Figure("rocksdb.block-cache-capacity of the column family", own_cache_bytes, 24 << 20),
+    ),
     Row("state.backend.rocksdb.use-bloom-filter", "true", &[], Proof::File("filter_policy=bloomfilter")),
     Row("state.backend.rocksdb.bloom-filter.bits-per-key", "20", BLOOM, Proof::FilterBytes(25_000)),
-    Row("state.backend.rocksdb.write-batch-size", "1kb", &[], Proof::Looked("a clear of 300 map entries writes several batches", |store| {
-        store.backend.db_options.get_ticker_count(rocksdb::statistics::Ticker::WriteDoneBySelf) > 10_302
-    })),
+    Row(
+        "state.backend.rocksdb.write-batch-size",
+        "1kb",
+        &[],
+        Proof::Looked("a clear of 300 map entries writes several batches", |store| {
+            store.backend.db_options.get_ticker_count(rocksdb::statistics::Ticker::WriteDoneBySelf) > 10_302
+        }),
+    ),
 ];
 
 /// An open store with a map of 300 entries that was cleared, and 10,000 values in a table file.
@@ -253,7 +341,9 @@ fn defaults_are_those_of_a_flink_database() {
 fn without_proof(row: &OptionRow) -> Option<String> {
     match row.key {
         "state.backend.type" => return Some("the backend that a trial opens; the name in the result".to_owned()),
-        "state.backend.rocksdb.localdir" => return Some("the folder of an open database (test of the command line)".to_owned()),
+        "state.backend.rocksdb.localdir" => {
+            return Some("the folder of an open database (test of the command line)".to_owned());
+        }
         "state.backend.rocksdb.options-factory" => return Some("refused: statebench runs no Java".to_owned()),
         "state.changelog.enabled" | "state.backend.rocksdb.manual-compaction.min-interval" => {
             return Some("anything but its default is refused: not supported".to_owned());
@@ -264,7 +354,8 @@ fn without_proof(row: &OptionRow) -> Option<String> {
     options.set(ROCKSDB.0, ROCKSDB.1).unwrap();
     let why = |options: &Options| options.without_effect([row.key]).pop().map(|(_, why)| why);
     let on_heap = why(&Options::default()).is_none();
-    why(&options).map(|why| if on_heap { format!("the heap's limit; RocksDB: {why}") } else { format!("no effect: {why}") })
+    why(&options)
+        .map(|why| if on_heap { format!("the heap's limit; RocksDB: {why}") } else { format!("no effect: {why}") })
 }
 
 /// The table of options for `reports/options.md`.
@@ -279,7 +370,8 @@ fn report() -> String {
     );
     for row in OPTIONS {
         let proofs = PROOFS.iter().filter(|Row(key, ..)| *key == row.key).map(|Row(_, value, beside, proof)| {
-            let beside = beside.iter().fold(String::new(), |out, (key, value)| out + &format!(" beside `{key}: {value}`"));
+            let beside =
+                beside.iter().fold(String::new(), |out, (key, value)| out + &format!(" beside `{key}: {value}`"));
             let found = match proof {
                 Proof::File(line) => format!("`{line}` in the OPTIONS file"),
                 Proof::Figure(what, _, bytes) => format!("{what} {bytes} bytes"),
@@ -336,7 +428,8 @@ fn sorted_ingestion_leaves_what_puts_leave() {
                 backend.set_current_key(&key);
                 backend.update(value, &VoidNamespace, Payload(vec![key as u8; 50].into())).unwrap();
                 (0..key % 4).for_each(|element| backend.list_add(list, &VoidNamespace, element).unwrap());
-                (0..key % 3).for_each(|entry| backend.map_put(map, &VoidNamespace, "m".repeat(entry as usize), key).unwrap());
+                (0..key % 3)
+                    .for_each(|entry| backend.map_put(map, &VoidNamespace, "m".repeat(entry as usize), key).unwrap());
             }
         }
         if ingested {

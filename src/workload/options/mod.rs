@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Bytes, Invalid, Time, nearest};
 
-pub use memory::{MemoryPool, PoolScope, TaskManagerMemory, cache_shards, divide_pool, pool_that_keeps, shard_that_keeps};
+pub use memory::{
+    MemoryPool, PoolScope, TaskManagerMemory, cache_shards, divide_pool, pool_that_keeps, shard_that_keeps,
+};
 pub use metrics::{METRICS_PREFIX, NativeMetric, NativeMetrics, native_metric, native_metrics};
 use value::OptionValue;
 pub use value::{
