@@ -73,6 +73,12 @@ pub trait Prefill<K: Key>: KeyedStateBackend<K> {
     /// # Errors
     /// The folder cannot be written, or the backend keeps nothing that could be saved.
     fn save_prefill(&mut self, folder: &Path) -> StateResult<()>;
+
+    /// Reads a saved state back, after the states are registered, where the backend was not opened on a copy of it.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or holds something else.
+    fn load_prefill(&mut self, folder: &Path) -> StateResult<()>;
 }
 
 /// What RocksDB's merge operator puts between two elements of a list.

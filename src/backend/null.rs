@@ -27,6 +27,9 @@ impl<K: Key> super::Prefill<K> for NullBackend {
     fn save_prefill(&mut self, folder: &std::path::Path) -> StateResult<()> {
         Err(super::no_prefill_to_copy(folder))
     }
+    fn load_prefill(&mut self, folder: &std::path::Path) -> StateResult<()> {
+        Err(super::no_prefill_to_copy(folder))
+    }
 }
 
 impl<K: Key> KeyedStateBackend<K> for NullBackend {

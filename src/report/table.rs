@@ -241,9 +241,9 @@ fn prefill_notes(result: &RunResult, out: &mut String) {
         );
     }
     let of = |origin| result.finished().filter(|(_, m)| m.prefill_by == origin).count();
-    if of(PrefillOrigin::Linked) > 0 {
-        let _ =
-            writeln!(out, "prefill: {} trials started from a copy of one that they share", of(PrefillOrigin::Linked));
+    let shared = of(PrefillOrigin::Linked) + of(PrefillOrigin::Restored);
+    if shared > 0 {
+        let _ = writeln!(out, "prefill: {shared} trials started from a copy of one that they share");
     }
     if of(PrefillOrigin::Copied) > 0 {
         let _ = writeln!(

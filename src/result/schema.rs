@@ -266,6 +266,8 @@ pub enum PrefillOrigin {
     Linked,
     /// The same on a file system without hard links: table files were copied.
     Copied,
+    /// Of the heap: read from a snapshot that several trials start from.
+    Restored,
 }
 
 /// Latency of one kind of state access.

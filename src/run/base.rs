@@ -80,18 +80,21 @@ impl Bases {
 fn key(plan: &Plan, trial: &PlannedTrial) -> Option<String> {
     let Cell { variant, configuration } = &plan.cells[trial.cell];
     let variant = &plan.variants[*variant];
-    if configuration.options.backend != BackendType::RocksDb || variant.workload.prefill_keys() == 0 {
+    let run = &variant.workload.run;
+    if run.prefill_by == PrefillBy::Puts || variant.workload.prefill_keys() == 0 {
         return None;
     }
-    if variant.workload.run.prefill_by == PrefillBy::Puts {
-        return None;
-    }
+    let format = match configuration.options.backend {
+        BackendType::RocksDb => configuration.options.file_format(),
+        BackendType::HashMap => "heap".to_owned(),
+        BackendType::Null => return None,
+    };
     let wire = &variant.wire;
     let run = &wire.run;
     let state = serde_json::to_string(&(&wire.keys, &wire.values, &wire.operator)).ok()?;
     let subtasks = (run.seed, run.parallelism, run.max_parallelism, variant.workload.prefill_keys());
     let folder = &configuration.options.localdir;
-    Some(format!("{state} {subtasks:?} {folder} {}", configuration.options.file_format()))
+    Some(format!("{state} {subtasks:?} {folder} {format}"))
 }
 
 /// Copies a prefill into a folder, which is made: table files by hard link, the rest byte by byte, since a database

@@ -21,6 +21,7 @@ use crate::operator::{
     AggregateOperator, Average, Counter, ListBuffer, MapOperator, Max, MixOperator, Operator, ReduceOperator, Sum,
     Summary, ValueOfMap,
 };
+use crate::result::PrefillOrigin;
 use crate::source::SourceKey;
 use crate::state::{StateError, StateResult, StringKey};
 use crate::workload::{AggregateFunction, BackendType, KeyType, Operator as OperatorSpec, ReduceFunction, Workload};
@@ -58,8 +59,8 @@ fn with_key<K: SourceKey>(
         let memory = None;
         open_subtask::<K>(spec, workload, &Place { subtask, folder: &folder, memory }, probe)
     };
-    let prefill_linked = copied_prefill(spec, workload)?;
-    run_subtasks(&Setup { spec, workload, observer, open: &open, prefill_linked })
+    let prefill_by = copied_prefill(spec, workload)?;
+    run_subtasks(&Setup { spec, workload, observer, open: &open, prefill_by })
 }
 
 /// The folder of a subtask's state in a pass over the events.
@@ -67,17 +68,20 @@ fn state_folder(spec: &TrialSpec, pass: &str, subtask: u16) -> PathBuf {
     spec.state_folder.join(format!("{pass}-{subtask}"))
 }
 
-/// Copies the saved prefill of every subtask to where its backend is opened, if there is one; tells whether its table
-/// files could be linked.
-fn copied_prefill(spec: &TrialSpec, workload: &Workload) -> Result<Option<bool>, TrialError> {
-    let PrefillFrom::Copy(base) = &spec.prefill else { return Ok(None) };
+/// Copies the saved prefill of every subtask to where its database is opened, if there is one; tells where the state
+/// comes from.
+fn copied_prefill(spec: &TrialSpec, workload: &Workload) -> Result<PrefillOrigin, TrialError> {
+    let PrefillFrom::Copy(base) = &spec.prefill else { return Ok(PrefillOrigin::Own) };
+    if spec.options.backend != BackendType::RocksDb {
+        return Ok(PrefillOrigin::Restored);
+    }
     let mut linked = true;
     for subtask in 0..workload.run.groups.parallelism {
         let folder = state_folder(spec, RUN_PASS, subtask);
         let copied = copy_prefill(&base.join(subtask.to_string()), &folder);
         linked &= copied.map_err(|error| TrialError::Folder(folder, error))?;
     }
-    Ok(Some(linked))
+    Ok(if linked { PrefillOrigin::Linked } else { PrefillOrigin::Copied })
 }
 
 #[cfg(not(feature = "rocksdb"))]

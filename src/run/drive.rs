@@ -82,8 +82,10 @@ pub trait Subtask<K>: Send {
     fn begin_ingest(&mut self);
     /// Takes in what was collected.
     fn end_ingest(&mut self) -> StateResult<()>;
-    /// Saves the state into a folder for other trials to be opened on.
+    /// Saves the state into a folder for other trials to start from.
     fn save_prefill(&mut self, folder: &Path) -> StateResult<()>;
+    /// Reads a saved state, where the backend was not opened on a copy of it.
+    fn load_prefill(&mut self, folder: &Path) -> StateResult<()>;
     /// Runs the operator over a batch and returns the time that it took.
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<Duration>;
     /// Waits until the backend has no background work left.
@@ -144,6 +146,9 @@ impl<K: Key, B: Prefill<K> + Observed + Send, O: Operator<K> + Send> Subtask<K> 
     }
     fn save_prefill(&mut self, folder: &Path) -> StateResult<()> {
         self.backend.inner.save_prefill(folder)
+    }
+    fn load_prefill(&mut self, folder: &Path) -> StateResult<()> {
+        self.backend.inner.load_prefill(folder)
     }
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<Duration> {
         drive(&mut self.backend, &mut self.operator, batch, &mut self.out)

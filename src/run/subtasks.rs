@@ -35,8 +35,8 @@ pub struct Setup<'a, K> {
     pub observer: &'a dyn Observer,
     /// Opens the subtasks.
     pub open: &'a Open<'a, K>,
-    /// Of a trial that starts from a copy: whether its table files could be linked.
-    pub prefill_linked: Option<bool>,
+    /// Where the state comes from that is there before the run.
+    pub prefill_by: PrefillOrigin,
 }
 
 /// One subtask with what is noted about it.
@@ -76,7 +76,13 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let prefilling = Instant::now();
     let mut subtasks = open_subtasks(setup, RUN_PASS, empty_ns)?;
     let prefill_keys = match &setup.spec.prefill {
-        PrefillFrom::Copy(_) => workload.prefill_keys(),
+        PrefillFrom::Copy(base) => {
+            for (noted, subtask) in subtasks.iter_mut().zip(0_u16..) {
+                noted.subtask.load_prefill(&base.join(subtask.to_string()))?;
+                noted.check_heap()?;
+            }
+            workload.prefill_keys()
+        }
         PrefillFrom::Own => prefill(setup, &mut subtasks)?.events,
         PrefillFrom::Make(base) => {
             prefill(setup, &mut subtasks)?;
@@ -131,11 +137,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let measurement = Measurement {
         parallelism: workload.run.groups.parallelism,
         prefill_keys,
-        prefill_by: match setup.prefill_linked {
-            None => PrefillOrigin::Own,
-            Some(true) => PrefillOrigin::Linked,
-            Some(false) => PrefillOrigin::Copied,
-        },
+        prefill_by: setup.prefill_by,
         prefill_s,
         warm_up_events: warm_end.events,
         events: end.events,

@@ -67,7 +67,8 @@ pub enum PrefillBy {
     /// One after another, as a job would put them: the shape that a job leaves behind.
     #[default]
     Puts,
-    /// RocksDB: sorted, as whole table files in the last level. Fast, and the best shape that a tree can have.
+    /// RocksDB: sorted, as whole table files in the last level. Fast, and the best shape that a tree can have. Trials that
+    /// write the same table files share one, and those of the heap a snapshot.
     Ingest,
 }
 

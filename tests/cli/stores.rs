@@ -11,6 +11,8 @@ keys.cardinality = 2_000
 operator.mix.read-modify-write = 1.0
 run = { events = 20_000, repeats = 2, counters = true, prefill-by = "ingest" }
 [[configuration]]
+name = "heap"
+[[configuration]]
 name = "rocksdb"
 "state.backend.type" = "rocksdb"
 [matrix]
@@ -28,10 +30,15 @@ fn run(text: &str) -> (RunResult, String) {
 #[test]
 fn a_sweep_shares_prefills_counts_in_companions_and_ends_with_its_knobs() {
     let (result, out) = run(SWEEP);
-    assert_eq!((result.planned_trials, result.all_finished().count()), (12, 12));
-    assert!(result.all_agree(), "a copy of an ingested prefill holds the same state");
+    assert_eq!((result.planned_trials, result.all_finished().count()), (14, 14));
+    assert!(result.all_agree(), "a copy of a prefill holds the same state");
     for (trial, measurement) in result.all_finished() {
-        assert_eq!((measurement.prefill_by, measurement.prefill_keys), (PrefillOrigin::Linked, 2_000));
+        assert_eq!(measurement.prefill_keys, 2_000);
+        if trial.configuration == "heap" {
+            assert_eq!(measurement.prefill_by, PrefillOrigin::Restored);
+            continue;
+        }
+        assert_eq!(measurement.prefill_by, PrefillOrigin::Linked);
         assert_eq!(measurement.store_counters.is_some(), trial.companion);
         let memory = measurement.store_memory.as_ref().unwrap();
         assert!(memory.peak.total_bytes() > 0 && memory.budget.unwrap().pool_bytes == 536_870_920);
@@ -44,7 +51,7 @@ fn a_sweep_shares_prefills_counts_in_companions_and_ends_with_its_knobs() {
     assert_snapshot!(knobs, @"");
     let memory = out.lines().find(|line| line.contains("blocksize=4kb") && line.contains("512 MiB")).unwrap();
     assert!(memory.contains("427 MiB") && memory.contains("171 MiB") && memory.contains(" no "), "{memory}");
-    assert!(out.contains("prefill: ingested sorted") && out.contains("prefill: 8 trials started from a copy"), "{out}");
+    assert!(out.contains("prefill: ingested sorted") && out.contains("prefill: 10 trials started from a copy"), "{out}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod versions;
 
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
+use std::path::Path;
 
 pub use snapshot::{HeapSnapshot, SnapshotInfo};
 pub use table::{Place, StateTable, TableSnapshot};
@@ -134,8 +135,11 @@ impl<K: Key> super::Prefill<K> for HeapBackend<K> {
     fn ingest(&mut self, _: Self::Loader) -> StateResult<()> {
         Ok(())
     }
-    fn save_prefill(&mut self, folder: &std::path::Path) -> StateResult<()> {
-        Err(super::no_prefill_to_copy(folder))
+    fn save_prefill(&mut self, folder: &Path) -> StateResult<()> {
+        snapshot::save(self, folder)
+    }
+    fn load_prefill(&mut self, folder: &Path) -> StateResult<()> {
+        snapshot::load(self, folder)
     }
 }
 

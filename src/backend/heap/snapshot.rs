@@ -9,6 +9,9 @@
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 
 use super::HeapBackend;
 use super::object::Object;
@@ -19,7 +22,7 @@ use crate::state::{Codec, Key, KeyGroups, Namespace, StateError, StateResult};
 const CHUNK: usize = 64 * 1024;
 
 /// Where a checkpoint has what.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotInfo {
     /// Its length, bytes.
     pub bytes: u64,
@@ -107,6 +110,33 @@ impl HeapSnapshot {
         out.flush()?;
         Ok(SnapshotInfo { bytes: out.bytes, key_groups: self.key_groups, offsets, compressed: self.compressed })
     }
+}
+
+/// Files of a saved state: the entries, and where each key group is in them.
+const ENTRIES_FILE: &str = "entries";
+const INFO_FILE: &str = "info.json";
+
+fn in_folder(folder: &Path) -> impl Fn(io::Error) -> StateError {
+    move |error| StateError::Storage(format!("{}: {error}", folder.display()))
+}
+
+/// Saves the state of a backend into a folder, which is made.
+pub(super) fn save<K: Key>(backend: &mut HeapBackend<K>, folder: &Path) -> StateResult<()> {
+    let failed = in_folder(folder);
+    std::fs::create_dir_all(folder).map_err(&failed)?;
+    let mut entries = std::fs::File::create(folder.join(ENTRIES_FILE)).map_err(&failed)?;
+    let info = backend.snapshot(false)?.write(&mut entries).map_err(&failed)?;
+    let text = serde_json::to_vec(&info).map_err(|error| failed(error.into()))?;
+    std::fs::write(folder.join(INFO_FILE), text).map_err(&failed)
+}
+
+/// Reads a saved state into a backend that is empty and has the same states.
+pub(super) fn load<K: Key>(backend: &mut HeapBackend<K>, folder: &Path) -> StateResult<()> {
+    let failed = in_folder(folder);
+    let text = std::fs::read(folder.join(INFO_FILE)).map_err(&failed)?;
+    let info = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
+    let mut entries = std::fs::File::open(folder.join(ENTRIES_FILE)).map_err(&failed)?;
+    backend.restore(&mut entries, &info)
 }
 
 fn damaged(what: impl Into<String>) -> StateError {

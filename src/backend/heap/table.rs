@@ -7,7 +7,7 @@
 //! moves, takes a copy of its object with it, where Flink's copies share it until it is touched. The figures for a Java
 //! heap count as Flink does.
 
-use std::ptr::{NonNull, null_mut};
+use std::ptr::NonNull;
 
 use super::group::{ENTRIES_PER_STEP, Entry, GroupMap};
 use super::versions::{Lease, Versions};
