@@ -27,6 +27,8 @@ pub struct Row {
     pub trials: usize,
     /// Trials that failed.
     pub failed: usize,
+    /// Finished trials of which more than 1 % of the events took over 300 µs, in both regimes; RocksDB only.
+    pub slow_trials: usize,
     /// The regime that the trials of this row ran in, where the configuration has runs of both.
     pub regime: Option<Regime>,
     /// The values of the matrix's axes; empty without a matrix.
@@ -95,6 +97,8 @@ struct Group<'a> {
     configuration: &'a str,
     trials: Vec<&'a Trial>,
     companions: Vec<&'a Trial>,
+    /// Slow trials of the configuration, whichever regime this group is of.
+    slow: usize,
     regime: Option<Regime>,
 }
 
@@ -132,12 +136,13 @@ impl<'a> Group<'a> {
         let of = self.measurements().count();
         let (slow, calm): (Vec<_>, Vec<_>) = self.trials.iter().copied().partition(|trial| is_slow(trial));
         let has_store = self.measurements().any(|measurement| measurement.store_memory.is_some());
-        if slow.is_empty() || slow.len() == of || !has_store {
-            return vec![self];
+        let slow_trials = if has_store { slow.len() } else { 0 };
+        if slow_trials == 0 || slow_trials == of {
+            return vec![Self { slow: slow_trials, ..self }];
         }
         let part = |trials: Vec<&'a Trial>, slow: bool| {
             let companions = self.companions.iter().copied().filter(|trial| is_slow(trial) == slow).collect();
-            Self { trials, companions, regime: Some(Regime { slow, of }), ..self }
+            Self { trials, companions, slow: slow_trials, regime: Some(Regime { slow, of }), ..self }
         };
         vec![part(calm, false), part(slow, true)]
     }
@@ -165,6 +170,7 @@ impl Summary {
                 configuration: group.configuration.to_owned(),
                 trials: group.measurements().count(),
                 failed: group.trials.iter().filter(|t| matches!(t.outcome, Outcome::Failed { .. })).count(),
+                slow_trials: group.slow,
                 regime: group.regime,
                 knobs: knobs.map(|(knobs, trial)| knobs.values(&label(group), trial)).unwrap_or_default(),
                 throughput_ratio: ratio,
@@ -193,8 +199,14 @@ fn group(result: &RunResult) -> Vec<Group<'_>> {
         let position = groups.iter().position(of).unwrap_or(groups.len());
         if position == groups.len() {
             let configuration = &trial.configuration;
-            let empty =
-                Group { variant: trial.variant, configuration, trials: vec![], companions: vec![], regime: None };
+            let empty = Group {
+                variant: trial.variant,
+                configuration,
+                trials: vec![],
+                companions: vec![],
+                slow: 0,
+                regime: None,
+            };
             groups.push(empty);
         }
         let group = &mut groups[position];

@@ -6,7 +6,7 @@ use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
 use comfy_table::{CellAlignment, Table};
 
 use super::knobs::Knobs;
-use super::{Regime, Row, Spread, Summary, stores};
+use super::{Regime, Row, Spread, Summary, curves, stores};
 use crate::result::{
     METRICS, Metric, Outcome, PrefillOrigin, RunResult, Shown, TimingStrategy, Unit, VariantInfo, printable,
 };
@@ -54,6 +54,13 @@ fn text(result: &RunResult, summary: &Summary, format: Format) -> String {
     }
     if let Some(knobs) = Knobs::of(result) {
         let _ = writeln!(out, "{}\n", knob_table(&knobs, summary, format));
+        let rows = &summary.rows;
+        for line in curves::knees(&result.workload.configuration, &knobs, rows)
+            .into_iter()
+            .chain(curves::crossings(&knobs, rows))
+        {
+            let _ = writeln!(out, "{}", printable(&line));
+        }
     }
     notes(result, &mut out);
     out

@@ -25,7 +25,7 @@ use statebench::result::{Measurement, Outcome, RunResult, Trial};
 const SMALL: &str = r#"
 description = "a small job"
 keys = { cardinality = 1_000, distribution = "zipf" }
-run = { events = 20_000, repeats = 1 }
+run = { events = 20_000, repeats = 1, counters = false }
 "#;
 
 /// A folder that goes with the test, in which the program runs.

@@ -165,9 +165,8 @@ fn values_of_the_file_and_options_are_overridden() {
     assert_eq!(result.workload.keys.cardinality, 77);
     assert_eq!(measured(&result, "heap").state.count, 77);
     assert_eq!(measured(&result, "heap").prefill_keys, 0);
-    let option = |configuration| {
-        trial(&result, configuration).options["state.backend.rocksdb.memory.fixed-per-slot"].clone()
-    };
+    let option =
+        |configuration| trial(&result, configuration).options["state.backend.rocksdb.memory.fixed-per-slot"].clone();
     assert_eq!((option("heap").as_str(), option("rocksdb").as_str()), ("none", "8 mb"));
 }
 

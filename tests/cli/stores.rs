@@ -51,7 +51,10 @@ fn a_sweep_shares_prefills_counts_in_companions_and_ends_with_its_knobs() {
     assert_snapshot!(knobs, @"");
     let memory = out.lines().find(|line| line.contains("blocksize=4kb") && line.contains("512 MiB")).unwrap();
     assert!(memory.contains("427 MiB") && memory.contains("171 MiB") && memory.contains(" no "), "{memory}");
-    assert!(out.contains("prefill: ingested sorted") && out.contains("prefill: 10 trials started from a copy"), "{out}");
+    assert!(
+        out.contains("prefill: ingested sorted") && out.contains("prefill: 10 trials started from a copy"),
+        "{out}"
+    );
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! Flink's key and value layout, no write-ahead log; every access serializes.
 
 mod family;
+#[cfg(test)]
+mod layout;
 mod load;
 mod observe;
 mod options;
