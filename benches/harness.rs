@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::hint::black_box;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use statebench::backend::heap::{Place, StateTable};
@@ -33,6 +34,7 @@ fn main() {
     let sections: &[(&str, fn())] = &[
         ("null", null_backend),
         ("heap", heap_beside_a_bare_loop),
+        ("snapshot", snapshots),
         #[cfg(feature = "rocksdb")]
         ("rocksdb", rocksdb::beside_a_bare_loop),
         ("samplers", samplers),
@@ -207,7 +209,7 @@ fn heap_read_modify_write(text: &str, keys: &str) {
     let mut same_table = || {
         bare_blocks(&spec, |event| {
             let added = std::mem::take(&mut event.payload);
-            let mut value = table.get_mut(place(&event.key)).map_or(added, std::mem::take);
+            let mut value = table.modify(place(&event.key), std::mem::take).unwrap_or(added);
             let before = change(&mut value);
             table.put(place(&event.key), value);
             before
@@ -226,6 +228,65 @@ fn heap_read_modify_write(text: &str, keys: &str) {
         })
     };
     compare(&what, "one HashMap", "", &mut harness, &mut plain_map);
+}
+
+/// Throughput of the heap while checkpoints are written on another thread, back to back, beside the same heap without;
+/// and how long the beginning of one keeps the operator waiting.
+fn snapshots() {
+    let text = "keys = { cardinality = 1_000_000, distribution = 'uniform' }";
+    snapshots_during::<Counter>("counter", &workload(text), |_| &());
+    let text = format!("{text}\noperator.mix.read-modify-write = 1.0\nvalues.size = '100 b'");
+    snapshots_during::<MixOperator>("read-modify-write of 100 b", &workload(&text), |operator| match operator {
+        OperatorSpec::Mix(mix) => mix,
+        _ => panic!("a mix"),
+    });
+}
+
+fn snapshots_during<O: Operator<i64>>(name: &str, spec: &Workload, of: impl Fn(&OperatorSpec) -> &O::Spec) {
+    let mut heap = metered(HeapBackend::<i64>::new(GROUPS, 0), Strategy::Sampled(256));
+    let mut operator = O::open(of(&spec.operator), &mut heap).unwrap();
+    let prefill = EventSource::prefill(spec);
+    let mut scratch = Scratch::default();
+    let mut block = Vec::new();
+    while prefill.take_block(u64::MAX, 1_000_000, &mut scratch, |event| block.push(event)).unwrap().is_some() {
+        for event in &mut block {
+            heap.set_current_key(&event.key);
+            operator.prefill(&mut heap, event).unwrap();
+        }
+        block.clear();
+    }
+    let (mut ratios, mut pauses, mut written) = (Vec::new(), Vec::new(), Vec::new());
+    let mut out = Collector::default();
+    for _ in 0..REPEATS {
+        let alone = timed_blocks(spec, |block| drive(&mut heap, &mut operator, block, &mut out).unwrap());
+        let mut writer: Option<JoinHandle<()>> = None;
+        let mut count = 0.0;
+        let during = timed_blocks(spec, |block| {
+            // Begun when the one before is written, and in no event's time: the pause is a figure of its own.
+            if writer.as_ref().is_none_or(JoinHandle::is_finished) {
+                let start = Instant::now();
+                let snapshot = heap.inner.snapshot(false).unwrap();
+                pauses.push(start.elapsed().as_secs_f64() * 1e3);
+                count += 1.0;
+                writer = Some(std::thread::spawn(move || {
+                    snapshot.write(&mut std::io::sink()).unwrap();
+                }));
+            }
+            drive(&mut heap, &mut operator, block, &mut out).unwrap()
+        });
+        writer.unwrap().join().unwrap();
+        written.push(count);
+        ratios.push(alone / during);
+    }
+    let what = format!("heap {name}, 1,000,000 keys uniform");
+    row(&what, "throughput while checkpoints are written over without", &ratios, "", "≥ 0.75");
+    row(&what, "checkpoints written meanwhile", &written, "", "");
+    while pauses.len() < 20 {
+        let start = Instant::now();
+        drop(heap.inner.snapshot(false).unwrap());
+        pauses.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    row(&what, "pause that begins one, ms", &pauses, "", "< 5");
 }
 
 /// Alternates two sides that return ns per event and prints the ratio of their throughputs.

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::measure::{AccessKind, Probe};
 use crate::state::{
-    Aggregate, AggregatingState, Digest, Key, KeyedStateBackend, ListState, MapState, Namespace, Reduce, ReducingState,
-    StateResult, StateValue, UserKey, ValueState,
+    Aggregate, AggregatingState, Digest, HeapUse, JvmHeap, Key, KeyedStateBackend, ListState, MapState, Namespace,
+    Reduce, ReducingState, StateResult, StateValue, UserKey, ValueState,
 };
 
 /// A backend with a probe beside it: every access is passed on, and its end reported to the probe, which reads the
@@ -76,6 +76,9 @@ impl<K: Key, B: KeyedStateBackend<K>> KeyedStateBackend<K> for Metered<B> {
 
     fn settle(&mut self) -> StateResult<()> {
         self.inner.settle()
+    }
+    fn heap_use(&self, heap: JvmHeap) -> Option<HeapUse> {
+        self.inner.heap_use(heap)
     }
     fn state_digest(&mut self) -> StateResult<Digest> {
         self.inner.state_digest()

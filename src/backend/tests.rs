@@ -12,10 +12,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use super::heap::HeapSnapshot;
 use super::{HeapBackend, RocksDbBackend, SharedMemory};
 use crate::state::{
-    Aggregate, AggregatingState, Codec, CodecError, Key, KeyGroups, KeyedStateBackend, ListState, MapState, Namespace,
-    Payload, Reduce, ReducingState, StateResult, StringKey, TextNamespace, ValueState, VoidNamespace,
+    Aggregate, AggregatingState, Codec, CodecError, Digest, JvmSize, Key, KeyGroups, KeyedStateBackend, ListState,
+    MapState, Namespace, Payload, Reduce, ReducingState, StateResult, StringKey, TextNamespace, ValueState,
+    VoidNamespace,
 };
 use crate::workload::Options;
 
@@ -30,6 +32,8 @@ struct Rig<K, S, M> {
     rocksdb_state: S,
     model: M,
     sequences: i64,
+    /// A snapshot of the heap that is written later, with the digest of what it saw.
+    snapshot: Option<(HeapSnapshot, Digest)>,
     _folder: tempfile::TempDir,
 }
 
@@ -71,6 +75,11 @@ impl Codec for Window {
         i64::decode(input).map(Self)
     }
 }
+impl JvmSize for Window {
+    fn jvm_bytes(&self) -> u64 {
+        24
+    }
+}
 impl Namespace for Window {
     fn hash_code(&self) -> i32 {
         self.0 as i32
@@ -98,8 +107,30 @@ impl<K: TestKey, S, M: Default> Rig<K, S, M> {
             rocksdb,
             model: M::default(),
             sequences: 0,
+            snapshot: None,
             _folder: folder,
         }
+    }
+}
+
+impl<K: TestKey, S, M> Rig<K, S, M> {
+    /// Writes the snapshot that was begun some sequences ago, restores it into three subtasks and compares what they
+    /// hold with what there was; then begins another.
+    fn checkpoint(&mut self, register: fn(&mut HeapBackend<K>) -> S) {
+        if let Some((snapshot, expected)) = self.snapshot.take() {
+            let mut bytes = Vec::new();
+            let info = snapshot.write(&mut bytes).unwrap();
+            let mut restored = Digest::default();
+            for subtask in 0..3 {
+                let mut part = HeapBackend::new(KeyGroups { parallelism: 3, ..GROUPS }, subtask);
+                register(&mut part);
+                part.restore(&mut std::io::Cursor::new(&bytes), &info).unwrap();
+                restored.merge(part.state_digest().unwrap());
+            }
+            assert_eq!(restored, expected);
+        }
+        let digest = self.heap.state_digest().unwrap();
+        self.snapshot = Some((self.heap.snapshot(self.sequences % 2 == 0).unwrap(), digest));
     }
 }
 
@@ -172,6 +203,9 @@ fn lock_step<K, N, S, M, Op>(
         TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)).run(&steps(op), |steps| {
             let rig = &mut *rig.borrow_mut();
             rig.sequences += 1;
+            if rig.sequences % 49 == 0 {
+                rig.checkpoint(register.0);
+            }
             for step in steps {
                 let Step::Do { key, namespace, op } = step else {
                     rig.rocksdb.flush().unwrap();

@@ -54,8 +54,7 @@ pub(super) fn run(args: &Args) -> Outcome {
 
 /// Prints the result and turns what went wrong in it into an exit code.
 fn finish(result: &RunResult, output: &Path, args: &Args) -> Outcome {
-    let finished = result.finished().count();
-    if finished > 0 {
+    if result.has_answers() {
         print(&render(result, args.format).map_err(Failure::environment)?)?;
         if !args.quiet {
             say(&format!("result: {}", output.display()));

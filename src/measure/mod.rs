@@ -6,4 +6,4 @@ mod process;
 
 pub use access::AccessKind;
 pub use probe::{Calibration, Probe, Recorder, Strategy, Stretch, empty_interval_ns};
-pub use process::resident_bytes;
+pub use process::{allocated_bytes, resident_bytes, thread_allocated_bytes};

@@ -200,15 +200,18 @@ fn notes(result: &RunResult, out: &mut String) {
         }
     }
     for (trial, reason) in result.trials.iter().filter_map(|trial| match &trial.outcome {
-        Outcome::Failed { reason, .. } => Some((trial, reason.as_str())),
-        Outcome::Interrupted => Some((trial, "interrupted")),
+        Outcome::Failed { reason, .. } => Some((trial, reason.clone())),
+        Outcome::OutOfMemory(verdict) => Some((trial, verdict.to_string())),
+        Outcome::Interrupted => Some((trial, "interrupted".to_owned())),
         Outcome::Finished(_) => None,
     }) {
-        let _ = writeln!(out, "{} repeat {}: {}", printable(&trial.configuration), trial.repeat + 1, printable(reason));
+        let reason = printable(&reason);
+        let _ = writeln!(out, "{} repeat {}: {reason}", printable(&trial.configuration), trial.repeat + 1);
     }
     for line in stores::notes(result) {
         let _ = writeln!(out, "{}", printable(&line));
     }
+    heap_notes(result, out);
     timing_note(result, out);
     if result.finished().any(|(_, m)| m.event_latency.summary.p99_ns.is_none()) {
         let _ = writeln!(out, "a dash for a percentile: fewer than 100 timed events of a trial lie beyond it");
@@ -247,6 +250,27 @@ fn prefill_notes(result: &RunResult, out: &mut String) {
             out,
             "prefill: the file system of the state directory has no hard links: {} trials copied whole files",
             of(PrefillOrigin::Copied)
+        );
+    }
+}
+
+/// What the state of each configuration takes on a Java heap and allocates there: of its last trial.
+fn heap_notes(result: &RunResult, out: &mut String) {
+    let mut told = std::collections::BTreeSet::new();
+    for (trial, measurement) in result.finished().collect::<Vec<_>>().into_iter().rev() {
+        let Some(heap) = &measurement.heap else { continue };
+        if !told.insert((trial.variant, &trial.configuration)) {
+            continue;
+        }
+        let label = result.variants.get(trial.variant).map_or("", |variant| variant.label.as_str());
+        let place = if label.is_empty() { String::new() } else { format!("{} ", printable(label)) };
+        let _ = writeln!(
+            out,
+            "java heap {place}{}: state {} of {} in each TaskManager, {} an event allocated (modelled, without pipeline)",
+            printable(&trial.configuration),
+            with_unit(heap.jvm_live_bytes as f64, Unit::Bytes),
+            with_unit(heap.jvm_heap_bytes as f64, Unit::Bytes),
+            with_unit(heap.jvm_allocated_bytes as f64 / measurement.events.max(1) as f64, Unit::Bytes),
         );
     }
 }

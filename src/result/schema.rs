@@ -83,8 +83,66 @@ pub enum Outcome {
         /// Whether the environment is to blame (disk, memory, permission) rather than the input.
         environment: bool,
     },
+    /// Its state does not fit the memory that the configuration gives a job. The trial ended there, and is not compared
+    /// with others.
+    OutOfMemory(OutOfMemory),
     /// The user stopped it.
     Interrupted,
+}
+
+/// Where a job would have run out of memory, by the sizes that its objects have on a Java heap (modelled).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutOfMemory {
+    /// The part of the trial: `prefill`, `warm-up`, `measure` or `verify`.
+    pub phase: String,
+    /// Events of that part before it happened, to a block of events.
+    pub event: u64,
+    /// What the state then took, snapshots included: of all subtasks that share the TaskManager's heap, bytes (modelled).
+    pub jvm_live_bytes: u64,
+    /// What the heap has for state: all but what a bare process takes and the two regions that the G1 collector needs
+    /// to evacuate into, bytes (modelled).
+    pub jvm_room_bytes: u64,
+    /// The heap that `taskmanager.memory.*` gives, bytes (configured).
+    pub jvm_heap_bytes: u64,
+}
+
+impl std::fmt::Display for OutOfMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        write!(
+            f,
+            "would have run out of memory at event {} of the {}: its state takes {:.0} MiB of a Java heap of {:.0} MiB, \
+             which has {:.0} MiB for state (modelled)",
+            self.event,
+            self.phase,
+            mib(self.jvm_live_bytes),
+            mib(self.jvm_heap_bytes),
+            mib(self.jvm_room_bytes)
+        )
+    }
+}
+
+/// What the state takes in memory, where it is kept on the heap. Sizes on a Java heap follow from HotSpot's layout of
+/// the objects that Flink would hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeapMemory {
+    /// The state on a Java heap at the end of the measured part, all subtasks, bytes (modelled).
+    pub jvm_live_bytes: u64,
+    /// The arrays of hash buckets in it, bytes (modelled).
+    pub jvm_array_bytes: u64,
+    /// Entries: of a map state one for each key.
+    pub entries: u64,
+    /// What accesses to the state would have allocated on a Java heap in the measured part, bytes (modelled). Records
+    /// and what a pipeline makes of them come on top.
+    pub jvm_allocated_bytes: u64,
+    /// The heap of each TaskManager (configured).
+    pub jvm_heap_bytes: u64,
+    /// What this process had allocated at the end of the measured part, bytes.
+    pub process_live_bytes: Option<u64>,
+    /// What operator and state allocated in this process in the measured part, bytes.
+    pub process_allocated_bytes: Option<u64>,
 }
 
 /// What a trial measured.
@@ -139,6 +197,9 @@ pub struct Measurement {
     pub store_shape: Option<StoreShape>,
     /// What RocksDB counted in the measured part; only where it counts, which a companion trial is for.
     pub store_counters: Option<StoreCounters>,
+    /// What the state takes in memory; none where it is not on the heap.
+    #[serde(default)]
+    pub heap: Option<HeapMemory>,
 }
 
 /// Events that take longer are slow: a lookup that reads and unpacks an index block again takes longer, hardly any other
@@ -190,6 +251,7 @@ impl Measurement {
             store_memory: None,
             store_shape: None,
             store_counters: None,
+            heap: None,
         }
     }
 }
@@ -326,6 +388,11 @@ impl RunResult {
     /// Whether every group of trials that was compared agreed.
     pub fn all_agree(&self) -> bool {
         self.agreements.iter().all(|agreement| agreement.differences.is_empty())
+    }
+
+    /// Whether any trial has come to an answer.
+    pub fn has_answers(&self) -> bool {
+        self.trials.iter().any(|trial| matches!(trial.outcome, Outcome::Finished(_) | Outcome::OutOfMemory(_)))
     }
 
     /// The finished trials with what they measured, companions left out.

@@ -8,7 +8,7 @@ use crate::backend::{Metered, Observed, Prefill};
 use crate::measure::{Probe, Stretch};
 use crate::operator::{Collector, Operator};
 use crate::source::Event;
-use crate::state::{Digest, Key, KeyedStateBackend, StateResult};
+use crate::state::{Digest, HeapUse, JvmHeap, Key, KeyedStateBackend, StateResult};
 
 /// Runs the operator over a batch of events and returns the time that it took. Events that are not timed go to the
 /// backend itself, with no instrument on the way; those that are go through the metered one.
@@ -88,6 +88,8 @@ pub trait Subtask<K>: Send {
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<Duration>;
     /// Waits until the backend has no background work left.
     fn settle(&mut self) -> StateResult<()>;
+    /// What the state takes on a Java heap of this size (modelled); none where it is not kept there.
+    fn heap_use(&self, heap: JvmHeap) -> Option<HeapUse>;
     /// What was emitted so far.
     fn emitted(&self) -> Digest;
     /// The digest over the state.
@@ -148,6 +150,9 @@ impl<K: Key, B: Prefill<K> + Observed + Send, O: Operator<K> + Send> Subtask<K> 
     }
     fn settle(&mut self) -> StateResult<()> {
         self.backend.settle()
+    }
+    fn heap_use(&self, heap: JvmHeap) -> Option<HeapUse> {
+        self.backend.heap_use(heap)
     }
     fn emitted(&self) -> Digest {
         self.out.digest()

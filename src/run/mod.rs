@@ -5,6 +5,7 @@ mod agree;
 mod base;
 mod dispatch;
 mod drive;
+mod heap;
 mod observe;
 mod predict;
 mod process;
@@ -103,8 +104,10 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<RunResult, RunError
         let base = bases.before(plan, planned, &options.state_folder).map_err(io)?;
         let (trial, report) = run_one(plan, planned, options, &base, |progress| line.update(progress))?;
         bases.after(plan, planned, report.is_some());
-        if let Outcome::Failed { reason, .. } = &trial.outcome {
-            line.say(&format!("{label}: failed: {reason}"));
+        match &trial.outcome {
+            Outcome::Failed { reason, .. } => line.say(&format!("{label}: failed: {reason}")),
+            Outcome::OutOfMemory(verdict) => line.say(&format!("{label}: {verdict}")),
+            Outcome::Finished(_) | Outcome::Interrupted => {}
         }
         if let Some(report) = report {
             let variant = plan.cells[planned.cell].variant;
@@ -131,9 +134,9 @@ fn check_output_folder(output: &Path) -> Result<(), RunError> {
     tempfile::tempfile_in(folder_of(output)).map(drop).map_err(error)
 }
 
-/// Writes the result as soon as it holds a finished trial: before that an older file is worth more.
+/// Writes the result as soon as it holds an answer: before that an older file is worth more.
 fn save(result: &RunResult, options: &RunOptions) -> Result<(), RunError> {
-    if result.finished().next().is_none() {
+    if !result.has_answers() {
         return Ok(());
     }
     let error = |error| RunError::Io(options.output.clone(), "cannot write the result", error);
@@ -240,6 +243,7 @@ fn run_one(
         Ending::Failed { reason, blame } => {
             (Outcome::Failed { reason, environment: blame == Blame::Environment }, None)
         }
+        Ending::OutOfMemory(verdict) => (Outcome::OutOfMemory(verdict), None),
         Ending::Interrupted => (Outcome::Interrupted, None),
     };
     let trial = Trial {

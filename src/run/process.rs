@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::dispatch::run_trial;
 use super::trial::{Blame, Message, Progress, Report, TrialError, TrialSpec};
 use super::{Observer, stop_requested};
+use crate::result::OutOfMemory;
 
 /// The hidden subcommand by which the program runs one trial.
 pub const TRIAL_COMMAND: &str = "trial";
@@ -25,6 +26,8 @@ pub enum Ending {
         /// Who is to blame.
         blame: Blame,
     },
+    /// Its state did not fit the memory that the configuration gives.
+    OutOfMemory(OutOfMemory),
     /// The user stopped it.
     Interrupted,
 }
@@ -56,6 +59,7 @@ pub fn run_in_child(spec: &TrialSpec, mut progress: impl FnMut(&Progress)) -> st
                 Ok(Message::Finished(report)) => ending = Some(Ending::Finished(report)),
                 Ok(Message::Prefilled) => ending = Some(Ending::Prefilled),
                 Ok(Message::Failed { reason, blame }) => ending = Some(Ending::Failed { reason, blame }),
+                Ok(Message::OutOfMemory(verdict)) => ending = Some(Ending::OutOfMemory(verdict)),
                 Ok(Message::Interrupted) => ending = Some(Ending::Interrupted),
                 Err(error) => {
                     let reason = format!("the trial's process sent something else than a message: {error}");
@@ -157,6 +161,7 @@ pub fn child_main() -> std::io::Result<()> {
         Ok(Some(report)) => Message::Finished(Box::new(report)),
         Ok(None) => Message::Prefilled,
         Err(TrialError::Interrupted) => Message::Interrupted,
+        Err(TrialError::OutOfMemory(verdict)) => Message::OutOfMemory(verdict),
         Err(error) => Message::Failed { reason: error.to_string(), blame: error.blame() },
     });
     Ok(())

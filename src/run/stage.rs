@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::Observer;
 use super::trial::{Phase, Progress, TrialError};
+use crate::result::OutOfMemory;
 use crate::source::{BLOCK_EVENTS, Event, EventSource, Scratch, SourceKey};
-use crate::state::{KeyGroups, StateResult};
+use crate::state::{KeyGroups, StateError, StateResult};
 use crate::workload::Extent;
 
 /// Blocks of a round.
@@ -219,6 +220,19 @@ impl<'a, K: SourceKey> Worker<'a, K> {
         result.map_err(|error| lock(&self.shared.failure).get_or_insert(error).blame()).ok()
     }
 
+    /// What a subtask failed with in a block. Memory that runs out is an answer, and says where.
+    fn located(&self, error: StateError, block: u64) -> TrialError {
+        let StateError::OutOfHeap { live_bytes, heap } = error else { return error.into() };
+        let stage = self.shared.stage;
+        TrialError::OutOfMemory(OutOfMemory {
+            phase: stage.phase.to_string(),
+            event: (block + 1 - stage.first_block) * BLOCK_EVENTS as u64,
+            jvm_live_bytes: live_bytes,
+            jvm_room_bytes: heap.room(),
+            jvm_heap_bytes: heap.bytes,
+        })
+    }
+
     /// Takes blocks and leaves their events for the subtasks that own them.
     fn produce(&mut self, round: Round) -> Result<(), TrialError> {
         let groups = self.shared.stage.groups;
@@ -246,11 +260,11 @@ impl<'a, K: SourceKey> Worker<'a, K> {
     fn process(&mut self, work: &mut impl StageWork<K>, round: Round) -> Result<u64, TrialError> {
         let mut events = 0;
         let failed = lock(&self.shared.failure).is_some();
-        for block in &self.shared.exchange.slots {
-            std::mem::swap(&mut *lock(&block[self.index]), &mut self.inbox);
+        for (block, slot) in (round.first_block..).zip(&self.shared.exchange.slots) {
+            std::mem::swap(&mut *lock(&slot[self.index]), &mut self.inbox);
             if !failed && !self.inbox.is_empty() {
                 events += self.inbox.len() as u64;
-                work.process(&mut self.inbox)?;
+                work.process(&mut self.inbox).map_err(|error| self.located(error, block))?;
             }
             self.inbox.clear();
         }

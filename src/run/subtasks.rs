@@ -7,13 +7,19 @@ use hdrhistogram::Histogram;
 
 use super::Observer;
 use super::drive::Subtask;
+use super::heap::HeapShare;
 use super::observe::{Observation, StoreWatch, observe};
 use super::stage::{ROUND_EVENTS, Stage, StageEnd, StageWork, run_stage};
 use super::trial::{Phase, PrefillFrom, Progress, Report, TrialError, TrialSpec, folder_bytes};
-use crate::measure::{AccessKind, Calibration, Probe, Recorder, Strategy, empty_interval_ns, resident_bytes};
-use crate::result::{AccessLatency, Latency, Measurement, PrefillOrigin, SLOW_EVENT_NS, Timing, TimingStrategy};
+use crate::measure::{
+    AccessKind, Calibration, Probe, Recorder, Strategy, allocated_bytes, empty_interval_ns, resident_bytes,
+    thread_allocated_bytes,
+};
+use crate::result::{
+    AccessLatency, HeapMemory, Latency, Measurement, PrefillOrigin, SLOW_EVENT_NS, Timing, TimingStrategy,
+};
 use crate::source::{Event, EventSource, SourceKey};
-use crate::state::{Digest, StateError, StateResult};
+use crate::state::{Digest, HeapUse, JvmHeap, StateError, StateResult};
 use crate::workload::{BackendType, Extent, PrefillBy, Workload};
 
 /// Opens a subtask, by its index, for a pass over the events.
@@ -42,6 +48,10 @@ struct Noted<K> {
     untimed_ns: Vec<f64>,
     timed_ns: Vec<f64>,
     watch: StoreWatch,
+    /// Its part in the Java heap of its TaskManager.
+    heap: HeapShare,
+    /// What the processing of measured events has allocated in this process, bytes.
+    allocated_bytes: Option<u64>,
 }
 
 /// Blocks with fewer events say little about the time of one.
@@ -91,6 +101,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         noted.subtask.probe().recorder().clear();
         noted.subtask.probe().set_strategy(strategy);
     }
+    let heap_before = java_heap_use(&subtasks);
     let mut measured: Vec<_> = subtasks.iter_mut().map(Measured).collect();
     let measured_part = stage(setup, &source, Phase::Measure, warm_end.next_block, workload.run.measured);
     let end = run_stage(&measured_part, &mut measured)?;
@@ -101,6 +112,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let resident = resident_bytes();
     let observed = subtasks.iter().map(|noted| (noted.subtask.store(), &noted.watch));
     let Observation { memory, shape, counters } = observe(&setup.spec.options, observed)?;
+    let heap = heap_memory(&subtasks, heap_before);
     let store_bytes = match setup.spec.options.backend {
         BackendType::RocksDb => folder_bytes(&setup.spec.state_folder).ok(),
         BackendType::HashMap | BackendType::Null => None,
@@ -145,6 +157,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         store_memory: memory,
         store_shape: shape,
         store_counters: counters,
+        heap,
     };
     Ok(Some(Report { measurement, boundaries }))
 }
@@ -160,8 +173,8 @@ fn stage<'a, K>(
     Stage { phase, source, first_block, extent, groups, observer: setup.observer }
 }
 
-fn open_subtasks<K>(setup: &Setup<'_, K>, pass: &str, empty_ns: u64) -> StateResult<Vec<Noted<K>>> {
-    let open = |index| {
+fn open_subtasks<K>(setup: &Setup<'_, K>, pass: &str, empty_ns: u64) -> Result<Vec<Noted<K>>, TrialError> {
+    let open = |(index, heap)| {
         let probe = Probe::new(empty_ns, setup.spec.stream_seed ^ u64::from(index));
         let subtask = (setup.open)(pass, index, probe)?;
         Ok(Noted {
@@ -171,9 +184,14 @@ fn open_subtasks<K>(setup: &Setup<'_, K>, pass: &str, empty_ns: u64) -> StateRes
             boundaries: Vec::new(),
             untimed_ns: Vec::new(),
             timed_ns: Vec::new(),
+            heap,
+            allocated_bytes: Some(0),
         })
     };
-    (0..setup.workload.run.groups.parallelism).map(open).collect()
+    let parallelism = setup.workload.run.groups.parallelism;
+    let heap = JvmHeap { bytes: setup.spec.options.heap_bytes()? };
+    let heaps = HeapShare::of_subtasks(parallelism, setup.spec.options.task_slots, heap);
+    (0..parallelism).zip(heaps).map(open).collect()
 }
 
 fn prefill<K: SourceKey>(setup: &Setup<'_, K>, subtasks: &mut [Noted<K>]) -> Result<StageEnd, TrialError> {
@@ -236,7 +254,8 @@ struct Prefill<'a, K>(&'a mut Noted<K>);
 
 impl<K: SourceKey> StageWork<K> for Prefill<'_, K> {
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<()> {
-        self.0.subtask.prefill(batch)
+        self.0.subtask.prefill(batch)?;
+        self.0.check_heap()
     }
     fn end_round(&mut self, _: u64) -> StateResult<()> {
         Ok(())
@@ -256,7 +275,7 @@ impl<K: SourceKey> StageWork<K> for WarmUp<'_, K> {
         if batch.len() >= LEAST_CALIBRATION_EVENTS {
             times.push(time.as_nanos() as f64 / batch.len() as f64);
         }
-        Ok(())
+        self.0.check_heap()
     }
     fn end_round(&mut self, sequence: u64) -> StateResult<()> {
         self.0.end_round(sequence);
@@ -268,8 +287,11 @@ struct Measured<'a, K>(&'a mut Noted<K>);
 
 impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<()> {
+        let before = thread_allocated_bytes();
         self.0.busy += self.0.subtask.process(batch)?;
-        Ok(())
+        let allocated = thread_allocated_bytes().zip(before).map(|(after, before)| after - before);
+        self.0.allocated_bytes = self.0.allocated_bytes.zip(allocated).map(|(all, more)| all + more);
+        self.0.check_heap()
     }
     fn end_round(&mut self, sequence: u64) -> StateResult<()> {
         self.0.end_round(sequence);
@@ -278,11 +300,39 @@ impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
 }
 
 impl<K> Noted<K> {
+    /// Notes what the state takes of the Java heap; the heap may be full.
+    fn check_heap(&mut self) -> StateResult<()> {
+        self.subtask.heap_use(self.heap.heap()).map_or(Ok(()), |used| self.heap.note(used))
+    }
+
     fn end_round(&mut self, sequence: u64) {
         if is_boundary(sequence) {
             self.boundaries.push((sequence, self.subtask.emitted()));
         }
     }
+}
+
+/// What the state of all subtasks takes on a Java heap; none where it is not kept there.
+fn java_heap_use<K>(subtasks: &[Noted<K>]) -> Option<HeapUse> {
+    subtasks.iter().filter_map(|noted| noted.subtask.heap_use(noted.heap.heap())).reduce(|mut all, one| {
+        all.add(one);
+        all
+    })
+}
+
+/// What the state takes in memory; `before` is what it took when measuring began.
+fn heap_memory<K>(subtasks: &[Noted<K>], before: Option<HeapUse>) -> Option<HeapMemory> {
+    let (used, before) = java_heap_use(subtasks).zip(before)?;
+    let allocated = subtasks.iter().map(|noted| noted.allocated_bytes);
+    Some(HeapMemory {
+        jvm_live_bytes: used.live_bytes,
+        jvm_array_bytes: used.array_bytes,
+        entries: used.entries,
+        jvm_allocated_bytes: used.allocated_bytes - before.allocated_bytes,
+        jvm_heap_bytes: subtasks.first()?.heap.heap().bytes,
+        process_live_bytes: allocated_bytes(),
+        process_allocated_bytes: allocated.sum(),
+    })
 }
 
 /// Whether the emitted digest is kept after this many events: at whole rounds, ever farther apart, about 64 in each

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::result::Measurement;
+use crate::result::{Measurement, OutOfMemory};
 use crate::source::trace::TraceError;
 use crate::state::{Digest, StateError};
 use crate::workload::{Invalid, Options, WorkloadWire};
@@ -57,6 +57,8 @@ pub enum Message {
         /// Who is to blame.
         blame: Blame,
     },
+    /// Its state did not fit the memory that the configuration gives.
+    OutOfMemory(OutOfMemory),
     /// It was stopped by a signal.
     Interrupted,
 }
@@ -139,6 +141,9 @@ pub enum TrialError {
     /// The backend is not part of this build.
     #[error("this statebench was built without RocksDB (feature `rocksdb`)")]
     NoRocksDb,
+    /// The state does not fit the memory that the configuration gives: an answer, not a failure.
+    #[error("{0}")]
+    OutOfMemory(OutOfMemory),
     /// The user stopped it.
     #[error("interrupted")]
     Interrupted,

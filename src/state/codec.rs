@@ -246,7 +246,9 @@ impl<K: Codec + Eq + Hash, V: Codec, S: BuildHasher + Default> Codec for HashMap
     }
     fn decode(input: &mut &[u8]) -> Result<Self, CodecError> {
         let count = take_count(input, "Map")?;
-        let mut map = Self::with_capacity_and_hasher(count, S::default());
+        // Room for no more than the input can hold.
+        let least_entry = K::FIXED_LEN.unwrap_or(1) + 1 + V::FIXED_LEN.unwrap_or(1);
+        let mut map = Self::with_capacity_and_hasher(count.min(input.len() / least_entry), S::default());
         for _ in 0..count {
             let key = K::decode(input)?;
             if take_byte(input, "Map")? != 0 {

@@ -4,9 +4,10 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::codec::{Codec, CodecError, encode_str, encode_var_int};
+use super::jvm::JvmSize;
 
 /// A key of a keyed stream: what Flink's `KeySelector` returns.
-pub trait Key: Codec + Clone + Eq + Send + Sync + 'static {
+pub trait Key: Codec + JvmSize + Clone + Eq + Send + Sync + 'static {
     /// Java's `hashCode()` of the key: the key group, and so the owning subtask, follows from it.
     fn hash_code(&self) -> i32;
 }
@@ -44,6 +45,12 @@ impl Key for StringKey {
     #[inline]
     fn hash_code(&self) -> i32 {
         self.hash_code
+    }
+}
+
+impl JvmSize for StringKey {
+    fn jvm_bytes(&self) -> u64 {
+        self.text.jvm_bytes()
     }
 }
 
@@ -124,7 +131,7 @@ pub fn default_max_parallelism(parallelism: u16) -> u16 {
 }
 
 /// The scope of a state entry below its key: nothing, or a window.
-pub trait Namespace: Codec + Clone + Eq + Hash + Send + Sync + 'static {
+pub trait Namespace: Codec + JvmSize + Clone + Eq + Hash + Send + Sync + 'static {
     /// Java's `hashCode()` of the namespace.
     fn hash_code(&self) -> i32;
 }
@@ -141,6 +148,14 @@ impl Codec for VoidNamespace {
     }
     fn decode(input: &mut &[u8]) -> Result<Self, CodecError> {
         bool::decode(input).map(|_| Self)
+    }
+}
+
+impl JvmSize for VoidNamespace {
+    /// One object for all.
+    #[inline(always)]
+    fn jvm_bytes(&self) -> u64 {
+        0
     }
 }
 
@@ -222,6 +237,13 @@ impl Codec for TextNamespace {
     }
     fn decode(input: &mut &[u8]) -> Result<Self, CodecError> {
         String::decode(input).map(Self)
+    }
+}
+
+#[cfg(test)]
+impl JvmSize for TextNamespace {
+    fn jvm_bytes(&self) -> u64 {
+        self.0.jvm_bytes()
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod codec;
 mod digest;
+mod jvm;
 mod key;
 
 use std::borrow::Cow;
@@ -16,7 +17,11 @@ use std::marker::PhantomData;
 
 pub use codec::{Codec, CodecError, Payload, encode_str, encode_var_int};
 pub use digest::{Digest, mix};
-#[cfg(all(test, feature = "rocksdb"))]
+pub use jvm::{
+    HeapUse, JVM_ENTRY, JVM_LIST, JVM_MAP, JVM_MAP_NODE, JvmHeap, JvmSize, jvm_list_capacity, jvm_map_capacity,
+    jvm_references,
+};
+#[cfg(test)]
 pub(crate) use key::TextNamespace;
 pub use key::{
     CompositeKey, Key, KeyGroups, MAX_PARALLELISM_LIMIT, Namespace, StringKey, VoidNamespace, bit_mix,
@@ -24,12 +29,12 @@ pub use key::{
 };
 
 /// What the value of a state must be able to do.
-pub trait StateValue: Codec + Clone + Send + 'static {}
-impl<T: Codec + Clone + Send + 'static> StateValue for T {}
+pub trait StateValue: Codec + JvmSize + Clone + Send + Sync + 'static {}
+impl<T: Codec + JvmSize + Clone + Send + Sync + 'static> StateValue for T {}
 
 /// What the user key of a map state must be able to do.
-pub trait UserKey: Codec + Clone + Eq + Hash + Send + 'static {}
-impl<T: Codec + Clone + Eq + Hash + Send + 'static> UserKey for T {}
+pub trait UserKey: Codec + JvmSize + Clone + Eq + Hash + Send + Sync + 'static {}
+impl<T: Codec + JvmSize + Clone + Eq + Hash + Send + Sync + 'static> UserKey for T {}
 
 /// The hash map that map states and map values are made of on the heap, as `java.util.HashMap` is in Flink. The hasher
 /// has a fixed seed, so that two runs do the same work.
@@ -118,6 +123,17 @@ pub enum StateError {
     /// What the store holds is not what the state's type writes.
     #[error(transparent)]
     Codec(#[from] CodecError),
+    /// A checkpoint is not what was written.
+    #[error("the checkpoint is damaged: {0}")]
+    Snapshot(String),
+    /// A Java virtual machine with this heap could not hold the state.
+    #[error("the state would take {live_bytes} bytes of a Java heap of {} bytes, {} of them for state", heap.bytes, heap.room())]
+    OutOfHeap {
+        /// What the state of all subtasks that share the heap takes, bytes.
+        live_bytes: u64,
+        /// The heap.
+        heap: JvmHeap,
+    },
     /// Two states of one name, or a name that the backend reserves.
     #[error("the state name `{0}` is already taken in this backend")]
     DuplicateName(String),
@@ -248,6 +264,11 @@ pub trait KeyedStateBackend<K: Key> {
     /// Waits until no background work is left to do: after a prefill, so that none of it runs into what is measured.
     fn settle(&mut self) -> StateResult<()> {
         Ok(())
+    }
+
+    /// What the state takes on a Java heap of this size (modelled); none where it is not kept there.
+    fn heap_use(&self, _heap: JvmHeap) -> Option<HeapUse> {
+        None
     }
 
     /// The digest over every stored entry: equal in two backends exactly when they hold the same state.

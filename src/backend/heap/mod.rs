@@ -1,15 +1,26 @@
 //! The heap backend: Flink's `HashMapStateBackend`. State values are live objects; no access serializes.
 
+mod group;
+mod object;
+mod snapshot;
 mod table;
+#[cfg(test)]
+mod tests;
+mod versions;
 
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
 
-pub use table::{Place, StateTable};
+pub use snapshot::{HeapSnapshot, SnapshotInfo};
+pub use table::{Place, StateTable, TableSnapshot};
+
+use object::{List, Map, Object, Single};
+use snapshot::SnapshotTable;
 
 use crate::state::{
-    Aggregate, AggregatingState, CompositeKey, Digest, Key, KeyGroups, KeyedStateBackend, ListState, MapState,
-    Namespace, ObjectMap, Reduce, ReducingState, StateError, StateResult, StateValue, UserKey, ValueState, entry_hash,
+    Aggregate, AggregatingState, CompositeKey, Digest, HeapUse, JvmHeap, JvmSize, Key, KeyGroups, KeyedStateBackend,
+    ListState, MapState, Namespace, ObjectMap, Reduce, ReducingState, StateError, StateResult, StateValue, UserKey,
+    ValueState, entry_hash,
 };
 
 /// Keyed state of one subtask as objects on the heap.
@@ -17,7 +28,7 @@ pub struct HeapBackend<K> {
     groups: KeyGroups,
     first_group: u16,
     group_count: usize,
-    states: Vec<State>,
+    states: Vec<State<K>>,
     current: Option<Current<K>>,
 }
 
@@ -30,20 +41,31 @@ struct Current<K> {
 }
 
 /// One registered state. Handles are plain tokens that all backends share, so the table is found again by its type.
-struct State {
+struct State<K> {
     name: String,
-    table: Box<dyn Any + Send>,
+    table: Box<dyn Table<K>>,
     /// The type of the table: compared on each access without a call through the box.
     table_type: TypeId,
-    digest: fn(&dyn Any, &mut CompositeKey, DigestScope<'_>) -> Digest,
 }
 
-impl State {
+/// A table of any types: what is done with all states alike.
+trait Table<K>: Any + Send {
+    fn digest(&self, key: &mut CompositeKey, scope: DigestScope<'_>) -> Digest;
+    fn snapshot(&mut self) -> Option<Box<dyn SnapshotTable>>;
+    /// Reads the entries of a key group, given by number and position, from the front of `input`.
+    fn read_group(&mut self, groups: KeyGroups, at: (u16, usize), input: &mut &[u8]) -> StateResult<()>;
+    fn heap_use(&self, heap: JvmHeap) -> HeapUse;
+    /// The live bytes of [`HeapUse`] counted anew from every entry, what snapshots keep left out.
+    #[cfg(test)]
+    fn recount(&self, heap: JvmHeap) -> u64;
+}
+
+impl<K> State<K> {
     /// The table. The assertion cannot fail: a handle carries the types that its state was registered with.
     #[inline(always)]
     fn table_mut<T: 'static>(&mut self) -> &mut T {
         assert!(self.table_type == TypeId::of::<T>(), "the state `{}` was registered with other types", self.name);
-        let table: *mut (dyn Any + Send) = self.table.as_mut();
+        let table: *mut dyn Table<K> = self.table.as_mut();
         // SAFETY: `table_type` is the type of the object in the box, set where the box was made and never changed, and
         // it is `T`; the borrow is that of `self`. This is `downcast_mut` less its two calls through the vtable, which
         // cost as much as the look-up and keep the compiler from joining the accesses of one event.
@@ -58,40 +80,6 @@ struct DigestScope<'a> {
     first_group: u16,
 }
 
-/// How an object of type `Self` in a state of kind `S` enters the state digest, entry by entry as RocksDB stores it.
-trait Entries<K: Key, N: Namespace> {
-    fn for_each(&self, key: &mut CompositeKey, namespace: &N, visit: &mut dyn FnMut(&[u8], u64));
-}
-
-/// An object that RocksDB stores as one value.
-struct Single<T>(T);
-/// A list, which RocksDB stores as its elements joined by a comma.
-struct List<T>(Vec<T>);
-/// A map, which RocksDB stores as one entry for each user key.
-struct Map<U, T>(ObjectMap<U, T>);
-
-impl<K: Key, N: Namespace, T: StateValue> Entries<K, N> for Single<T> {
-    fn for_each(&self, key: &mut CompositeKey, namespace: &N, visit: &mut dyn FnMut(&[u8], u64)) {
-        visit(key.with_namespace::<K, N>(namespace), self.0.fingerprint(&mut Vec::new()));
-    }
-}
-
-impl<K: Key, N: Namespace, T: StateValue> Entries<K, N> for List<T> {
-    fn for_each(&self, key: &mut CompositeKey, namespace: &N, visit: &mut dyn FnMut(&[u8], u64)) {
-        visit(key.with_namespace::<K, N>(namespace), super::list_fingerprint(&self.0, &mut Vec::new()));
-    }
-}
-
-impl<K: Key, N: Namespace, U: UserKey, T: StateValue> Entries<K, N> for Map<U, T> {
-    fn for_each(&self, key: &mut CompositeKey, namespace: &N, visit: &mut dyn FnMut(&[u8], u64)) {
-        let mut scratch = Vec::new();
-        for (user_key, value) in &self.0 {
-            let fingerprint = value.fingerprint(&mut scratch);
-            visit(key.with_user_key::<K, N, U>(namespace, user_key), fingerprint);
-        }
-    }
-}
-
 impl<K: Key> HeapBackend<K> {
     /// An empty backend for the key groups of `subtask`.
     pub fn new(groups: KeyGroups, subtask: u16) -> Self {
@@ -99,7 +87,7 @@ impl<K: Key> HeapBackend<K> {
         Self { groups, first_group: range.start, group_count: range.len(), states: Vec::new(), current: None }
     }
 
-    fn register<N: Namespace, V: Entries<K, N> + Send + 'static>(&mut self, name: &str) -> StateResult<usize> {
+    fn register<N: Namespace, V: Object<K, N>>(&mut self, name: &str) -> StateResult<usize> {
         if self.states.iter().any(|state| state.name == name) {
             return Err(StateError::DuplicateName(name.to_owned()));
         }
@@ -107,9 +95,18 @@ impl<K: Key> HeapBackend<K> {
             name: name.to_owned(),
             table: Box::new(StateTable::<K, N, V>::new(self.group_count)),
             table_type: TypeId::of::<StateTable<K, N, V>>(),
-            digest: digest_table::<K, N, V>,
         });
         Ok(self.states.len() - 1)
+    }
+
+    /// The key groups of this subtask.
+    fn key_groups(&self) -> std::ops::Range<u16> {
+        self.first_group..self.first_group + self.group_count as u16
+    }
+
+    #[cfg(test)]
+    fn recount(&self, heap: JvmHeap) -> u64 {
+        self.states.iter().map(|state| state.table.recount(heap)).sum()
     }
 
     /// The table of a state and the place of the current key in it.
@@ -142,21 +139,34 @@ impl<K: Key> super::Prefill<K> for HeapBackend<K> {
     }
 }
 
-fn digest_table<K: Key, N: Namespace, V: Entries<K, N> + 'static>(
-    table: &dyn Any,
-    key: &mut CompositeKey,
-    scope: DigestScope<'_>,
-) -> Digest {
-    let mut digest = Digest::default();
-    if let Some(table) = table.downcast_ref::<StateTable<K, N, V>>() {
-        table.for_each(|group, entry_key, namespace, value| {
+impl<K: Key, N: Namespace, V: Object<K, N>> Table<K> for StateTable<K, N, V> {
+    fn digest(&self, key: &mut CompositeKey, scope: DigestScope<'_>) -> Digest {
+        let mut digest = Digest::default();
+        self.for_each(|group, entry_key, namespace, value| {
             key.set_key(entry_key, scope.first_group + group as u16);
             value.for_each(key, namespace, &mut |composite, fingerprint| {
                 digest.add(entry_hash(scope.name, composite, fingerprint));
             });
         });
+        digest
     }
-    digest
+    fn snapshot(&mut self) -> Option<Box<dyn SnapshotTable>> {
+        Some(Box::new(StateTable::snapshot(self)?))
+    }
+    fn read_group(&mut self, groups: KeyGroups, at: (u16, usize), input: &mut &[u8]) -> StateResult<()> {
+        snapshot::read_entries(self, groups, at, input)
+    }
+    fn heap_use(&self, heap: JvmHeap) -> HeapUse {
+        StateTable::heap_use(self, heap)
+    }
+    #[cfg(test)]
+    fn recount(&self, heap: JvmHeap) -> u64 {
+        let mut bytes = StateTable::heap_use(self, heap).array_bytes;
+        self.for_each(|_, key, namespace, value| {
+            bytes += crate::state::JVM_ENTRY + key.jvm_bytes() + namespace.jvm_bytes() + value.jvm_bytes();
+        });
+        bytes
+    }
 }
 
 impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
@@ -195,7 +205,7 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         n: &N,
     ) -> StateResult<Option<T>> {
         let (table, place) = self.locate::<N, Single<T>>(s.index, n);
-        Ok(table.get_mut(place).map(|value| std::mem::take(&mut value.0)))
+        Ok(table.modify(place, |value| std::mem::take(&mut value.0)))
     }
     #[inline(always)]
     fn update<N: Namespace, T: StateValue>(&mut self, s: ValueState<N, T>, n: &N, value: T) -> StateResult<()> {
@@ -213,20 +223,20 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
     #[inline(always)]
     fn list_add<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N, element: T) -> StateResult<()> {
         let (table, place) = self.locate::<N, List<T>>(s.index, n);
-        table.transform(place, element, |element| List(vec![element]), |list, element| list.0.push(element));
+        table.transform(place, element, |element| List::new(vec![element]), List::push);
         Ok(())
     }
     #[inline(always)]
     fn list_get<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N) -> StateResult<Cow<'_, [T]>> {
         let (table, place) = self.locate::<N, List<T>>(s.index, n);
-        Ok(Cow::Borrowed(table.get(place).map_or(&[], |list| &list.0)))
+        Ok(Cow::Borrowed(table.get(place).map_or(&[], List::elements)))
     }
     fn list_update<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N, list: Vec<T>) -> StateResult<()> {
         let (table, place) = self.locate::<N, List<T>>(s.index, n);
         if list.is_empty() {
             table.remove(place);
         } else {
-            table.put(place, List(list));
+            table.put(place, List::new(list));
         }
         Ok(())
     }
@@ -245,7 +255,7 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         key: &U,
     ) -> StateResult<Option<Cow<'_, T>>> {
         let (table, place) = self.locate::<N, Map<U, T>>(s.index, n);
-        Ok(table.get(place).and_then(|map| map.0.get(key)).map(Cow::Borrowed))
+        Ok(table.get(place).and_then(|map| map.entries().get(key)).map(Cow::Borrowed))
     }
     #[inline(always)]
     fn map_contains<N: Namespace, U: UserKey, T: StateValue>(
@@ -255,7 +265,7 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         key: &U,
     ) -> StateResult<bool> {
         let (table, place) = self.locate::<N, Map<U, T>>(s.index, n);
-        Ok(table.get(place).is_some_and(|map| map.0.contains_key(key)))
+        Ok(table.get(place).is_some_and(|map| map.entries().contains_key(key)))
     }
     #[inline(always)]
     fn map_put<N: Namespace, U: UserKey, T: StateValue>(
@@ -266,10 +276,8 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         value: T,
     ) -> StateResult<()> {
         let (table, place) = self.locate::<N, Map<U, T>>(s.index, n);
-        let make = |entry| Map(ObjectMap::from_iter([entry]));
-        table.transform(place, (key, value), make, |map, (key, value)| {
-            map.0.insert(key, value);
-        });
+        let make = |entry| Map::new(ObjectMap::from_iter([entry]));
+        table.transform(place, (key, value), make, |map, (key, value)| map.insert(key, value));
         Ok(())
     }
     /// As in Flink, a map that loses its last entry is removed from the table.
@@ -281,11 +289,12 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         key: &U,
     ) -> StateResult<()> {
         let (table, place) = self.locate::<N, Map<U, T>>(s.index, n);
-        if let Some(map) = table.get_mut(place) {
-            map.0.remove(key);
-            if map.0.is_empty() {
-                table.remove(place);
-            }
+        let remove = |map: &mut Map<U, T>| {
+            map.remove(key);
+            map.entries().is_empty()
+        };
+        if table.modify(place, remove) == Some(true) {
+            table.remove(place);
         }
         Ok(())
     }
@@ -297,7 +306,7 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         mut visit: impl FnMut(&U, &T),
     ) -> StateResult<()> {
         let (table, place) = self.locate::<N, Map<U, T>>(s.index, n);
-        for (key, value) in table.get(place).into_iter().flat_map(|map| &map.0) {
+        for (key, value) in table.get(place).into_iter().flat_map(Map::entries) {
             visit(key, value);
         }
         Ok(())
@@ -335,7 +344,10 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         value: F::Value,
     ) -> StateResult<()> {
         let (table, place) = self.locate::<N, Single<F::Value>>(s.index, n);
-        table.transform(place, value, Single, |kept, value| kept.0 = F::reduce(&kept.0, value));
+        table.transform(place, value, Single, |kept, value| {
+            kept.0 = F::reduce(&kept.0, value);
+            kept.jvm_bytes()
+        });
         Ok(())
     }
     #[inline(always)]
@@ -367,7 +379,10 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
             F::add(&mut accumulator, element);
             Single(accumulator)
         };
-        table.transform(place, element, make, |kept, element| F::add(&mut kept.0, element));
+        table.transform(place, element, make, |kept, element| {
+            F::add(&mut kept.0, element);
+            kept.jvm_bytes()
+        });
         Ok(())
     }
     #[inline(always)]
@@ -382,8 +397,14 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         let mut digest = Digest::default();
         for state in &self.states {
             let scope = DigestScope { name: &state.name, first_group: self.first_group };
-            digest.merge((state.digest)(state.table.as_ref(), &mut key, scope));
+            digest.merge(state.table.digest(&mut key, scope));
         }
         Ok(digest)
+    }
+
+    fn heap_use(&self, heap: JvmHeap) -> Option<HeapUse> {
+        let mut all = HeapUse::default();
+        self.states.iter().for_each(|state| all.add(state.table.heap_use(heap)));
+        Some(all)
     }
 }

@@ -1,0 +1,169 @@
+//! What a table holds for an entry of each kind of state.
+
+use crate::state::{
+    Codec, CodecError, CompositeKey, JVM_LIST, JVM_MAP, JVM_MAP_NODE, JvmSize, Key, Namespace, ObjectMap, StateValue,
+    UserKey, jvm_list_capacity, jvm_map_capacity, jvm_references,
+};
+
+/// An object of a state: how it enters the state digest, entry by entry as RocksDB stores it, and a checkpoint. A copy
+/// of one is taken to have arrays as large as its own on a Java heap.
+pub trait Object<K: Key, N: Namespace>: super::table::Stored + 'static {
+    /// Visits the entries that RocksDB has in place of this object, with the fingerprint of each value.
+    fn for_each(&self, key: &mut CompositeKey, namespace: &N, visit: &mut dyn FnMut(&[u8], u64));
+    /// Appends the object as Flink's serializer of the state writes it.
+    fn encode(&self, out: &mut Vec<u8>);
+    /// Reads an object from the front of `input`.
+    fn decode(input: &mut &[u8]) -> Result<Self, CodecError>;
+}
+
+/// An object that RocksDB stores as one value.
+#[derive(Clone)]
+pub struct Single<T>(pub T);
+
+impl<T: JvmSize> JvmSize for Single<T> {
+    #[inline(always)]
+    fn jvm_bytes(&self) -> u64 {
+        self.0.jvm_bytes()
+    }
+}
+
+impl<K: Key, N: Namespace, T: StateValue> Object<K, N> for Single<T> {
+    fn for_each(&self, key: &mut CompositeKey, namespace: &N, visit: &mut dyn FnMut(&[u8], u64)) {
+        visit(key.with_namespace::<K, N>(namespace), self.0.fingerprint(&mut Vec::new()));
+    }
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.encode(out);
+    }
+    fn decode(input: &mut &[u8]) -> Result<Self, CodecError> {
+        T::decode(input).map(Self)
+    }
+}
+
+/// A list, which RocksDB stores as its elements joined by a comma.
+#[derive(Clone)]
+pub struct List<T> {
+    elements: Vec<T>,
+    /// Capacity of the `ArrayList` in Flink.
+    jvm_capacity: u32,
+    /// Sum over the elements.
+    jvm_element_bytes: u64,
+}
+
+impl<T: JvmSize> List<T> {
+    /// A list that grew to these elements by appending.
+    pub fn new(elements: Vec<T>) -> Self {
+        let jvm_capacity = jvm_list_capacity(0, elements.len());
+        let jvm_element_bytes = elements.iter().map(JvmSize::jvm_bytes).sum();
+        Self { elements, jvm_capacity, jvm_element_bytes }
+    }
+
+    /// Its elements.
+    #[inline(always)]
+    pub fn elements(&self) -> &[T] {
+        &self.elements
+    }
+
+    /// Appends an element; returns what that allocates on a Java heap, bytes.
+    #[inline(always)]
+    pub fn push(&mut self, element: T) -> u64 {
+        let mut allocated = element.jvm_bytes();
+        self.jvm_element_bytes += allocated;
+        self.elements.push(element);
+        let capacity = jvm_list_capacity(self.jvm_capacity, self.elements.len());
+        if capacity != self.jvm_capacity {
+            allocated += jvm_references(u64::from(capacity));
+            self.jvm_capacity = capacity;
+        }
+        allocated
+    }
+}
+
+impl<T> JvmSize for List<T> {
+    #[inline(always)]
+    fn jvm_bytes(&self) -> u64 {
+        JVM_LIST + jvm_references(u64::from(self.jvm_capacity)) + self.jvm_element_bytes
+    }
+}
+
+impl<K: Key, N: Namespace, T: StateValue> Object<K, N> for List<T> {
+    fn for_each(&self, key: &mut CompositeKey, namespace: &N, visit: &mut dyn FnMut(&[u8], u64)) {
+        visit(key.with_namespace::<K, N>(namespace), crate::backend::list_fingerprint(&self.elements, &mut Vec::new()));
+    }
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.elements.encode(out);
+    }
+    fn decode(input: &mut &[u8]) -> Result<Self, CodecError> {
+        Vec::decode(input).map(Self::new)
+    }
+}
+
+/// A map, which RocksDB stores as one entry for each user key.
+#[derive(Clone)]
+pub struct Map<U, T> {
+    entries: ObjectMap<U, T>,
+    /// Capacity of the table of the `HashMap` in Flink.
+    jvm_capacity: u32,
+    /// Sum over the nodes with their keys and values.
+    jvm_node_bytes: u64,
+}
+
+impl<U: UserKey, T: StateValue> Map<U, T> {
+    /// A map that grew to these entries by insertion.
+    pub fn new(entries: ObjectMap<U, T>) -> Self {
+        let node = |(key, value): (&U, &T)| JVM_MAP_NODE + key.jvm_bytes() + value.jvm_bytes();
+        let jvm_node_bytes = entries.iter().map(node).sum();
+        Self { jvm_capacity: jvm_map_capacity(0, entries.len()), entries, jvm_node_bytes }
+    }
+
+    /// Its entries.
+    #[inline(always)]
+    pub fn entries(&self) -> &ObjectMap<U, T> {
+        &self.entries
+    }
+
+    /// Puts a value; returns what that allocates on a Java heap, bytes.
+    #[inline(always)]
+    pub fn insert(&mut self, key: U, value: T) -> u64 {
+        let (key_bytes, value_bytes) = (key.jvm_bytes(), value.jvm_bytes());
+        if let Some(replaced) = self.entries.insert(key, value) {
+            self.jvm_node_bytes = self.jvm_node_bytes + value_bytes - replaced.jvm_bytes();
+            return key_bytes + value_bytes;
+        }
+        self.jvm_node_bytes += JVM_MAP_NODE + key_bytes + value_bytes;
+        let capacity = jvm_map_capacity(self.jvm_capacity, self.entries.len());
+        let grown = if capacity == self.jvm_capacity { 0 } else { jvm_references(u64::from(capacity)) };
+        self.jvm_capacity = capacity;
+        JVM_MAP_NODE + key_bytes + value_bytes + grown
+    }
+
+    /// Removes a user key.
+    #[inline(always)]
+    pub fn remove(&mut self, key: &U) {
+        if let Some((key, value)) = self.entries.remove_entry(key) {
+            self.jvm_node_bytes -= JVM_MAP_NODE + key.jvm_bytes() + value.jvm_bytes();
+        }
+    }
+}
+
+impl<U, T> JvmSize for Map<U, T> {
+    #[inline(always)]
+    fn jvm_bytes(&self) -> u64 {
+        JVM_MAP + jvm_references(u64::from(self.jvm_capacity)) + self.jvm_node_bytes
+    }
+}
+
+impl<K: Key, N: Namespace, U: UserKey, T: StateValue> Object<K, N> for Map<U, T> {
+    fn for_each(&self, key: &mut CompositeKey, namespace: &N, visit: &mut dyn FnMut(&[u8], u64)) {
+        let mut scratch = Vec::new();
+        for (user_key, value) in &self.entries {
+            let fingerprint = value.fingerprint(&mut scratch);
+            visit(key.with_user_key::<K, N, U>(namespace, user_key), fingerprint);
+        }
+    }
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.entries.encode(out);
+    }
+    fn decode(input: &mut &[u8]) -> Result<Self, CodecError> {
+        ObjectMap::decode(input).map(Self::new)
+    }
+}

@@ -1,0 +1,268 @@
+//! Checkpoints of the heap, in Flink's format, and their restore.
+//!
+//! A checkpoint of a subtask holds, for each of its key groups, the `int32` number of the group and then, for each
+//! state, its `int16` number, the `int32` count of its entries, and for each entry namespace, key and object. Empty
+//! groups are written too. Flink puts a header before all of that, with the names and serializers of the states; it is
+//! not part of what is written here, and a caller that writes one moves every offset by its length.
+//!
+//! With compression each pair of key group and state is a framed Snappy stream of its own, state number included.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+
+use super::HeapBackend;
+use super::object::Object;
+use super::table::{Place, StateTable, TableSnapshot};
+use crate::state::{Codec, Key, KeyGroups, Namespace, StateError, StateResult};
+
+/// Encoded entries are handed to the writer from this size on, bytes.
+const CHUNK: usize = 64 * 1024;
+
+/// Where a checkpoint has what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotInfo {
+    /// Its length, bytes.
+    pub bytes: u64,
+    /// The key groups in it.
+    pub key_groups: Range<u16>,
+    /// Where each of them begins, bytes from the beginning.
+    pub offsets: Vec<u64>,
+    /// Whether it is compressed.
+    pub compressed: bool,
+}
+
+/// The state of a backend as it was when [`HeapBackend::snapshot`] was called, to be written on any thread while the
+/// backend goes on. Dropping it releases it.
+pub struct HeapSnapshot {
+    key_groups: Range<u16>,
+    tables: Vec<Box<dyn SnapshotTable>>,
+    compressed: bool,
+}
+
+/// The part of a snapshot that one state has.
+pub(super) trait SnapshotTable: Send {
+    /// Writes the count and the entries of a key group, by its position. `scratch` is emptied and used.
+    fn write_group(&self, group: usize, out: &mut dyn Write, scratch: &mut Vec<u8>) -> io::Result<()>;
+}
+
+impl<K: Key, N: Namespace, V: Object<K, N>> SnapshotTable for TableSnapshot<K, N, V> {
+    fn write_group(&self, group: usize, out: &mut dyn Write, scratch: &mut Vec<u8>) -> io::Result<()> {
+        let too_many = |_| io::Error::other("a key group has more entries than the format can count");
+        scratch.clear();
+        i32::try_from(self.entries(group)).map_err(too_many)?.encode(scratch);
+        self.try_for_each(group, |key, namespace, value| {
+            namespace.encode(scratch);
+            key.encode(scratch);
+            value.encode(scratch);
+            if scratch.len() >= CHUNK {
+                out.write_all(scratch)?;
+                scratch.clear();
+            }
+            io::Result::Ok(())
+        })?;
+        out.write_all(scratch)
+    }
+}
+
+/// Counts what goes through.
+struct Counted<'a, W> {
+    inner: &'a mut W,
+    bytes: u64,
+}
+
+impl<W: Write> Write for Counted<'_, W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(buffer)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl HeapSnapshot {
+    /// Writes the checkpoint and releases the snapshot.
+    ///
+    /// # Errors
+    /// The writer fails.
+    pub fn write(self, out: &mut impl Write) -> io::Result<SnapshotInfo> {
+        let mut out = Counted { inner: out, bytes: 0 };
+        let (mut offsets, mut scratch) = (Vec::with_capacity(self.key_groups.len()), Vec::with_capacity(2 * CHUNK));
+        for (position, group) in self.key_groups.clone().enumerate() {
+            offsets.push(out.bytes);
+            out.write_all(&i32::from(group).to_be_bytes())?;
+            for (table, id) in self.tables.iter().zip(0_u16..) {
+                if self.compressed {
+                    let mut frames = snap::write::FrameEncoder::new(&mut out);
+                    frames.write_all(&id.to_be_bytes())?;
+                    table.write_group(position, &mut frames, &mut scratch)?;
+                    frames.into_inner().map_err(snap::write::IntoInnerError::into_error)?;
+                } else {
+                    out.write_all(&id.to_be_bytes())?;
+                    table.write_group(position, &mut out, &mut scratch)?;
+                }
+            }
+        }
+        out.flush()?;
+        Ok(SnapshotInfo { bytes: out.bytes, key_groups: self.key_groups, offsets, compressed: self.compressed })
+    }
+}
+
+fn damaged(what: impl Into<String>) -> StateError {
+    StateError::Snapshot(what.into())
+}
+
+/// The bytes of one key group, in which the states follow each other.
+struct GroupReader<'a> {
+    rest: &'a [u8],
+    compressed: bool,
+    decompressed: Vec<u8>,
+}
+
+/// First byte of a framed Snappy stream: the identifier chunk.
+const SNAPPY_IDENTIFIER: u8 = 0xff;
+
+impl GroupReader<'_> {
+    /// Reads the states of the group, one after another: each number with the input that its entries are read from.
+    fn for_each(mut self, mut read: impl FnMut(usize, &mut &[u8]) -> StateResult<()>) -> StateResult<()> {
+        let mut next = 0;
+        while !self.rest.is_empty() {
+            if self.compressed {
+                self.decompress()?;
+                let mut input = self.decompressed.as_slice();
+                next = read_state(next, &mut input, &mut read)?;
+                if !input.is_empty() {
+                    return Err(damaged("bytes follow the last entry of a state"));
+                }
+            } else {
+                next = read_state(next, &mut self.rest, &mut read)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one framed stream off the front.
+    fn decompress(&mut self) -> StateResult<()> {
+        let end = snappy_stream_end(self.rest).ok_or_else(|| damaged("a compressed stream is cut short"))?;
+        let (stream, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        self.decompressed.clear();
+        let mut frames = snap::read::FrameDecoder::new(stream);
+        frames.read_to_end(&mut self.decompressed).map_err(|error| damaged(error.to_string()))?;
+        Ok(())
+    }
+}
+
+/// Where the framed stream at the front of `bytes` ends: before the next identifier, or with the bytes.
+fn snappy_stream_end(bytes: &[u8]) -> Option<usize> {
+    let mut end = 0;
+    while end < bytes.len() && (end == 0 || bytes[end] != SNAPPY_IDENTIFIER) {
+        let &[_, a, b, c] = bytes.get(end..end + 4)? else { return None };
+        end += 4 + u32::from_le_bytes([a, b, c, 0]) as usize;
+    }
+    (end <= bytes.len()).then_some(end)
+}
+
+/// Reads one state's number and entries; returns the least number that may follow.
+fn read_state(
+    least: usize,
+    input: &mut &[u8],
+    read: &mut impl FnMut(usize, &mut &[u8]) -> StateResult<()>,
+) -> StateResult<usize> {
+    let (id, rest) = input.split_first_chunk().ok_or_else(|| damaged("it ends within the number of a state"))?;
+    *input = rest;
+    let id = usize::from(u16::from_be_bytes(*id));
+    if id < least {
+        return Err(damaged(format!("state {id} comes twice or out of order in a key group")));
+    }
+    read(id, input)?;
+    Ok(id + 1)
+}
+
+/// Reads the entries that one state has in a key group into a table.
+pub(super) fn read_entries<K: Key, N: Namespace, V: Object<K, N>>(
+    table: &mut StateTable<K, N, V>,
+    groups: KeyGroups,
+    (group, position): (u16, usize),
+    input: &mut &[u8],
+) -> StateResult<()> {
+    let count = usize::try_from(i32::decode(input)?).map_err(|_| damaged("a count of entries is negative"))?;
+    // An entry takes a byte at least.
+    if count > input.len() {
+        return Err(damaged(format!("{count} entries are said to lie in {} bytes", input.len())));
+    }
+    for _ in 0..count {
+        let namespace = N::decode(input)?;
+        let key = K::decode(input)?;
+        let value = V::decode(input)?;
+        let hash_code = key.hash_code();
+        if groups.group_of(hash_code) != group {
+            return Err(damaged(format!("a key in key group {group} belongs to {}", groups.group_of(hash_code))));
+        }
+        if !table.insert_new(Place::new(&key, hash_code, &namespace, position), value) {
+            return Err(damaged(format!("an entry of key group {group} is there already")));
+        }
+    }
+    Ok(())
+}
+
+impl<K: Key> HeapBackend<K> {
+    /// Begins a snapshot of every state: the synchronous part of a checkpoint, which copies the arrays of buckets and
+    /// leaves the entries to copy-on-write. With `compressed` it is written with Flink's
+    /// `execution.checkpointing.snapshot-compression`.
+    ///
+    /// # Errors
+    /// 2^31 snapshots were taken before.
+    pub fn snapshot(&mut self, compressed: bool) -> StateResult<HeapSnapshot> {
+        let tables = self.states.iter_mut().map(|state| state.table.snapshot());
+        let tables: Option<Vec<_>> = tables.collect();
+        let tables = tables.ok_or_else(|| StateError::Storage("no snapshot version is left".to_owned()))?;
+        Ok(HeapSnapshot { key_groups: self.key_groups(), tables, compressed })
+    }
+
+    /// Puts the entries of a checkpoint into the states, which are registered as those that it was written from were,
+    /// and which hold none of its keys: of the key groups that this subtask owns; others are not read. A backend of
+    /// another parallelism is restored from the checkpoints of all subtasks, one after another.
+    ///
+    /// # Errors
+    /// The checkpoint cannot be read, is damaged, or is one of other states. The backend then holds a part of it.
+    pub fn restore(&mut self, source: &mut (impl Read + Seek), info: &SnapshotInfo) -> StateResult<()> {
+        if info.offsets.len() != info.key_groups.len() {
+            return Err(damaged(format!("{} offsets for {} key groups", info.offsets.len(), info.key_groups.len())));
+        }
+        let mut bytes = Vec::new();
+        let ends = info.offsets.iter().skip(1).copied().chain([info.bytes]);
+        for ((group, &start), end) in info.key_groups.clone().zip(&info.offsets).zip(ends) {
+            if !self.key_groups().contains(&group) {
+                continue;
+            }
+            read_range(source, start..end, &mut bytes)?;
+            self.restore_group(group, &bytes, info.compressed)?;
+        }
+        Ok(())
+    }
+
+    fn restore_group(&mut self, group: u16, bytes: &[u8], compressed: bool) -> StateResult<()> {
+        let (number, rest) = bytes.split_first_chunk().ok_or_else(|| damaged("a key group has no number"))?;
+        if i32::from_be_bytes(*number) != i32::from(group) {
+            return Err(damaged(format!("key group {} lies where {group} should", i32::from_be_bytes(*number))));
+        }
+        let at = (group, usize::from(group - self.first_group));
+        let groups = self.groups;
+        GroupReader { rest, compressed, decompressed: Vec::new() }.for_each(|id, input| {
+            let state = self.states.get_mut(id).ok_or_else(|| damaged(format!("it has a state {id}")))?;
+            state.table.read_group(groups, at, input)
+        })
+    }
+}
+
+/// Reads a range of the source. It grows with what is there, not with what the range promises.
+fn read_range(source: &mut (impl Read + Seek), range: Range<u64>, bytes: &mut Vec<u8>) -> StateResult<()> {
+    let error = |error: io::Error| StateError::Storage(error.to_string());
+    let len = range.end.checked_sub(range.start).ok_or_else(|| damaged("a key group ends before it begins"))?;
+    source.seek(SeekFrom::Start(range.start)).map_err(error)?;
+    bytes.clear();
+    source.take(len).read_to_end(bytes).map_err(error)?;
+    if bytes.len() as u64 == len { Ok(()) } else { Err(damaged("it ends within a key group")) }
+}
