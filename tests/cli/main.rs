@@ -187,6 +187,8 @@ fn figures(text: &str) -> String {
         let words = line.split(' ').map(|word| if is_digest(word) { "DIGEST" } else { word });
         words.collect::<Vec<_>>().join(" ")
     };
-    let lines = text.lines().filter(|line| !line.starts_with(['─', '═']) && !line.starts_with("timing:"));
+    let lines = text.lines().filter(|line| {
+        !line.starts_with(['─', '═']) && !["timing:", "java heap "].iter().any(|&note| line.starts_with(note))
+    });
     lines.map(|line| if line.starts_with(' ') { row(line) } else { note(line) }).collect::<Vec<_>>().join("\n")
 }

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use insta::assert_snapshot;
-use statebench::result::RunResult;
+use statebench::result::{Outcome, RunResult};
 use statebench::state::Digest;
 
-use super::{Place, figures, measured, workload_files};
+use super::{Place, figures, measured, trial, workload_files};
 
 /// What the trials of a result computed: emitted and state.
 fn digests(result: &RunResult) -> Vec<(Digest, Digest)> {
@@ -209,6 +209,47 @@ fn a_quiet_run_says_nothing_beside_its_table() {
     let quiet = place.statebench("run --quick -q job.toml");
     assert_eq!((quiet.code, quiet.err.as_str()), (Some(0), ""));
     assert_eq!(figures(&quiet.out), figures(&loud.out));
+}
+
+#[test]
+fn a_state_that_does_not_fit_the_java_heap_is_an_answer() {
+    let place = Place::new();
+    let job = r#"
+keys = { cardinality = 300_000 }
+run = { events = 20_000, repeats = 1 }
+[[configuration]]
+name = "small heap"
+"state.backend.type" = "hashmap"
+"taskmanager.memory.framework.heap.size" = "16mb"
+"taskmanager.memory.task.heap.size" = "16mb"
+"taskmanager.memory.managed.size" = "64mb"
+[[configuration]]
+name = "heap"
+"state.backend.type" = "hashmap"
+[[configuration]]
+name = "rocksdb"
+"state.backend.type" = "rocksdb"
+"#;
+    place.file("job.toml", job);
+    let ran = place.statebench("run job.toml -o r.json");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let result = place.result("r.json");
+    let Outcome::OutOfMemory(verdict) = &trial(&result, "small heap").outcome else { panic!("{result:?}") };
+    // 32 MiB less 11 of the process and two regions of 1 MiB; an entry takes 64 or 88 bytes and its part of the arrays.
+    assert_eq!(
+        (verdict.phase.as_str(), verdict.jvm_heap_bytes, verdict.jvm_room_bytes),
+        ("prefill", 32 << 20, 19 << 20)
+    );
+    assert!(verdict.jvm_live_bytes > 19 << 20 && verdict.jvm_live_bytes < 20 << 20, "{verdict}");
+    assert!((200_000..300_000).contains(&verdict.event), "{verdict}");
+    assert!(ran.out.contains(&format!("small heap repeat 1: {verdict}")), "{}", ran.out);
+    assert!(verdict.to_string().starts_with("would have run out of memory at event 2"), "{verdict}");
+    assert_eq!(result.agreements[0].trials, 2, "it is not compared");
+    let heap = measured(&result, "heap").heap.unwrap();
+    assert_eq!((heap.jvm_heap_bytes, heap.entries), (536_870_902, 300_000));
+    assert!(heap.jvm_live_bytes > 300_000 * 64 && heap.jvm_allocated_bytes > 0, "{heap:?}");
+    assert!(heap.process_live_bytes.unwrap() > 300_000 * 32);
+    assert_eq!(measured(&result, "rocksdb").heap, None);
 }
 
 #[test]
