@@ -547,7 +547,7 @@ fn subtasks_have_disjoint_state_that_sums_to_the_whole() {
     };
     let whole = fill(&mut HeapBackend::new(GROUPS, 0), &mut (0..1_000));
     let groups = KeyGroups { parallelism: 3, ..GROUPS };
-    let mut parts = crate::state::Digest::default();
+    let mut parts = Digest::default();
     for subtask in 0..3 {
         let owned = |key: &i64| groups.subtask_of(groups.group_of(key.hash_code())) == subtask;
         parts.merge(fill(&mut HeapBackend::new(groups, subtask), &mut (0..1_000).filter(owned)));

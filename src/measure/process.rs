@@ -21,7 +21,7 @@ pub fn allocated_bytes() -> Option<u64> {
 
 /// Bytes that this thread has allocated so far, freed or not; `None` without an allocator that counts.
 pub fn thread_allocated_bytes() -> Option<u64> {
-    tikv_jemalloc_ctl::thread::allocatedp::read().ok().map(|counter| counter.get())
+    tikv_jemalloc_ctl::thread::allocatedp::read().ok().map(tikv_jemalloc_ctl::thread::ThreadLocal::get)
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -201,7 +201,7 @@ const LOOKED_AT: usize = 4;
 /// The size of all elements, from the first few: walking a collection on every write would cost more than the write.
 fn extrapolated(len: usize, sizes: impl Iterator<Item = u64>) -> u64 {
     let looked_at = len.min(LOOKED_AT) as u64;
-    if looked_at == 0 { 0 } else { sizes.take(LOOKED_AT).sum::<u64>() * len as u64 / looked_at }
+    (sizes.take(LOOKED_AT).sum::<u64>() * len as u64).checked_div(looked_at).unwrap_or(0)
 }
 
 /// A list held as one value: an `ArrayList` that grew by appending.

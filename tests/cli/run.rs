@@ -166,7 +166,7 @@ fn values_of_the_file_and_options_are_overridden() {
     assert_eq!(measured(&result, "heap").state.count, 77);
     assert_eq!(measured(&result, "heap").prefill_keys, 0);
     let option = |configuration| {
-        super::trial(&result, configuration).options["state.backend.rocksdb.memory.fixed-per-slot"].clone()
+        trial(&result, configuration).options["state.backend.rocksdb.memory.fixed-per-slot"].clone()
     };
     assert_eq!((option("heap").as_str(), option("rocksdb").as_str()), ("none", "8 mb"));
 }

@@ -7,7 +7,7 @@
 //! moves, takes a copy of its object with it, where Flink's copies share it until it is touched. The figures for a Java
 //! heap count as Flink does.
 
-use std::ptr::{NonNull, null_mut};
+use std::ptr::NonNull;
 
 use super::group::{ENTRIES_PER_STEP, Entry, GroupMap};
 use super::versions::{Lease, Versions};
@@ -401,7 +401,7 @@ impl<K, N, V> Drop for StateTable<K, N, V> {
     fn drop(&mut self) {
         let mut entries = Vec::with_capacity(self.groups.iter().map(|group| group.entries).sum());
         for mut at in self.groups.iter().flat_map(GroupMap::heads) {
-            while at != null_mut() {
+            while !at.is_null() {
                 entries.push(at);
                 // SAFETY: an entry of the table.
                 at = unsafe { (*at).next };
