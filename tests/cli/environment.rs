@@ -79,6 +79,7 @@ fn a_full_disk_fails_the_trials_that_need_it() {
          operator.list-buffer.clear-every = 1000\n\
          values.size = '20 kb'\n\
          run.repeats = 2\n\
+         run.counters = false\n\
          [[configuration]]\nname = 'heap'\nstate.backend.type = 'hashmap'\n\
          [[configuration]]\nname = 'rocksdb'\nstate.backend.type = 'rocksdb'\n\
          state.backend.rocksdb.memory.fixed-per-slot = '2mb'\n",

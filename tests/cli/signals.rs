@@ -47,7 +47,7 @@ fn ended(mut child: Child) -> Ran {
 fn timed(place: &Place, duration: &str, repeats: u32) {
     place.file(
         "job.toml",
-        format!("keys.cardinality = 100\nrun = {{ duration = '{duration}', repeats = {repeats} }}\n"),
+        format!("keys.cardinality = 100\nrun = {{ duration = '{duration}', repeats = {repeats}, counters = false }}\n"),
     );
 }
 
