@@ -158,7 +158,7 @@ mod tests {
         let curves = curves(&knobs, &rows);
         assert_eq!(curves.len(), 1);
         let options = [("state.backend.type".to_owned(), "rocksdb".into())].into();
-        let configurations = [ConfigurationWire { name: "r".to_owned(), options }];
+        let configurations = [ConfigurationWire { name: "r".to_owned(), flink_config: None, options }];
         assert_snapshot!(knees(&configurations, &knobs, &rows).join("\n"), @"");
     }
 
