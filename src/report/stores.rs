@@ -153,10 +153,18 @@ impl Store<'_> {
     }
 }
 
-/// The index block of the largest file if blocks are spread evenly over bytes: an estimate from the sums.
+/// How much larger an index block is in the cache than in its file, where Snappy has compressed it: 877 KB against 574
+/// KB were measured for long keys.
+const INDEX_UNPACKED: f64 = 1.5;
+
+/// The index block of the largest file in the cache if blocks are spread evenly over bytes: an estimate from the sums.
 fn largest_index_bytes(shape: &StoreShape) -> u64 {
     let files: u64 = shape.levels.iter().map(|level| level.files).sum();
     let bytes: u64 = shape.levels.iter().map(|level| level.bytes).sum();
     let largest = shape.levels.iter().map(|level| level.bytes / level.files.max(1)).max().unwrap_or(0);
-    if files == 0 || bytes == 0 { 0 } else { (shape.index_bytes as f64 * largest as f64 / bytes as f64) as u64 }
+    if files == 0 || bytes == 0 {
+        0
+    } else {
+        (INDEX_UNPACKED * shape.index_bytes as f64 * largest as f64 / bytes as f64) as u64
+    }
 }

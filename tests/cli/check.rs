@@ -27,7 +27,9 @@ fn a_plan_is_described_with_what_it_needs() {
     keys.cardinality=1000000: map · prefill 1000000 keys · warm-up 100000 events · measure 1000000 events · parallelism 2 · repeats 3 · seed 7
       heap: 2000000 entries, 235 mb of state; memory about 387 mb, no disk (modelled)
       rocksdb memory.fixed-per-slot=16mb: 2000000 entries, 235 mb of state; memory about 215 mb, disk up to 469 mb (modelled)
+        danger: in about 100 % of runs an index block of about 1246 kb will not stay in its cache shard of 853 kb beside what write buffers are charged by, and be read and unpacked on every lookup (modelled); state.backend.rocksdb.memory.partitioned-index-filters: true ends it, or a pool of 268 mb
       rocksdb memory.fixed-per-slot=64mb: 2000000 entries, 235 mb of state; memory about 311 mb, disk up to 469 mb (modelled)
+        danger: in about 100 % of runs an index block of about 1246 kb will not stay in its cache shard of 853 kb beside what write buffers are charged by, and be read and unpacked on every lookup (modelled); state.backend.rocksdb.memory.partitioned-index-filters: true ends it, or a pool of 268 mb
     ");
     assert_snapshot!(place.statebench("check job.toml --quick").ok(), @"
     job: 6 cells, 6 trials
@@ -88,7 +90,7 @@ fn what_cannot_fit_is_refused() {
     assert_snapshot!(needed, @"error: heap: needs about 61467 gb of memory");
     assert!(free.ends_with(" are free\n"), "{free}");
     assert_snapshot!(ran.out, @"
-    job: 2 cells, 3 trials
+    job: 2 cells, 2 trials
     workload: counter · prefill 1000000000000 keys · warm-up 2000 events · measure 20000 events · parallelism 1 · repeats 1 · seed 1
       heap: 1000000000000 entries, 16764 gb of state; memory about 61467 gb, no disk (modelled)
       rocksdb: 1000000000000 entries, 16764 gb of state; memory about 634 mb, disk up to 33528 gb (modelled)

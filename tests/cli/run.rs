@@ -32,6 +32,9 @@ fn a_quick_run_prints_a_table_and_saves_a_result() {
     rocksdb | value.get | # | # | # | #
     rocksdb | value.update | # | # | # | #
 
+    RocksDB memory | budget | cache | write buffers | high prio | shard | used | passed | pinned | memtables | index, filter | resident
+    rocksdb | 512 MiB | # | # | # | # | # | no | # | # | # | #
+
     digest repeat 1: emitted DIGEST after 28192 events, state DIGEST after 28192: equal in 2 trials
     a dash for a percentile: fewer than 100 timed events of a trial lie beyond it
     quick: a check that the workload runs, not a measurement
@@ -202,7 +205,7 @@ fn a_quiet_run_says_nothing_beside_its_table() {
     place.file("job.toml", format!("{}\n[[configuration]]\nname = \"a\"\n{cache}\n", super::SMALL));
     let loud = place.statebench("run --quick job.toml");
     assert_snapshot!(loud.err, @"
-    warning: a: `state.backend.rocksdb.block.cache-size` has no effect: memory is shared (memory.managed or memory.fixed-per-slot), which brings its own cache
+    warning: a: `state.backend.rocksdb.block.cache-size`: Flink ignores it: memory of a slot is shared, which brings one block cache of 427 mb for all states; write: a larger taskmanager.memory.managed.size or .fraction, for a larger cache; or state.backend.rocksdb.memory.managed: false for a cache of its own for each state, which nothing bounds then
     result: ./job.result.json
     ");
     let quiet = place.statebench("run --quick -q job.toml");
