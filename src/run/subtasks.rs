@@ -364,10 +364,12 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     (values.len() >= LEAST_CALIBRATION_BLOCKS).then(|| values[values.len() / 2])
 }
 
-/// What timing costs, from the warm-up of all subtasks.
+/// What timing costs, from the warm-up of all subtasks: the median over pairs of neighbouring blocks, one untimed and
+/// one timed, so that a store that grows slower or faster meanwhile is not taken for the clock.
 fn calibrate<K>(subtasks: &mut [Noted<K>]) -> Option<Calibration> {
     let untimed = median(subtasks.iter().flat_map(|noted| noted.untimed_ns.iter().copied()).collect())?;
-    let timed = median(subtasks.iter().flat_map(|noted| noted.timed_ns.iter().copied()).collect())?;
+    let pairs = subtasks.iter().flat_map(|noted| noted.untimed_ns.iter().zip(&noted.timed_ns));
+    let timed = untimed * median(pairs.map(|(untimed, timed)| timed / untimed).collect())?;
     let (mut accesses, mut events) = (0, 0);
     for noted in subtasks {
         let probe = noted.subtask.probe();
