@@ -230,6 +230,30 @@ fn heap_read_modify_write(text: &str, keys: &str) {
     compare(&what, "one HashMap", "", &mut harness, &mut plain_map);
 }
 
+/// A file that takes bytes at a fixed rate.
+struct Paced {
+    started: Instant,
+    bytes: u64,
+    bytes_per_s: f64,
+}
+
+impl std::io::Write for Paced {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        self.bytes += buffer.len() as u64;
+        let due = Duration::from_secs_f64(self.bytes as f64 / self.bytes_per_s);
+        std::thread::sleep(due.saturating_sub(self.started.elapsed()));
+        Ok(buffer.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How fast checkpoints go: as fast as a core encodes them, and at the rate at which real Flink was seen to write those of
+/// its heap backend to a local disk, 107 MB in 0.4 to 0.85 s.
+const WRITERS: [(&str, f64); 2] =
+    [("as fast as one core encodes them", f64::INFINITY), ("at 180 MB/s, as Flink was seen to", 180e6)];
+
 /// Throughput of the heap while checkpoints are written on another thread, back to back, beside the same heap without;
 /// and how long the beginning of one keeps the operator waiting.
 fn snapshots() {
@@ -255,32 +279,34 @@ fn snapshots_during<O: Operator<i64>>(name: &str, spec: &Workload, of: impl Fn(&
         }
         block.clear();
     }
-    let (mut ratios, mut pauses, mut written) = (Vec::new(), Vec::new(), Vec::new());
-    let mut out = Collector::default();
-    for _ in 0..REPEATS {
-        let alone = timed_blocks(spec, |block| drive(&mut heap, &mut operator, block, &mut out).unwrap());
-        let mut writer: Option<JoinHandle<()>> = None;
-        let mut count = 0.0;
-        let during = timed_blocks(spec, |block| {
-            // Begun when the one before is written, and in no event's time: the pause is a figure of its own.
-            if writer.as_ref().is_none_or(JoinHandle::is_finished) {
-                let start = Instant::now();
-                let snapshot = heap.inner.snapshot(false).unwrap();
-                pauses.push(start.elapsed().as_secs_f64() * 1e3);
-                count += 1.0;
-                writer = Some(std::thread::spawn(move || {
-                    snapshot.write(&mut std::io::sink()).unwrap();
-                }));
-            }
-            drive(&mut heap, &mut operator, block, &mut out).unwrap()
-        });
-        writer.unwrap().join().unwrap();
-        written.push(count);
-        ratios.push(alone / during);
-    }
     let what = format!("heap {name}, 1,000,000 keys uniform");
-    row(&what, "throughput while checkpoints are written over without", &ratios, "", "≥ 0.75");
-    row(&what, "checkpoints written meanwhile", &written, "", "");
+    let (mut pauses, mut out) = (Vec::new(), Collector::default());
+    for (how, bytes_per_s) in WRITERS {
+        let (mut ratios, mut written) = (Vec::new(), Vec::new());
+        for _ in 0..REPEATS {
+            let alone = timed_blocks(spec, |block| drive(&mut heap, &mut operator, block, &mut out).unwrap());
+            let mut writer: Option<JoinHandle<()>> = None;
+            let mut count = 0.0;
+            let during = timed_blocks(spec, |block| {
+                // Begun when the one before is written, and in no event's time: the pause is a figure of its own.
+                if writer.as_ref().is_none_or(JoinHandle::is_finished) {
+                    let start = Instant::now();
+                    let snapshot = heap.inner.snapshot(false).unwrap();
+                    pauses.push(start.elapsed().as_secs_f64() * 1e3);
+                    count += 1.0;
+                    writer = Some(std::thread::spawn(move || {
+                        snapshot.write(&mut Paced { started: Instant::now(), bytes: 0, bytes_per_s }).unwrap();
+                    }));
+                }
+                drive(&mut heap, &mut operator, block, &mut out).unwrap()
+            });
+            writer.unwrap().join().unwrap();
+            written.push(count);
+            ratios.push(alone / during);
+        }
+        row(&what, &format!("throughput while checkpoints are written over without, {how}"), &ratios, "", "≥ 0.75");
+        row(&what, "checkpoints written meanwhile", &written, "", "");
+    }
     while pauses.len() < 20 {
         let start = Instant::now();
         drop(heap.inner.snapshot(false).unwrap());

@@ -195,4 +195,17 @@ mod tests {
         assert_eq!(copy_prefill(&from, &to).unwrap_err().kind(), ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read_to_string(from.join("1.sst")).unwrap(), "table");
     }
+
+    /// Two file systems cannot share a file, as one without hard links cannot.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn where_files_cannot_be_linked_they_are_copied_and_that_is_told() {
+        use std::os::unix::fs::MetadataExt;
+        let (from, to) = (tempfile::tempdir_in("/dev/shm").unwrap(), tempfile::tempdir().unwrap());
+        let device = |folder: &TempDir| std::fs::metadata(folder.path()).unwrap().dev();
+        assert_ne!(device(&from), device(&to), "TMPDIR must not be /dev/shm for this test");
+        std::fs::write(from.path().join("1.sst"), "table").unwrap();
+        assert!(!copy_prefill(from.path(), &to.path().join("0")).unwrap());
+        assert_eq!(std::fs::read_to_string(to.path().join("0/1.sst")).unwrap(), "table");
+    }
 }
