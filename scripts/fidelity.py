@@ -44,7 +44,7 @@ OPS = Metric("ops/s", "ops_per_s", True, 1.37, 1.46, 17.53)
 P50 = Metric("p50", "p50_ns", False, 1.28, 1.47, 24.37)
 P99 = Metric("p99", "p99_ns", False, 1.18, 2.19, 18.79)
 METRICS = (OPS, P50, P99)
-# Bytes are compared where a result has them: column of the CSV file, field of a finished trial, factor, title.
+# Bytes are compared where a result has them: column of the CSV file, field of a finished trial, title.
 BYTES = (
     ("ckpt_first_bytes", "checkpoint_first_bytes", "first checkpoint"),
     ("savepoint_bytes", "savepoint_bytes", "canonical savepoint"),

@@ -106,6 +106,8 @@ mod tests {
             let configuration = configuration.to_owned();
             result.trials.push(Trial {
                 variant: 0,
+                base: configuration.clone(),
+                knobs: [].into(),
                 configuration,
                 options: [].into(),
                 repeat: 0,

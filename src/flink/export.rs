@@ -205,7 +205,7 @@ mod tests {
 
     fn trial(name: &str, options: &Options) -> Trial {
         let text = serde_json::json!({
-            "variant": 0, "configuration": name, "options": options.resolved().collect::<BTreeMap<_, _>>(), "repeat": 0,
+            "variant": 0, "configuration": name, "base": name, "knobs": {}, "options": options.resolved().collect::<BTreeMap<_, _>>(), "repeat": 0,
             "companion": false, "seed": 1, "outcome": Outcome::Finished(Box::new(Measurement::of_nothing())),
         });
         serde_json::from_value(text).unwrap()

@@ -24,9 +24,9 @@ pub struct Imported {
 pub fn import(file: &FlinkFile, name: &str) -> Result<Imported, Diagnostic> {
     let keys = StateKeys::of(file)?;
     keys.validate(file)?;
-    let mut section = format!("[[configuration]]\nname = {}\n", Value::from(name));
+    let mut section = format!("[[configuration]]\nname = {}\n", text(name));
     for (key, entry) in &keys.taken {
-        let _ = writeln!(section, "{} = {}", Value::from(key.as_str()), Value::from(flink_value(&entry.value)));
+        let _ = writeln!(section, "{} = {}", text(key), text(&flink_value(&entry.value)));
     }
     let mut remarks = vec![format!("{}: read as {}", file.path().display(), file.dialect)];
     let renamed = keys.taken.iter().filter(|(key, entry)| *key != entry.key);
@@ -39,6 +39,20 @@ pub fn import(file: &FlinkFile, name: &str) -> Result<Imported, Diagnostic> {
         remarks.extend(entries.iter().map(|entry| format!("line {}: `{}` {why}", entry.line, printable(&entry.key))));
     }
     Ok(Imported { section, remarks })
+}
+
+/// A TOML string. What steers a terminal, or reorders or hides text, is escaped: the section is printed.
+fn text(text: &str) -> String {
+    let is_plain = |c: char| printable(c.encode_utf8(&mut [0; 4])).chars().eq([c]);
+    if text.chars().all(is_plain) {
+        return Value::from(text).to_string();
+    }
+    let escape = |c: char| match c {
+        '"' | '\\' => format!("\\{c}"),
+        c if is_plain(c) => c.to_string(),
+        c => format!("\\U{:08X}", c as u32),
+    };
+    format!("\"{}\"", text.chars().map(escape).collect::<String>())
 }
 
 #[cfg(test)]
@@ -75,6 +89,13 @@ mod tests {
         let plan = Plan::of(document, &[], false).unwrap();
         assert_eq!(plan.cells[0].configuration.name, "a \"b\"");
         assert_eq!(plan.cells[0].configuration.options.shared_memory_bytes(), Some(64 << 20));
+    }
+
+    #[test]
+    fn what_reorders_text_is_escaped() {
+        assert_eq!(text("a\u{202e}\"\\"), r#""a\U0000202E\"\\""#);
+        let read: toml::Table = format!("v = {}", text("a\u{202e}\"\\\n")).parse().unwrap();
+        assert_eq!(read["v"].as_str(), Some("a\u{202e}\"\\\n"));
     }
 
     proptest! {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::knobs::Knobs;
 use crate::result::{From, LatencySummary, METRICS, Measurement, Metric, Outcome, RunResult, Trial};
+use crate::workload::Options;
 
 /// The rows of a result, in order of the workloads and of first appearance of a configuration in the workload file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -23,10 +24,16 @@ pub struct Row {
     pub workload: String,
     /// The configuration.
     pub configuration: String,
+    /// Its name in the workload file, without the choices of a matrix.
+    pub base: String,
+    /// Its options that differ from Flink's defaults.
+    pub settings: BTreeMap<String, String>,
     /// Finished trials, companions left out.
     pub trials: usize,
     /// Trials that failed.
     pub failed: usize,
+    /// Trials whose state would not have fit the Java heap.
+    pub out_of_memory: usize,
     /// Finished trials of which more than 1 % of the events took over 300 µs, in both regimes; RocksDB only.
     pub slow_trials: usize,
     /// The regime that the trials of this row ran in, where the configuration has runs of both.
@@ -56,6 +63,10 @@ pub struct AccessRow {
     pub workload: String,
     /// The configuration.
     pub configuration: String,
+    /// The regime that the trials of this row ran in, where the configuration has runs of both.
+    pub regime: Option<Regime>,
+    /// Finished trials of this row.
+    pub trials: usize,
     /// The kind, such as `value.get`.
     pub access: String,
     /// Timed accesses of all trials.
@@ -107,6 +118,15 @@ fn finished<'a>(trials: &[&'a Trial]) -> impl Iterator<Item = &'a Measurement> {
         Outcome::Finished(measurement) => Some(measurement.as_ref()),
         _ => None,
     })
+}
+
+/// The options of a trial that differ from Flink's defaults.
+fn settings(trial: &Trial) -> BTreeMap<String, String> {
+    // A directory of this machine is of no use elsewhere.
+    let is_local = |key: &str| key.ends_with(".localdir") || key.ends_with(".log.dir");
+    let differs = |key: &str, value: &str| !is_local(key) && Options::row(key).is_none_or(|row| row.default() != value);
+    let options = trial.options.iter().filter(|(key, value)| differs(key, value));
+    options.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn is_slow(trial: &Trial) -> bool {
@@ -164,7 +184,8 @@ impl Summary {
                 .map(|(own, first)| own.median / first.median)
                 .filter(|ratio| ratio.is_finite());
             let metrics = METRICS.iter().filter_map(|metric| Some((metric.name, group.metric(metric)?)));
-            let knobs = knobs.as_ref().zip(group.trials.first());
+            let first_trial = group.trials.first().or(group.companions.first());
+            let knobs = knobs.as_ref().zip(first_trial);
             summary.rows.push(Row {
                 workload: label(group),
                 configuration: group.configuration.to_owned(),
@@ -172,7 +193,10 @@ impl Summary {
                 failed: group.trials.iter().filter(|t| matches!(t.outcome, Outcome::Failed { .. })).count(),
                 slow_trials: group.slow,
                 regime: group.regime,
-                knobs: knobs.map(|(knobs, trial)| knobs.values(&label(group), trial)).unwrap_or_default(),
+                knobs: knobs.map(|(knobs, trial)| knobs.values(trial)).unwrap_or_default(),
+                base: first_trial.map_or_else(String::new, |trial| trial.base.clone()),
+                settings: first_trial.map(|trial| settings(trial)).unwrap_or_default(),
+                out_of_memory: group.trials.iter().filter(|t| matches!(t.outcome, Outcome::OutOfMemory(_))).count(),
                 throughput_ratio: ratio,
                 metrics: metrics.collect(),
             });
@@ -238,6 +262,8 @@ fn access_rows(group: &Group<'_>, workload: &str) -> Vec<AccessRow> {
         AccessRow {
             workload: workload.to_owned(),
             configuration: group.configuration.to_owned(),
+            regime: group.regime,
+            trials: group.measurements().count(),
             access: kind.to_owned(),
             count: group.measurements().filter_map(find).map(|summary| summary.count).sum(),
             p50_ns: spread(|summary| summary.p50_ns),

@@ -55,10 +55,7 @@ fn text(result: &RunResult, summary: &Summary, format: Format) -> String {
     if let Some(knobs) = Knobs::of(result) {
         let _ = writeln!(out, "{}\n", knob_table(&knobs, summary, format));
         let rows = &summary.rows;
-        for line in curves::knees(&result.workload.configuration, &knobs, rows)
-            .into_iter()
-            .chain(curves::crossings(&knobs, rows))
-        {
+        for line in curves::knees(&knobs, rows).into_iter().chain(curves::crossings(&knobs, rows)) {
             let _ = writeln!(out, "{}", printable(&line));
         }
     }
@@ -85,7 +82,7 @@ fn knob_table(knobs: &Knobs, summary: &Summary, format: Format) -> Table {
     let mut table = table(format, &header);
     for row in &summary.rows {
         let mut cells: Vec<_> = row.knobs.iter().map(|value| name(value, format)).collect();
-        cells.push(name(&with_regime(knobs.base(&row.configuration), row), format));
+        cells.push(name(&with_regime(&row.base, row.regime, row.trials), format));
         cells.extend(metrics.iter().map(|metric| median(row, metric)));
         table.add_row(cells);
     }
@@ -94,10 +91,10 @@ fn knob_table(knobs: &Knobs, summary: &Summary, format: Format) -> Table {
 }
 
 /// A configuration's name, with the regime where its runs had two.
-fn with_regime(name: &str, row: &Row) -> String {
-    match row.regime {
+fn with_regime(name: &str, regime: Option<Regime>, trials: usize) -> String {
+    match regime {
         Some(Regime { slow, of }) => {
-            format!("{name} · {} {} of {of}", if slow { "slow" } else { "calm" }, row.trials)
+            format!("{name} · {} {} of {of}", if slow { "slow" } else { "calm" }, trials)
         }
         None => name.to_owned(),
     }
@@ -119,10 +116,16 @@ fn main_table(summary: &Summary, format: Format) -> Table {
     header.insert(first_metric + 1, "spread");
     let mut table = table(format, &header);
     for row in &summary.rows {
-        let failed = if row.failed > 0 { format!(" ({} failed)", row.failed) } else { String::new() };
+        let mut failed = if row.failed > 0 { format!(" ({} failed)", row.failed) } else { String::new() };
+        if row.out_of_memory > 0 {
+            let _ = write!(failed, " ({} out of memory)", row.out_of_memory);
+        }
         let ratio = row.throughput_ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{}×", significant(ratio)));
-        let mut cells =
-            vec![name(&with_regime(&row.configuration, row), format), format!("{}{failed}", row.trials), ratio];
+        let mut cells = vec![
+            name(&with_regime(&row.configuration, row.regime, row.trials), format),
+            format!("{}{failed}", row.trials),
+            ratio,
+        ];
         if with_workload {
             cells.insert(0, name(&row.workload, format));
         }
@@ -147,7 +150,7 @@ fn access_table(summary: &Summary, format: Format) -> Table {
             spread.map_or_else(|| "-".to_owned(), |spread| with_unit(spread.median, Unit::Nanoseconds))
         };
         let mut cells = vec![
-            name(&row.configuration, format),
+            name(&with_regime(&row.configuration, row.regime, row.trials), format),
             name(&row.access, format),
             row.count.to_string(),
             ns(row.p50_ns),
@@ -273,10 +276,11 @@ fn heap_notes(result: &RunResult, out: &mut String) {
         let place = if label.is_empty() { String::new() } else { format!("{} ", printable(label)) };
         let _ = writeln!(
             out,
-            "java heap {place}{}: state {} of {} in each TaskManager, {} an event allocated (modelled, without pipeline)",
+            "java heap {place}{}: state {} of {}{}, {} an event allocated (modelled, without pipeline)",
             printable(&trial.configuration),
             with_unit(heap.jvm_live_bytes as f64, Unit::Bytes),
-            with_unit(heap.jvm_heap_bytes as f64, Unit::Bytes),
+            with_unit((heap.jvm_heap_bytes * u64::from(heap.task_managers)) as f64, Unit::Bytes),
+            if heap.task_managers > 1 { format!(" in {} TaskManagers", heap.task_managers) } else { String::new() },
             with_unit(heap.jvm_allocated_bytes as f64 / measurement.events.max(1) as f64, Unit::Bytes),
         );
     }
@@ -310,8 +314,9 @@ fn timing_note(result: &RunResult, out: &mut String) {
 
 fn csv(summary: &Summary) -> Result<String, Box<dyn std::error::Error>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut header: Vec<String> =
-        ["workload", "configuration", "trials", "failed", "throughput_ratio"].map(str::to_owned).into();
+    let names =
+        ["workload", "configuration", "regime", "trials", "failed", "out_of_memory", "slow", "throughput_ratio"];
+    let mut header: Vec<String> = names.map(str::to_owned).into();
     for metric in METRICS {
         header.extend(["median", "min", "max"].map(|figure| format!("{}_{figure}", metric.name)));
     }
@@ -320,8 +325,11 @@ fn csv(summary: &Summary) -> Result<String, Box<dyn std::error::Error>> {
         let mut record = vec![
             cell_text(&row.workload),
             cell_text(&row.configuration),
+            row.regime.map_or("", |regime| if regime.slow { "slow" } else { "calm" }).to_owned(),
             row.trials.to_string(),
             row.failed.to_string(),
+            row.out_of_memory.to_string(),
+            row.slow_trials.to_string(),
             row.throughput_ratio.map_or_else(String::new, |ratio| ratio.to_string()),
         ];
         for metric in METRICS {

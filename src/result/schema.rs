@@ -56,8 +56,12 @@ pub struct VariantInfo {
 pub struct Trial {
     /// Position of its workload in `variants`.
     pub variant: usize,
-    /// Name of the configuration.
+    /// Name of the configuration, with its choices in the matrix.
     pub configuration: String,
+    /// Its name in the workload file.
+    pub base: String,
+    /// What the trial takes of each axis of the matrix that it heeds, by Flink key or path in the workload file.
+    pub knobs: BTreeMap<String, String>,
     /// Every option of the configuration with its value (configured).
     pub options: BTreeMap<String, String>,
     /// Which repeat it is, from 0.
@@ -139,6 +143,8 @@ pub struct HeapMemory {
     pub jvm_allocated_bytes: u64,
     /// The heap of each TaskManager (configured).
     pub jvm_heap_bytes: u64,
+    /// TaskManagers that the subtasks fill (configured).
+    pub task_managers: u16,
     /// What this process had allocated at the end of the measured part, bytes.
     pub process_live_bytes: Option<u64>,
     /// What operator and state allocated in this process in the measured part, bytes.

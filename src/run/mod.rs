@@ -28,9 +28,9 @@ pub use predict::{IndexCliff, Prediction, index_cliff, predict};
 pub use process::{TRIAL_COMMAND, child_main};
 pub use trial::{Blame, Phase, PrefillFrom, Progress, Report, TrialError, TrialSpec};
 
-use crate::result::{BuildInfo, Host, Manifest, Outcome, RunResult, SCHEMA_VERSION, Trial, VariantInfo};
+use crate::result::{Agreement, BuildInfo, Host, Manifest, Outcome, RunResult, SCHEMA_VERSION, Trial, VariantInfo};
 use crate::source::stream_seed;
-use crate::workload::{Cell, Plan, PlannedTrial, folder_of};
+use crate::workload::{BackendType, Cell, LocalDir, Options, Plan, PlannedTrial, folder_of};
 use base::{Base, Bases};
 use process::{Ending, run_in_child};
 use progress::ProgressLine;
@@ -96,26 +96,31 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<RunResult, RunError
     let trials = plan.trials();
     let mut line = ProgressLine::new(trials.len(), options.quiet);
     let mut bases = Bases::of(plan);
-    let mut reports: BTreeMap<(usize, u32), Vec<(usize, Report)>> = BTreeMap::new();
+    let mut reports = Reports::new();
     for (index, planned) in trials.iter().enumerate() {
         let label = trial_label(plan, planned);
         line.begin(index, &label);
         let io = |error| RunError::Io(options.state_folder.clone(), "cannot make a folder for a prefill", error);
         let base = bases.before(plan, planned, &options.state_folder).map_err(io)?;
         let (trial, report) = run_one(plan, planned, options, &base, |progress| line.update(progress))?;
-        bases.after(plan, planned, report.is_some());
+        bases.after(plan, planned);
         match &trial.outcome {
             Outcome::Failed { reason, .. } => line.say(&format!("{label}: failed: {reason}")),
             Outcome::OutOfMemory(verdict) => line.say(&format!("{label}: {verdict}")),
             Outcome::Finished(_) | Outcome::Interrupted => {}
         }
         if let Some(report) = report {
-            let variant = plan.cells[planned.cell].variant;
-            reports.entry((variant, planned.repeat)).or_default().push((planned.cell, *report));
+            let cell = &plan.cells[planned.cell];
+            // The null backend keeps nothing, so it computes something else.
+            if cell.configuration.options.backend != BackendType::Null {
+                let with = if planned.companion { " (with counters)" } else { "" };
+                let name = format!("{}{with}", cell.configuration.name);
+                reports.entry((cell.variant, planned.repeat)).or_default().push((name, *report));
+            }
         }
         result.interrupted = matches!(trial.outcome, Outcome::Interrupted) || stop_requested();
         result.trials.push(trial);
-        result.agreements = agreements(plan, &reports);
+        result.agreements = agreements(&reports);
         save(&result, options)?;
         let hopeless =
             matches!(result.trials.last(), Some(Trial { outcome: Outcome::Failed { environment: false, .. }, .. }));
@@ -213,6 +218,10 @@ fn run_one(
         counters: companion,
         prefill: PrefillFrom::Own,
     };
+    let logs = log_tempdir(&spec.options)?;
+    if let Some(logs) = &logs {
+        spec.options.log_dir.0 = Some(LocalDir(logs.path().to_owned()));
+    }
     let mut run = |spec: &TrialSpec| {
         let error =
             |error| RunError::Io(spec.state_folder.clone(), "cannot run a trial in a process of its own", error);
@@ -249,6 +258,8 @@ fn run_one(
     let trial = Trial {
         variant: cell.variant,
         configuration: cell.configuration.name.clone(),
+        base: cell.configuration.base.clone(),
+        knobs: variant.knobs.iter().chain(&cell.configuration.knobs).map(|(k, v)| (k.clone(), v.clone())).collect(),
         options: cell.configuration.options.resolved().collect(),
         repeat,
         companion,
@@ -266,15 +277,19 @@ fn state_tempdir(parent: &Path) -> Result<TempDir, RunError> {
         .map_err(|error| RunError::Io(parent.to_owned(), "cannot make a folder for the state", error))
 }
 
-fn agreements(plan: &Plan, reports: &BTreeMap<(usize, u32), Vec<(usize, Report)>>) -> Vec<crate::result::Agreement> {
-    let compare = |(&(variant, repeat), reports): (&(usize, u32), &Vec<(usize, Report)>)| {
-        // The null backend keeps nothing, so it computes something else.
-        let keeps = |cell: usize| plan.cells[cell].configuration.options.backend != crate::workload::BackendType::Null;
-        let trials: Vec<_> = reports
-            .iter()
-            .filter(|(cell, _)| keeps(*cell))
-            .map(|(cell, report)| agree::Finished { name: &plan.cells[*cell].configuration.name, report })
-            .collect();
+/// A folder for RocksDB's logs in the directory that the options name, if they do. It goes with the trial: the directory
+/// may be that of a job in production.
+fn log_tempdir(options: &Options) -> Result<Option<TempDir>, RunError> {
+    let directory = options.log_dir.0.as_ref().filter(|_| options.backend == BackendType::RocksDb);
+    directory.map(|directory| state_tempdir(&directory.0)).transpose()
+}
+
+/// What trials with the same events reported, by workload and repeat: name and report of each.
+type Reports = BTreeMap<(usize, u32), Vec<(String, Report)>>;
+
+fn agreements(reports: &Reports) -> Vec<Agreement> {
+    let compare = |(&(variant, repeat), reports): (&(usize, u32), &Vec<(String, Report)>)| {
+        let trials: Vec<_> = reports.iter().map(|(name, report)| agree::Finished { name, report }).collect();
         agree::compare(variant, repeat, &trials)
     };
     reports.iter().filter_map(compare).collect()

@@ -34,7 +34,7 @@ impl StoreWatch {
         if self.looked.elapsed() >= LOOK_EVERY {
             self.looked = Instant::now();
             if let Some(used) = store.store_use()? {
-                self.peak.raise_to(&used);
+                self.peak = self.peak.or_larger(used);
             }
         }
         Ok(())
@@ -66,8 +66,7 @@ pub fn observe<'a>(
         // Databases that share no memory have caches of their own.
         let first_of_pool = pools.insert(options.pool_of(subtask)) || !options.shares_memory();
         if let Some(end) = store.store_use()? {
-            let mut peak = watch.peak;
-            peak.raise_to(&end);
+            let peak = watch.peak.or_larger(end);
             let memory = seen.memory.get_or_insert_with(|| StoreMemory {
                 budget: None,
                 peak: StoreUse::default(),

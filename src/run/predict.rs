@@ -2,8 +2,8 @@
 
 use crate::state::KeyGroups;
 use crate::workload::{
-    BackendType, Cell, Extent, KeySampler, MixOperation, Operator, Plan, Source, Workload, cache_shards, divide_pool,
-    index_eviction_chance, index_may_fall_off, pool_that_keeps,
+    BackendType, Cell, Extent, KeySampler, MixOperation, Operator, Plan, PrefillBy, Source, Workload, cache_shards,
+    divide_pool, index_eviction_chance, index_may_fall_off, pool_that_keeps,
 };
 
 /// What one cell is expected to need. Modelled: entries × the mean size of one, from the workload alone.
@@ -24,6 +24,10 @@ const BASE_MEMORY_BYTES: f64 = 64e6;
 /// What an object map takes for an entry beside key and value: the slot with its tag at a load between 7/16 and 7/8,
 /// the key's copy, the allocator's rounding of one value.
 const HEAP_ENTRY_OVERHEAD_BYTES: f64 = 48.0;
+/// What an entry that waits to be ingested takes beside its bytes: its place, and its place again while it is sorted.
+const INGEST_ENTRY_OVERHEAD_BYTES: f64 = 64.0;
+/// How much more than they hold buffers take that grow by doubling.
+const INGEST_GROWTH: f64 = 1.5;
 /// Space amplification of levelled compaction at its worst: a compaction's input and output exist at the same time.
 const DISK_AMPLIFICATION: f64 = 2.0;
 /// RocksDB's own memory beside cache and write buffers: table readers, version sets, threads.
@@ -40,7 +44,12 @@ pub fn predict(plan: &Plan, cell: &Cell) -> Prediction {
     let (memory_bytes, disk_bytes) = match options.backend {
         BackendType::Null => (Some(BASE_MEMORY_BYTES), Some(0.0)),
         BackendType::HashMap => {
-            let memory = |(entries, bytes)| BASE_MEMORY_BYTES + entries * HEAP_ENTRY_OVERHEAD_BYTES + bytes;
+            // A state that does not fit the Java heap ends its trial before it takes more than that heap.
+            let managers = (subtasks / f64::from(options.task_slots)).ceil();
+            let most = options.heap_bytes().map_or(f64::INFINITY, |bytes| managers * bytes as f64);
+            let memory = |(entries, bytes): (f64, f64)| {
+                BASE_MEMORY_BYTES + (entries * HEAP_ENTRY_OVERHEAD_BYTES + bytes).min(most)
+            };
             (state.map(memory), Some(0.0))
         }
         BackendType::RocksDb => {
@@ -52,8 +61,12 @@ pub fn predict(plan: &Plan, cell: &Cell) -> Prediction {
                 |bytes| bytes as f64,
             );
             let pools = f64::from(options.pool_of(workload.run.groups.parallelism - 1)) + 1.0;
-            let memory = BASE_MEMORY_BYTES + pools * budget + subtasks * ROCKSDB_OVERHEAD_BYTES;
-            (Some(memory), state_bytes.map(|bytes| bytes * DISK_AMPLIFICATION))
+            let ingested = workload.run.prefill_by == PrefillBy::Ingest;
+            // A prefill that is ingested is sorted in memory, and kept on disk for the trials to come.
+            let (sorted, kept) = if ingested { state.unwrap_or((0.0, 0.0)) } else { (0.0, 0.0) };
+            let running = pools * budget + subtasks * ROCKSDB_OVERHEAD_BYTES;
+            let memory = BASE_MEMORY_BYTES + running.max(sorted * INGEST_ENTRY_OVERHEAD_BYTES + INGEST_GROWTH * kept);
+            (Some(memory), state_bytes.map(|bytes| bytes * DISK_AMPLIFICATION + kept))
         }
     };
     Prediction { entries, state_bytes, memory_bytes, disk_bytes }

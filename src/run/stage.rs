@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use super::Observer;
 use super::trial::{Phase, Progress, TrialError};
-use crate::result::OutOfMemory;
 use crate::source::{BLOCK_EVENTS, Event, EventSource, Scratch, SourceKey};
 use crate::state::{KeyGroups, StateError, StateResult};
 use crate::workload::Extent;
@@ -222,15 +221,10 @@ impl<'a, K: SourceKey> Worker<'a, K> {
 
     /// What a subtask failed with in a block. Memory that runs out is an answer, and says where.
     fn located(&self, error: StateError, block: u64) -> TrialError {
-        let StateError::OutOfHeap { live_bytes, heap } = error else { return error.into() };
         let stage = self.shared.stage;
-        TrialError::OutOfMemory(OutOfMemory {
-            phase: stage.phase.to_string(),
-            event: (block + 1 - stage.first_block) * BLOCK_EVENTS as u64,
-            jvm_live_bytes: live_bytes,
-            jvm_room_bytes: heap.room(),
-            jvm_heap_bytes: heap.bytes,
-        })
+        let events = (block + 1 - stage.first_block) * BLOCK_EVENTS as u64;
+        let most = if let Extent::Events(events) = stage.extent { events } else { u64::MAX };
+        TrialError::of_state(error, stage.phase, events.min(most))
     }
 
     /// Takes blocks and leaves their events for the subtasks that own them.

@@ -77,11 +77,12 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let mut subtasks = open_subtasks(setup, RUN_PASS, empty_ns)?;
     let prefill_keys = match &setup.spec.prefill {
         PrefillFrom::Copy(base) => {
+            let keys = workload.prefill_keys();
             for (noted, subtask) in subtasks.iter_mut().zip(0_u16..) {
                 noted.subtask.load_prefill(&base.join(subtask.to_string()))?;
-                noted.check_heap()?;
+                noted.check_heap().map_err(|error| TrialError::of_state(error, Phase::Prefill, keys))?;
             }
-            workload.prefill_keys()
+            keys
         }
         PrefillFrom::Own => prefill(setup, &mut subtasks)?.events,
         PrefillFrom::Make(base) => {
@@ -118,7 +119,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let resident = resident_bytes();
     let observed = subtasks.iter().map(|noted| (noted.subtask.store(), &noted.watch));
     let Observation { memory, shape, counters } = observe(&setup.spec.options, observed)?;
-    let heap = heap_memory(&subtasks, heap_before);
+    let heap = heap_memory(&subtasks, heap_before, setup.spec.options.task_slots);
     let store_bytes = match setup.spec.options.backend {
         BackendType::RocksDb => folder_bytes(&setup.spec.state_folder).ok(),
         BackendType::HashMap | BackendType::Null => None,
@@ -323,7 +324,7 @@ fn java_heap_use<K>(subtasks: &[Noted<K>]) -> Option<HeapUse> {
 }
 
 /// What the state takes in memory; `before` is what it took when measuring began.
-fn heap_memory<K>(subtasks: &[Noted<K>], before: Option<HeapUse>) -> Option<HeapMemory> {
+fn heap_memory<K>(subtasks: &[Noted<K>], before: Option<HeapUse>, task_slots: u16) -> Option<HeapMemory> {
     let (used, before) = java_heap_use(subtasks).zip(before)?;
     let allocated = subtasks.iter().map(|noted| noted.allocated_bytes);
     Some(HeapMemory {
@@ -332,6 +333,7 @@ fn heap_memory<K>(subtasks: &[Noted<K>], before: Option<HeapUse>) -> Option<Heap
         entries: used.entries,
         jvm_allocated_bytes: used.allocated_bytes - before.allocated_bytes,
         jvm_heap_bytes: subtasks.first()?.heap.heap().bytes,
+        task_managers: (subtasks.len() as u16).div_ceil(task_slots),
         process_live_bytes: allocated_bytes(),
         process_allocated_bytes: allocated.sum(),
     })

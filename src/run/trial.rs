@@ -156,6 +156,18 @@ impl From<TraceError> for TrialError {
 }
 
 impl TrialError {
+    /// What a state access failed with. A Java heap that is full is an answer, and says when.
+    pub fn of_state(error: StateError, phase: Phase, event: u64) -> Self {
+        let StateError::OutOfHeap { live_bytes, heap } = error else { return error.into() };
+        Self::OutOfMemory(OutOfMemory {
+            phase: phase.to_string(),
+            event,
+            jvm_live_bytes: live_bytes,
+            jvm_room_bytes: heap.room(),
+            jvm_heap_bytes: heap.bytes,
+        })
+    }
+
     /// Who is to blame.
     pub fn blame(&self) -> Blame {
         match self {

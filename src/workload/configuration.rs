@@ -27,6 +27,10 @@ pub struct ConfigurationWire {
 pub struct Configuration {
     /// The name in tables and results.
     pub name: String,
+    /// The name in the workload file, without the choices of a matrix.
+    pub base: String,
+    /// What it takes of each axis of a matrix that it heeds, by Flink key.
+    pub knobs: BTreeMap<String, String>,
     /// All options.
     pub options: Options,
     /// The keys that were set, with the text that they were set to.
@@ -55,12 +59,16 @@ impl Configuration {
         if let Some(path) = &wire.flink_config {
             return Err(Invalid::new("flink-config", path, "a file that has been read: a plan reads it"));
         }
-        let mut configuration = Self { name: name.clone(), options: Options::default(), given: Vec::new() };
+        let mut configuration = Self::named(name, Options::default());
         for (key, value) in &wire.options {
             configuration.set_tree(key, value)?;
         }
         configuration.options.validate()?;
         Ok(configuration)
+    }
+
+    fn named(name: &str, options: Options) -> Self {
+        Self { name: name.to_owned(), base: name.to_owned(), knobs: BTreeMap::new(), options, given: Vec::new() }
     }
 
     /// Sets an option, or every option below a key that holds a table.
@@ -102,7 +110,7 @@ impl Configuration {
         let of = |name: &str, backend: BackendType| {
             let options = Options::of(backend);
             let given = vec![("state.backend.type".to_owned(), backend.to_string())];
-            Self { name: name.to_owned(), options, given }
+            Self { given, ..Self::named(name, options) }
         };
         vec![of("heap", BackendType::HashMap), of("rocksdb", BackendType::RocksDb)]
     }

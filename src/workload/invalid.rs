@@ -50,8 +50,10 @@ where
 /// The candidate that is spelled most like `word`, if one is near enough to be meant.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
+    let likely = |candidate: &&str| 2 * candidate.len() >= word.len() && candidate.len() <= 2 * word.len().max(4);
     candidates
         .into_iter()
+        .filter(likely)
         .map(|candidate| (strsim::jaro_winkler(&word, &candidate.to_lowercase()), candidate))
         .filter(|(score, _)| *score >= 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))

@@ -19,6 +19,8 @@ const MAX_CELLS: usize = 10_000;
 pub struct Variant {
     /// The choices, such as `keys.cardinality=1000`; empty without such an axis.
     pub label: String,
+    /// The same by path.
+    pub knobs: BTreeMap<String, String>,
     /// As the file spells it, with everything resolved.
     pub wire: WorkloadWire,
     /// The checked form.
@@ -289,6 +291,7 @@ fn cross(configuration: &Configuration, axes: &[Axis<String>]) -> Result<Vec<Con
                 if changed.heeds(&axis.path) {
                     changed.options.validate().map_err(here)?;
                     changed.name = format!("{} {}={choice}", base.name, short_key(&axis.path));
+                    changed.knobs.insert(axis.path.clone(), choice.clone());
                     next.push(changed);
                     heeded = true;
                 }
@@ -324,10 +327,11 @@ fn combinations(axes: &[Axis<Value>]) -> Vec<BTreeMap<String, Value>> {
 
 fn variant(base: &Document, choice: &BTreeMap<String, Value>, plan: &Plan, quick: bool) -> Result<Variant, Diagnostic> {
     let mut document = base.clone();
-    let mut label = Vec::new();
+    let (mut label, mut knobs) = (Vec::new(), BTreeMap::new());
     for (path, value) in choice {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         label.push(format!("{path}={text}"));
+        knobs.insert(path.clone(), text.clone());
         document.set(path, value.clone(), &format!("matrix: {path} = {text}"))?;
     }
     let mut wire: WorkloadWire = document.read()?;
@@ -336,7 +340,7 @@ fn variant(base: &Document, choice: &BTreeMap<String, Value>, plan: &Plan, quick
         wire.shrink();
     }
     let workload = Workload::new(&wire, &plan.folder).map_err(|invalid| document.invalid(&invalid))?;
-    Ok(Variant { label: label.join(" "), wire, workload })
+    Ok(Variant { label: label.join(" "), knobs, wire, workload })
 }
 
 #[cfg(test)]

@@ -87,12 +87,12 @@ fn what_cannot_fit_is_refused() {
     let ran = place.statebench("check job.toml --set keys.cardinality=1000000000000");
     assert_eq!(ran.code, Some(3), "{ran:?}");
     let (needed, free) = ran.err.split_once(" (modelled), ").unwrap();
-    assert_snapshot!(needed, @"error: heap: needs about 61467 gb of memory");
+    assert_snapshot!(needed, @"error: rocksdb: needs about 33528 gb of disk");
     assert!(free.ends_with(" are free\n"), "{free}");
     assert_snapshot!(ran.out, @"
     job: 2 cells, 2 trials
     workload: counter · prefill 1000000000000 keys · warm-up 2000 events · measure 20000 events · parallelism 1 · repeats 1 · seed 1
-      heap: 1000000000000 entries, 16764 gb of state; memory about 61467 gb, no disk (modelled)
+      heap: 1000000000000 entries, 16764 gb of state; memory about 573 mb, no disk (modelled)
       rocksdb: 1000000000000 entries, 16764 gb of state; memory about 634 mb, disk up to 33528 gb (modelled)
     ");
     // RocksDB keeps it on disk, of which there is not enough either.

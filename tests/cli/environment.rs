@@ -39,7 +39,7 @@ fn what_cannot_fit_is_not_run() {
     let place = Place::with_job();
     let ran = place.statebench("run job.toml --set keys.cardinality=1000000000000");
     assert_eq!((ran.code, ran.out.as_str(), place.results()), (Some(3), "", vec![]));
-    assert!(ran.err.starts_with("error: heap: needs about 61467 gb of memory (modelled), "), "{}", ran.err);
+    assert!(ran.err.starts_with("error: rocksdb: needs about 33528 gb of disk (modelled), "), "{}", ran.err);
 }
 
 /// A file system of a few megabytes.

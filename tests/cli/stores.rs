@@ -1,7 +1,7 @@
 //! What a run tells of RocksDB's stores: shared prefills, companions with counters, knobs, memory.
 
 use insta::assert_snapshot;
-use statebench::result::{PrefillOrigin, RunResult};
+use statebench::result::{Outcome, PrefillOrigin, RunResult};
 
 use super::{Place, figures};
 
@@ -94,4 +94,74 @@ fn a_pool_of_a_task_manager_is_shared_by_its_slots() {
         let pools = if trial.configuration == "per slot" { 2 } else { 1 };
         assert_eq!((budget.pools, budget.pool_bytes), (pools, 64 << 20), "{}", trial.configuration);
     }
+}
+
+/// The small heap cannot even hold the shared prefill; the large one makes it anew.
+#[test]
+fn a_shared_prefill_that_does_not_fit_a_heap_is_an_answer_too() {
+    let (result, out) = run(r#"
+        keys.cardinality = 60_000
+        run = { events = 8_192, repeats = 2, prefill-by = "ingest" }
+        [[configuration]]
+        name = "large"
+        [[configuration]]
+        name = "small"
+        "taskmanager.memory.framework.heap.size" = "4mb"
+        "taskmanager.memory.task.heap.size" = "13mb"
+    "#);
+    let outcomes =
+        |name: &str| result.trials.iter().filter(|t| t.configuration == name).map(|t| &t.outcome).collect::<Vec<_>>();
+    for outcome in outcomes("small") {
+        let Outcome::OutOfMemory(verdict) = outcome else { panic!("{outcome:?}") };
+        assert!(verdict.phase == "prefill" && verdict.event <= 60_000, "{verdict:?}");
+    }
+    assert!(outcomes("large").iter().all(|outcome| matches!(outcome, Outcome::Finished(_))));
+    assert!(out.contains("2 out of memory"), "{out}");
+}
+
+/// Values with blanks, times and tables are what they are, and options that were laid over the file are to be pasted too.
+#[test]
+fn knobs_keep_their_values_and_a_knee_its_keys() {
+    let place = Place::new();
+    let job = r#"
+        keys.cardinality = 200
+        run = { events = 4_096, repeats = 1, counters = false }
+        [[configuration]]
+        name = "a b"
+        state.backend.type = "rocksdb"
+        [matrix]
+        "values.size" = ["100 b", "1 kb"]
+        "state.backend.rocksdb.writebuffer.size" = ["8 mb", "16 mb", "32 mb"]
+    "#;
+    place.file("sweep.toml", job);
+    let out = place.statebench("run sweep.toml -q -o r.json --set state.backend.rocksdb.thread.num=5").ok();
+    let result = place.result("r.json");
+    assert!(result.trials.iter().all(|trial| trial.base == "a b" && trial.knobs.len() == 2));
+    assert!(result.trials.iter().any(|trial| trial.knobs["values.size"] == "1 kb"));
+    let knee = out.lines().find(|line| line.starts_with("knee a b values.size=1 kb: ")).unwrap();
+    assert!(knee.contains("state.backend.type: rocksdb · ") || knee.ends_with("state.backend.type: rocksdb"), "{knee}");
+    assert!(
+        knee.contains("state.backend.rocksdb.thread.num: 5")
+            && knee.contains("state.backend.rocksdb.writebuffer.size: ")
+    );
+}
+
+/// RocksDB's logs go to a folder of the trial in the directory that is named, and go with it.
+#[test]
+fn a_log_directory_is_left_as_it_was() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("logs")).unwrap();
+    let job = r#"
+        keys.cardinality = 200
+        run = { events = 4_096, repeats = 1, counters = false }
+        [[configuration]]
+        name = "r"
+        "state.backend.type" = "rocksdb"
+        "state.backend.rocksdb.log.dir" = "logs"
+    "#;
+    place.file("job.toml", job);
+    place.statebench("run job.toml -q").ok();
+    assert_eq!(std::fs::read_dir(place.path("logs")).unwrap().count(), 0);
+    let refused = place.statebench("run job.toml -q --force --set state.backend.rocksdb.log.dir=none");
+    assert_eq!(refused.code, Some(3), "{refused:?}");
 }

@@ -24,6 +24,8 @@ enum Proof {
     Figure(&'static str, fn(&Store) -> u64, u64),
     /// The size of the filter blocks for 10,000 keys must be near this.
     FilterBytes(u64),
+    /// The Java heap of a TaskManager with the heap backend must be this, bytes.
+    HeapLimit(u64),
     /// Something else that this function looks at.
     Looked(&'static str, fn(&Store) -> bool),
 }
@@ -48,7 +50,9 @@ fn own_cache_bytes(store: &Store) -> u64 {
     store.backend.db.property_int_value_cf(&family, "rocksdb.block-cache-capacity").unwrap().unwrap()
 }
 
-/// Every option that takes effect in RocksDB or in the memory that it shares, but for `localdir`, whose folder a run makes.
+const TASK_HEAP: &[(&str, &str)] = &[("taskmanager.memory.task.heap.size", "300mb")];
+
+/// Every option that takes effect in RocksDB, in the memory that it shares or in the heap's limit, but for `localdir`, whose folder a run makes.
 const PROOFS: &[Row] = &[
     Row("taskmanager.memory.process.size", "4g", &[], Proof::Figure("pool", pool_bytes, 1_438_814_063)),
     Row("taskmanager.memory.flink.size", "1g", &[], Proof::Figure("pool", pool_bytes, 429_496_736)),
@@ -68,6 +72,13 @@ const PROOFS: &[Row] = &[
         &[("taskmanager.memory.process.size", "4g")],
         Proof::Figure("pool", pool_bytes, 1_267_015_366),
     ),
+    Row("taskmanager.memory.framework.heap.size", "256mb", TASK_HEAP, Proof::HeapLimit(556 << 20)),
+    Row("taskmanager.memory.framework.off-heap.size", "256mb", &[], Proof::HeapLimit(536_870_902 - (128 << 20))),
+    Row("taskmanager.memory.task.heap.size", "300mb", &[], Proof::HeapLimit(428 << 20)),
+    Row("taskmanager.memory.task.off-heap.size", "100mb", &[], Proof::HeapLimit(536_870_902 - (100 << 20))),
+    Row("taskmanager.memory.network.fraction", "0.2", &[], Proof::HeapLimit(402_653_172)),
+    Row("taskmanager.memory.network.min", "256mb", &[], Proof::HeapLimit(536_870_902 + 134_217_730 - (256 << 20))),
+    Row("taskmanager.memory.network.max", "64mb", &[], Proof::HeapLimit(536_870_902 + 134_217_730 - (64 << 20))),
     Row("taskmanager.numberOfTaskSlots", "2", SMALL, Proof::Figure("pool", pool_bytes, 60 << 20)),
     Row("state.backend.rocksdb.memory.managed", "false", &[], Proof::File("cache_index_and_filter_blocks=false")),
     Row(
@@ -262,6 +273,15 @@ fn check(row: &Row) {
             assert!((*expected..*expected * 21 / 20).contains(&with.filter_bytes()), "{}", with.filter_bytes());
             assert!(without.filter_bytes() < *expected);
         }
+        Proof::HeapLimit(expected) => {
+            let heap = |settings: &[(&str, &str)]| {
+                let mut options = Options::default();
+                settings.iter().skip(1).for_each(|(key, value)| options.set(key, value).unwrap());
+                options.heap_bytes().unwrap()
+            };
+            assert_eq!(heap(&settings), *expected, "{key} = {value}");
+            assert_ne!(heap(&settings[..settings.len() - 1]), *expected, "{key}: without it");
+        }
         Proof::Looked(what, look) => {
             assert!(look(&with), "{key} = {value}: {what}");
             assert!(!without.folder.path().join("logs").exists(), "{key}: {what} without it");
@@ -377,6 +397,7 @@ fn report() -> String {
                 Proof::File(line) => format!("`{line}` in the OPTIONS file"),
                 Proof::Figure(what, _, bytes) => format!("{what} {bytes} bytes"),
                 Proof::FilterBytes(bytes) => format!("filter block of 10,000 keys: {bytes} bytes and a little"),
+                Proof::HeapLimit(bytes) => format!("heap of the heap backend {bytes} bytes"),
                 Proof::Looked(what, _) => (*what).to_owned(),
             };
             format!("`{value}`{beside}: {found}")

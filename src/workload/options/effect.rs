@@ -18,6 +18,7 @@ impl Options {
         let rocksdb = self.backend == BackendType::RocksDb;
         match row.reader {
             Reader::Run => None,
+            Reader::TaskManager if row.key.contains("batch-shuffle") => Some("the job is a stream"),
             Reader::TaskManager if self.backend == BackendType::Null => Some("the null backend keeps nothing"),
             Reader::TaskManager if rocksdb => self.why_not_in_the_pool(row.key),
             Reader::TaskManager => self.why_not_in_the_division(row.key),
@@ -67,6 +68,9 @@ impl Options {
     fn why_not_in_the_division(&self, key: &str) -> Option<&'static str> {
         let parts = self.task_heap_size.0.is_some() && self.managed_size.0.is_some();
         match key {
+            "taskmanager.memory.framework.heap.size" if self.task_heap_size.0.is_none() => {
+                Some("the task heap is what it leaves, so the heap stays as large")
+            }
             "taskmanager.memory.managed.fraction" if self.managed_size.0.is_some() => {
                 Some("managed.size goes before it")
             }

@@ -92,11 +92,17 @@ pub fn index_eviction_chance(index_bytes: u64, pool_bytes: u64, write_buffer_rat
     let shards = cache_shards(cache_bytes);
     let Some(room) = (cache_bytes / shards).checked_sub(index_bytes + SHARD_MARGIN_BYTES) else { return 1.0 };
     let mean = MUTABLE_SHARE * write_buffer_bytes as f64 / CHARGE_ENTRY_BYTES as f64 / shards as f64;
-    let mut chance_of_count = (-mean).exp();
-    let mut chance_of_room = chance_of_count;
-    for count in 1..=room / CHARGE_ENTRY_BYTES {
-        chance_of_count *= mean / count as f64;
-        chance_of_room += chance_of_count;
+    let entries_that_fit = room / CHARGE_ENTRY_BYTES;
+    // Ten deviations off the mean the sum is 0 or 1, and its terms may be too small for a number.
+    let deviations = (entries_that_fit as f64 - mean) / mean.sqrt().max(1.0);
+    if deviations.abs() > 10.0 {
+        return if deviations > 0.0 { 0.0 } else { 1.0 };
+    }
+    let mut ln_chance_of_count = -mean;
+    let mut chance_of_room = ln_chance_of_count.exp();
+    for count in 1..=entries_that_fit {
+        ln_chance_of_count += (mean / count as f64).ln();
+        chance_of_room += ln_chance_of_count.exp();
     }
     (1.0 - chance_of_room).clamp(0.0, 1.0)
 }
@@ -106,12 +112,27 @@ pub fn index_may_fall_off(index_bytes: u64, pool_bytes: u64, write_buffer_ratio:
     index_eviction_chance(index_bytes, pool_bytes, write_buffer_ratio) >= CHANCE_THAT_MATTERS
 }
 
-/// The least pool, in whole mebibytes, from which on an index block of this size stays in the cache (modelled).
+/// The least pool, in whole mebibytes, from which on an index block of this size stays in the cache (modelled); at most
+/// 4 TiB.
 pub fn pool_that_keeps(index_bytes: u64, write_buffer_ratio: f64) -> u64 {
-    // With few shards a small cache can have larger ones than a bigger cache: every larger pool must do too.
-    let most = ((index_bytes + 16 * CHARGE_ENTRY_BYTES) * 128) >> 20;
-    let keeps = |mib: &u64| !index_may_fall_off(index_bytes, mib << 20, write_buffer_ratio);
-    (1..=most).rev().take_while(keeps).last().unwrap_or(most) << 20
+    const MOST_MIB: u64 = 4 << 20;
+    let keeps = |mib: u64| !index_may_fall_off(index_bytes, mib << 20, write_buffer_ratio);
+    // With few shards a small cache can have larger ones than a bigger cache: every larger pool must do too. Steps of a
+    // fiftieth find the last that does not, halving finds where it ends.
+    let steps = std::iter::successors(Some(MOST_MIB), |mib| (*mib > 1).then(|| (mib - 1).min(mib * 49 / 50)));
+    let mut least = MOST_MIB;
+    for mib in steps {
+        if !keeps(mib) {
+            let (mut low, mut high) = (mib, least);
+            while high - low > 1 {
+                let middle = u64::midpoint(low, high);
+                if keeps(middle) { high = middle } else { low = middle }
+            }
+            return high << 20;
+        }
+        least = mib;
+    }
+    least << 20
 }
 
 const PROCESS: &str = "taskmanager.memory.process.size";
@@ -119,15 +140,30 @@ const FLINK: &str = "taskmanager.memory.flink.size";
 const NETWORK_MIN: &str = "taskmanager.memory.network.min";
 const MANAGED_SIZE: &str = "taskmanager.memory.managed.size";
 
-/// A fraction of a size, truncated as Flink does.
+/// A multiple of a size as Flink's `MemorySize.multiply` has it: the decimal digits of the factor times the size,
+/// truncated.
+fn multiple_of(total: u64, factor: f64) -> u64 {
+    let text = factor.to_string();
+    let (whole, decimals) = text.split_once('.').unwrap_or((&text, ""));
+    let digits = format!("{whole}{decimals}").parse::<u128>().ok();
+    let scale = u32::try_from(decimals.len()).ok().and_then(|places| 10_u128.checked_pow(places));
+    let product = digits.and_then(|digits| digits.checked_mul(total.into()));
+    match product.zip(scale) {
+        Some((product, scale)) => u64::try_from(product / scale).unwrap_or(u64::MAX),
+        // Digits beyond what 128 bits hold: a factor next to nothing.
+        None => (total as f64 * factor) as u64,
+    }
+}
+
+/// A fraction of a size.
 fn part_of(total: u64, fraction: Fraction) -> u64 {
-    (total as f64 * f64::from(fraction.0)) as u64
+    multiple_of(total, fraction.0.into())
 }
 
 /// The part that makes up `fraction` of the whole when the rest of it is `rest`.
 fn part_beside(rest: u64, fraction: Fraction) -> u64 {
     let fraction = f64::from(fraction.0);
-    (rest as f64 * (fraction / (1.0 - fraction))) as u64
+    multiple_of(rest, fraction / (1.0 - fraction))
 }
 
 impl Options {
@@ -185,17 +221,7 @@ impl Options {
             }
             // The overhead is what is left, within its bounds.
             Some(process) => {
-                let overhead = process.0.checked_sub(with_metaspace);
-                if !overhead
-                    .is_some_and(|overhead| (self.jvm_overhead_min.0..=self.jvm_overhead_max.0).contains(&overhead))
-                {
-                    let smallest = Bytes(with_metaspace.saturating_add(self.jvm_overhead_min.0));
-                    let largest = Bytes(with_metaspace.saturating_add(self.jvm_overhead_max.0));
-                    let allowed = format!(
-                        "{smallest} to {largest}, since task heap and managed memory are given, or neither of those"
-                    );
-                    return Err(Invalid::new(PROCESS, process, allowed));
-                }
+                self.check_overhead(process, with_metaspace, "taskmanager.memory.task.heap.size and managed.size")?;
                 process.0
             }
         };
@@ -206,11 +232,21 @@ impl Options {
         let with_metaspace = flink.saturating_add(self.jvm_metaspace_size.0);
         let overhead = self.overhead_in(part_beside(with_metaspace, self.jvm_overhead_fraction));
         let process = with_metaspace.saturating_add(overhead);
-        if let Some(given) = self.process_size.0.filter(|given| given.0 < with_metaspace) {
-            let smallest = Bytes(with_metaspace);
-            return Err(Invalid::new(PROCESS, given, format!("at least {smallest}, or not beside {FLINK}")));
+        if let Some(given) = self.process_size.0 {
+            self.check_overhead(given, with_metaspace, FLINK)?;
         }
         self.divide_flink(self.process_size.0.map_or(process, |given| given.0), flink)
+    }
+
+    /// Whether a process that is given beside what it holds leaves a JVM overhead within its bounds.
+    fn check_overhead(&self, process: Bytes, with_metaspace: u64, beside: &str) -> Result<(), Invalid> {
+        let overhead = process.0.checked_sub(with_metaspace);
+        if overhead.is_some_and(|overhead| (self.jvm_overhead_min.0..=self.jvm_overhead_max.0).contains(&overhead)) {
+            return Ok(());
+        }
+        let smallest = Bytes(with_metaspace.saturating_add(self.jvm_overhead_min.0));
+        let largest = Bytes(with_metaspace.saturating_add(self.jvm_overhead_max.0));
+        Err(Invalid::new(PROCESS, process, format!("{smallest} to {largest}, or not beside {beside}")))
     }
 
     fn divide_process_size(&self) -> Result<TaskManagerMemory, Invalid> {
@@ -237,7 +273,13 @@ impl Options {
         };
         match parts {
             Some((task_heap, network)) => Ok(self.divided(process, flink, task_heap, managed, network)),
-            None => Err(self.too_small(process, flink)),
+            None => match self.task_heap_size.0.and_then(|task_heap| left(task_heap.0)) {
+                Some(network) if network > self.network_max.0 => {
+                    let allowed = format!("at least {}, which the total leaves; or a smaller total", Bytes(network));
+                    Err(Invalid::new("taskmanager.memory.network.max", self.network_max, allowed))
+                }
+                _ => Err(self.too_small(process, flink)),
+            },
         }
     }
 
@@ -381,6 +423,7 @@ mod tests {
             assert_eq!(found, (flink, managed, network, task_heap), "{process}");
         }
         assert_eq!(Options::default().heap_bytes().unwrap(), 536_870_902);
+        assert_eq!(part_of(19_968 << 20, Fraction(0.6)), 12_562_779_839, "decimal digits, not binary ones");
         let by_flink_size = options(&[("memory.flink.size", "1280m")]).task_manager_memory().unwrap();
         assert_eq!(by_flink_size, Options::default().task_manager_memory().unwrap());
     }
@@ -395,6 +438,19 @@ mod tests {
         let error = options(&[parts[0], parts[1], ("memory.process.size", "1g")]).task_manager_memory().unwrap_err();
         assert_eq!(error.path, "taskmanager.memory.process.size");
         assert!(error.allowed.contains(" to "), "{error}");
+        // The overhead between two totals that are given has bounds too.
+        for (process, fits) in [("1536m", false), ("1728m", true), ("8g", false)] {
+            let totals = [("memory.flink.size", "1280m"), ("memory.process.size", process)];
+            assert_eq!(options(&totals).task_manager_memory().is_ok(), fits, "{process}");
+        }
+    }
+
+    #[test]
+    fn what_leaves_the_network_too_much_is_told_apart_from_what_leaves_too_little() {
+        let parts = [("memory.task.heap.size", "100m"), ("memory.process.size", "4g"), ("memory.network.max", "128m")];
+        let error = options(&parts).task_manager_memory().unwrap_err();
+        assert_eq!(error.path, "taskmanager.memory.network.max");
+        assert!(options(&parts[..2]).task_manager_memory().is_ok());
     }
 
     #[test]
@@ -443,6 +499,8 @@ mod tests {
         let least = pool_that_keeps(440 << 10, 0.5);
         assert!(!index_may_fall_off(440 << 10, least, 0.5) && index_may_fall_off(440 << 10, least - (1 << 20), 0.5));
         assert!((96..=192).contains(&(least >> 20)), "{least}");
+        assert!(index_eviction_chance(21 << 10, 64 << 30, 0.5) < 1e-9, "large pools have room");
+        assert!(pool_that_keeps(33 << 30, 0.5) > 1 << 40, "an answer for any size");
     }
 
     #[test]

@@ -201,11 +201,13 @@ option_table! {
             "Managed memory as a fraction of Flink memory, where its size is not set", "the memory that RocksDB shares";
         "taskmanager.memory.managed.consumer-weights", consumer_weights: Weights = Weights("OPERATOR:70,STATE_BACKEND:70,PYTHON:30".to_owned()),
             "How a slot's managed memory is divided over those who use it", "the memory that RocksDB shares";
-        "taskmanager.memory.network.fraction", network_fraction: Fraction = Fraction(0.1),
+        "taskmanager.memory.framework.off-heap.batch-shuffle.size", batch_shuffle_size: Bytes = Bytes(64 << 20),
+            "Part of the framework's off-heap memory for batch jobs", "batch jobs";
+        "taskmanager.memory.network.fraction" ["taskmanager.network.memory.fraction"], network_fraction: Fraction = Fraction(0.1),
             "Network memory as a fraction of Flink memory", "the division of memory";
-        "taskmanager.memory.network.min", network_min: Bytes = Bytes(64 << 20),
+        "taskmanager.memory.network.min" ["taskmanager.network.memory.min"], network_min: Bytes = Bytes(64 << 20),
             "Least network memory", "the division of memory";
-        "taskmanager.memory.network.max", network_max: Bytes = Bytes(i64::MAX as u64),
+        "taskmanager.memory.network.max" ["taskmanager.network.memory.max"], network_max: Bytes = Bytes(i64::MAX as u64),
             "Most network memory", "the division of memory";
         "taskmanager.memory.jvm-metaspace.size", jvm_metaspace_size: Bytes = Bytes(256 << 20),
             "Metaspace of the JVM", "the division of memory";
@@ -325,6 +327,8 @@ option_table! {
             "The savepoint or checkpoint that a job starts from", "the restore";
         "execution.state-recovery.claim-mode" ["execution.savepoint-restore-mode"], state_recovery_claim_mode: ClaimMode = ClaimMode::NoClaim,
             "Who owns the files of that checkpoint", "the restore";
+        "execution.checkpointing.recover-without-channel-state.checkpoint-id", recover_without_channel_state: i64 = -1,
+            "A checkpoint whose data in flight is left out, -1 for none", "the restore";
         "execution.state-recovery.ignore-unclaimed-state" ["execution.savepoint.ignore-unclaimed-state"], state_recovery_ignore_unclaimed: bool = false,
             "Whether state that no operator claims is dropped", "the restore";
     }
@@ -371,9 +375,13 @@ option_table! {
             "What becomes of the last checkpoint of a cancelled job", "clean-up after the job";
         "execution.checkpointing.unaligned.enabled" ["execution.checkpointing.unaligned"], checkpoint_unaligned: bool = false,
             "Whether barriers overtake data in flight", "alignment of barriers";
+        "execution.checkpointing.unaligned.forced", checkpoint_unaligned_forced: bool = false,
+            "Whether unaligned checkpoints are kept for iterations too", "alignment of barriers";
+        "execution.checkpointing.unaligned.interruptible-timers.enabled", checkpoint_interruptible_timers: bool = false,
+            "Whether a checkpoint may interrupt the firing of timers", "alignment of barriers";
         "execution.checkpointing.unaligned.max-subtasks-per-channel-state-file", checkpoint_unaligned_subtasks_per_file: u16 = 5,
             "Subtasks that share a file of data in flight", "files of unaligned checkpoints";
-        "execution.checkpointing.aligned-checkpoint-timeout", aligned_checkpoint_timeout: Time = Time(std::time::Duration::ZERO),
+        "execution.checkpointing.aligned-checkpoint-timeout" ["execution.checkpointing.alignment-timeout"], aligned_checkpoint_timeout: Time = Time(std::time::Duration::ZERO),
             "Time after which an aligned checkpoint goes on unaligned", "alignment of barriers";
         "execution.checkpointing.checkpoints-after-tasks-finish" ["execution.checkpointing.checkpoints-after-tasks-finish.enabled"], checkpoints_after_tasks_finish: bool = true,
             "Whether checkpoints go on when some subtasks have finished", "the checkpoint coordinator";
@@ -556,6 +564,12 @@ impl Options {
 
     fn validate_rocksdb(&self) -> Result<(), Invalid> {
         self.validate_pool()?;
+        let (buffers, high) = (self.memory_write_buffer_ratio.0, self.memory_high_prio_pool_ratio.0);
+        if self.shares_memory() && (buffers <= 0.0 || buffers + high > 1.0) {
+            let key = "state.backend.rocksdb.memory.write-buffer-ratio";
+            let allowed = format!("above 0, and with high-prio-pool-ratio, which is {high}, at most 1");
+            return Err(Invalid::new(key, buffers, allowed));
+        }
         if self.writebuffer_number_to_merge >= self.writebuffer_count && self.writebuffer_number_to_merge > 1 {
             return Err(Invalid::new(
                 "state.backend.rocksdb.writebuffer.number-to-merge",

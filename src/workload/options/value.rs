@@ -32,6 +32,7 @@ parsed_values! {
     Time, "a time such as 500 ms, 60 s, 10 min or 7 d", |_| true;
     bool, "true or false", |_| true;
     i32, "a whole number from -1 to 2147483647", |number| *number >= -1;
+    i64, "a whole number from -1 to 9223372036854775807", |number| *number >= -1;
     u32, "a whole number from 0 to 4294967295", |_| true;
     u16, "a whole number from 1 to 65535", |number| *number >= 1;
     f64, "a number from 0 to 100", |number| (0.0..=100.0).contains(number);
