@@ -3,5 +3,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
-cargo test --locked --lib --bins --tests "$@"
 python3 -B -m unittest discover -q -s scripts -p '*_test.py'
+cargo test --locked --lib --bins --tests "$@"
