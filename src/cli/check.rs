@@ -121,7 +121,7 @@ fn describe(plan: &Plan) -> String {
 /// What an index block that does not stay in its cache shard will do, and what ends it.
 fn danger(cliff: IndexCliff) -> String {
     format!(
-        "danger: in about {:.0} % of runs an index block of about {} will not stay in its cache shard of {} beside what \
+        "danger: in up to {:.0} % of runs an index block of up to {} will not stay in its cache shard of {} beside what \
          write buffers are charged by, and be read and unpacked on every lookup (modelled); \
          state.backend.rocksdb.memory.partitioned-index-filters: true ends it, or a pool of {}",
         100.0 * cliff.chance,

@@ -1,5 +1,6 @@
 //! What a reader must know of the RocksDB stores of a result: budgets that were passed, regimes, and why.
 
+use super::summary::natural;
 use super::table::with_unit;
 use crate::result::{Measurement, RunResult, StoreBudget, StoreMemory, StoreShape, Trial, Unit};
 use crate::workload::pool_that_keeps;
@@ -65,7 +66,7 @@ fn stores(result: &RunResult) -> Vec<Store<'_>> {
             all[position].measured.push(measurement);
         }
     }
-    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all.sort_by_cached_key(|store| natural(&store.name));
     all
 }
 

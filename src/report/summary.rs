@@ -241,7 +241,7 @@ fn group(result: &RunResult) -> Vec<Group<'_>> {
 }
 
 /// A key that sorts names as people do: 8mb before 64mb, 512kb before 8mb.
-fn natural(name: &str) -> Vec<(u64, String)> {
+pub(super) fn natural(name: &str) -> Vec<(u64, String)> {
     let words = name.split(|c: char| !c.is_alphanumeric());
     let number = |word: &str| word.parse::<crate::workload::Bytes>().map_or(0, |bytes| bytes.0);
     words.map(|word| (number(word), word.to_owned())).collect()

@@ -27,9 +27,9 @@ fn a_plan_is_described_with_what_it_needs() {
     keys.cardinality=1000000: map · prefill 1000000 keys · warm-up 100000 events · measure 1000000 events · parallelism 2 · repeats 3 · seed 7
       heap: 2000000 entries, 235 mb of state; memory about 387 mb, no disk (modelled)
       rocksdb memory.fixed-per-slot=16mb: 2000000 entries, 235 mb of state; memory about 215 mb, disk up to 469 mb (modelled)
-        danger: in about 100 % of runs an index block of about 1246 kb will not stay in its cache shard of 853 kb beside what write buffers are charged by, and be read and unpacked on every lookup (modelled); state.backend.rocksdb.memory.partitioned-index-filters: true ends it, or a pool of 268 mb
+        danger: in up to 100 % of runs an index block of up to 1246 kb will not stay in its cache shard of 853 kb beside what write buffers are charged by, and be read and unpacked on every lookup (modelled); state.backend.rocksdb.memory.partitioned-index-filters: true ends it, or a pool of 268 mb
       rocksdb memory.fixed-per-slot=64mb: 2000000 entries, 235 mb of state; memory about 311 mb, disk up to 469 mb (modelled)
-        danger: in about 100 % of runs an index block of about 1246 kb will not stay in its cache shard of 853 kb beside what write buffers are charged by, and be read and unpacked on every lookup (modelled); state.backend.rocksdb.memory.partitioned-index-filters: true ends it, or a pool of 268 mb
+        danger: in up to 100 % of runs an index block of up to 1246 kb will not stay in its cache shard of 853 kb beside what write buffers are charged by, and be read and unpacked on every lookup (modelled); state.backend.rocksdb.memory.partitioned-index-filters: true ends it, or a pool of 268 mb
     ");
     assert_snapshot!(place.statebench("check job.toml --quick").ok(), @"
     job: 6 cells, 6 trials
