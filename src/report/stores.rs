@@ -71,7 +71,7 @@ fn stores(result: &RunResult) -> Vec<Store<'_>> {
 }
 
 fn name(result: &RunResult, trial: &Trial) -> String {
-    let label = result.variants.get(trial.variant).map_or("", |variant| variant.label.as_str());
+    let label = result.variant_label(trial.variant);
     format!("{label} {}", trial.configuration).trim().to_owned()
 }
 

@@ -175,8 +175,7 @@ impl Summary {
         let knobs = Knobs::of(result);
         let mut summary = Self { rows: Vec::new(), accesses: Vec::new() };
         for group in &groups {
-            let label =
-                |group: &Group<'_>| result.variants.get(group.variant).map_or("", |v| v.label.as_str()).to_owned();
+            let label = |group: &Group<'_>| result.variant_label(group.variant).to_owned();
             let first = groups.iter().find(|other| other.variant == group.variant);
             let throughput = |group: &Group<'_>| group.spread(|m| Some(m.throughput_events_per_s));
             let ratio = throughput(group)

@@ -189,7 +189,7 @@ fn align(table: &mut Table, names: usize) {
 /// What a reader must know beside the figures.
 fn notes(result: &RunResult, out: &mut String) {
     for agreement in &result.agreements {
-        let label = result.variants.get(agreement.variant).map_or("", |variant| variant.label.as_str());
+        let label = result.variant_label(agreement.variant);
         let place = if label.is_empty() { String::new() } else { format!("{} ", printable(label)) };
         let _ = writeln!(
             out,
@@ -272,7 +272,7 @@ fn heap_notes(result: &RunResult, out: &mut String) {
         if !told.insert((trial.variant, &trial.configuration)) {
             continue;
         }
-        let label = result.variants.get(trial.variant).map_or("", |variant| variant.label.as_str());
+        let label = result.variant_label(trial.variant);
         let place = if label.is_empty() { String::new() } else { format!("{} ", printable(label)) };
         let _ = writeln!(
             out,

@@ -352,6 +352,11 @@ pub enum LoadError {
 }
 
 impl RunResult {
+    /// The label of a variant, by its number; empty where a run has but one, or none of that number.
+    pub fn variant_label(&self, variant: usize) -> &str {
+        self.variants.get(variant).map_or("", |variant| variant.label.as_str())
+    }
+
     /// Loads a result file.
     ///
     /// # Errors

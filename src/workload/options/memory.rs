@@ -31,7 +31,7 @@ pub struct TaskManagerMemory {
 impl TaskManagerMemory {
     /// The JVM's `-Xmx`: framework and task heap.
     pub fn heap_bytes(&self) -> u64 {
-        self.framework_heap_bytes + self.task_heap_bytes
+        self.framework_heap_bytes.saturating_add(self.task_heap_bytes)
     }
 }
 
@@ -90,7 +90,9 @@ const CHANCE_THAT_MATTERS: f64 = 0.05;
 pub fn index_eviction_chance(index_bytes: u64, pool_bytes: u64, write_buffer_ratio: f64) -> f64 {
     let (cache_bytes, write_buffer_bytes) = divide_pool(pool_bytes, write_buffer_ratio);
     let shards = cache_shards(cache_bytes);
-    let Some(room) = (cache_bytes / shards).checked_sub(index_bytes + SHARD_MARGIN_BYTES) else { return 1.0 };
+    let Some(room) = (cache_bytes / shards).checked_sub(index_bytes.saturating_add(SHARD_MARGIN_BYTES)) else {
+        return 1.0;
+    };
     let mean = MUTABLE_SHARE * write_buffer_bytes as f64 / CHARGE_ENTRY_BYTES as f64 / shards as f64;
     let entries_that_fit = room / CHARGE_ENTRY_BYTES;
     // Ten deviations off the mean the sum is 0 or 1, and its terms may be too small for a number.
@@ -198,7 +200,8 @@ impl Options {
 
     /// Everything of Flink memory but task heap, managed and network memory.
     fn fixed_parts(&self) -> u64 {
-        self.framework_heap_size.0 + self.framework_off_heap_size.0 + self.task_off_heap_size.0
+        let off_heap = self.framework_off_heap_size.0.saturating_add(self.task_off_heap_size.0);
+        self.framework_heap_size.0.saturating_add(off_heap)
     }
 
     fn overhead_in(&self, bytes: u64) -> u64 {
@@ -214,35 +217,25 @@ impl Options {
         let rest = self.fixed_parts().saturating_add(task_heap).saturating_add(managed);
         let network = self.network_in(part_beside(rest, self.network_fraction));
         let flink = rest.saturating_add(network);
-        let with_metaspace = flink.saturating_add(self.jvm_metaspace_size.0);
-        let process = match self.process_size.0 {
-            None => {
-                with_metaspace.saturating_add(self.overhead_in(part_beside(with_metaspace, self.jvm_overhead_fraction)))
-            }
-            // The overhead is what is left, within its bounds.
-            Some(process) => {
-                self.check_overhead(process, with_metaspace, "taskmanager.memory.task.heap.size and managed.size")?;
-                process.0
-            }
-        };
+        let process = self.process_around(flink, "taskmanager.memory.task.heap.size and managed.size")?;
         Ok(self.divided(process, flink, task_heap, managed, network))
     }
 
     fn divide_flink_size(&self, flink: u64) -> Result<TaskManagerMemory, Invalid> {
-        let with_metaspace = flink.saturating_add(self.jvm_metaspace_size.0);
-        let overhead = self.overhead_in(part_beside(with_metaspace, self.jvm_overhead_fraction));
-        let process = with_metaspace.saturating_add(overhead);
-        if let Some(given) = self.process_size.0 {
-            self.check_overhead(given, with_metaspace, FLINK)?;
-        }
-        self.divide_flink(self.process_size.0.map_or(process, |given| given.0), flink)
+        self.divide_flink(self.process_around(flink, FLINK)?, flink)
     }
 
-    /// Whether a process that is given beside what it holds leaves a JVM overhead within its bounds.
-    fn check_overhead(&self, process: Bytes, with_metaspace: u64, beside: &str) -> Result<(), Invalid> {
+    /// The process around Flink memory that the options `beside` decide: by the overhead's fraction, or as it is given
+    /// where that leaves an overhead within its bounds.
+    fn process_around(&self, flink: u64, beside: &str) -> Result<u64, Invalid> {
+        let with_metaspace = flink.saturating_add(self.jvm_metaspace_size.0);
+        let Some(process) = self.process_size.0 else {
+            let overhead = self.overhead_in(part_beside(with_metaspace, self.jvm_overhead_fraction));
+            return Ok(with_metaspace.saturating_add(overhead));
+        };
         let overhead = process.0.checked_sub(with_metaspace);
         if overhead.is_some_and(|overhead| (self.jvm_overhead_min.0..=self.jvm_overhead_max.0).contains(&overhead)) {
-            return Ok(());
+            return Ok(process.0);
         }
         let smallest = Bytes(with_metaspace.saturating_add(self.jvm_overhead_min.0));
         let largest = Bytes(with_metaspace.saturating_add(self.jvm_overhead_max.0));
@@ -301,17 +294,7 @@ impl Options {
             Some(_) => (FLINK, flink, true),
             None => (PROCESS, process, false),
         };
-        let works = |mib: u64| {
-            let mut other = self.clone();
-            if of_flink {
-                other.flink_size.0 = Some(Bytes(mib << 20));
-                other.process_size.0 = None;
-            } else {
-                other.process_size.0 = Some(Bytes(mib << 20));
-            }
-            let (flink, process) = (other.flink_size.0.map(|size| size.0), mib << 20);
-            other.fits(process, flink)
-        };
+        let works = |mib: u64| self.fits(mib << 20, of_flink.then_some(mib << 20));
         let (mut low, mut high) = (0_u64, 1_u64 << 33);
         if !works(high) {
             let found = format!("{} beside {}", Bytes(found), self.task_heap_size);
@@ -472,6 +455,13 @@ mod tests {
             assert!(with(smallest).task_manager_memory().is_ok(), "{error}");
             assert!(with(smallest - 1).task_manager_memory().is_err(), "{error}");
         }
+        // Sizes whose sum is beyond 64 bits are an error as any other.
+        let most = u64::MAX.to_string();
+        let parts = [("memory.framework.heap.size", most.as_str()), ("memory.task.off-heap.size", &most)];
+        let error = options(&parts).task_manager_memory().unwrap_err();
+        assert_eq!(error.allowed, "sizes that leave network memory within its bounds");
+        let whole = [parts[0], ("memory.task.heap.size", &most), ("memory.managed.size", &most)];
+        assert_eq!(options(&whole).heap_bytes(), Ok(u64::MAX));
         let error = options(&[("memory.managed.size", "2g")]).task_manager_memory().unwrap_err();
         assert_eq!(error.found, "1728 mb, which is the default");
         assert!(options(&[("memory.process.size", "1")]).task_manager_memory().is_err());

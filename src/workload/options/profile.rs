@@ -2,7 +2,7 @@
 
 use super::{Options, PredefinedOptions};
 
-/// Every key that some profile sets, with its default.
+/// Every key that some profile sets.
 const PROFILED: [&str; 11] = [
     "compaction.style",
     "compaction.level.use-dynamic-size",
