@@ -344,7 +344,7 @@ mod rocksdb {
     use std::sync::Arc;
 
     use statebench::backend::{RocksDbBackend, SharedMemory, rocksdb_options};
-    use statebench::state::CompositeKey;
+    use statebench::state::{CompositeKey, StateTtls};
 
     const KEYS: u64 = 500_000;
     const EVENTS: u64 = 200_000;
@@ -438,7 +438,14 @@ mod rocksdb {
             let spec = workload(&format!("{keys}operator.mix.{share} = 1.0"));
             let folder = tempfile::tempdir().unwrap();
             let memory = SharedMemory::new(&options()).unwrap().map(Arc::new);
-            let backend = RocksDbBackend::<i64>::open(&folder.path().join("a"), &options(), (GROUPS, 0), memory, false);
+            let backend = RocksDbBackend::<i64>::open(
+                &folder.path().join("a"),
+                &options(),
+                (GROUPS, 0),
+                memory,
+                false,
+                StateTtls::new(),
+            );
             let mut harness = metered(backend.unwrap(), Strategy::Every);
             let OperatorSpec::Mix(mix) = &spec.operator else { panic!("a mix") };
             let mut operator = <MixOperator as Operator<i64>>::open(mix, &mut harness).unwrap();

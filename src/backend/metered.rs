@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::measure::{AccessKind, Probe};
 use crate::state::{
     Aggregate, AggregatingState, Digest, HeapUse, JvmHeap, Key, KeyedStateBackend, ListState, MapState, Namespace,
-    Reduce, ReducingState, StateResult, StateValue, UserKey, ValueState,
+    Reduce, ReducingState, StateResult, StateValue, TimeDomain, Timer, TimerService, UserKey, ValueState,
 };
 
 /// A backend with a probe beside it: every access is passed on, and its end reported to the probe, which reads the
@@ -44,6 +44,14 @@ impl<K: Key, B: KeyedStateBackend<K>> KeyedStateBackend<K> for Metered<B> {
     fn aggregating_state<N: Namespace, F: Aggregate>(&mut self, name: &str) -> StateResult<AggregatingState<N, F>> {
         self.inner.aggregating_state(name)
     }
+    fn timer_service<N: Namespace>(&mut self, name: &str) -> StateResult<TimerService<N>> {
+        self.inner.timer_service(name)
+    }
+
+    #[inline]
+    fn set_current_time(&mut self, now_ms: i64) {
+        self.inner.set_current_time(now_ms);
+    }
 
     #[inline]
     fn set_current_key(&mut self, key: &K) {
@@ -56,7 +64,7 @@ impl<K: Key, B: KeyedStateBackend<K>> KeyedStateBackend<K> for Metered<B> {
         update [N: Namespace, T: StateValue] (s: ValueState<N, T>, n: &N, value: T) -> StateResult<()> = ValueUpdate;
         clear_value [N: Namespace, T: StateValue] (s: ValueState<N, T>, n: &N) -> StateResult<()> = ValueClear;
         list_add [N: Namespace, T: StateValue] (s: ListState<N, T>, n: &N, element: T) -> StateResult<()> = ListAdd;
-        list_get [N: Namespace, T: StateValue] (s: ListState<N, T>, n: &N) -> StateResult<Cow<'_, [T]>> = ListGet;
+        list_scan [N: Namespace, T: StateValue] (s: ListState<N, T>, n: &N, visit: impl FnMut(&T)) -> StateResult<()> = ListGet;
         list_update [N: Namespace, T: StateValue] (s: ListState<N, T>, n: &N, list: Vec<T>) -> StateResult<()> = ListUpdate;
         clear_list [N: Namespace, T: StateValue] (s: ListState<N, T>, n: &N) -> StateResult<()> = ListClear;
         map_get [N: Namespace, U: UserKey, T: StateValue] (s: MapState<N, U, T>, n: &N, key: &U) -> StateResult<Option<Cow<'_, T>>> = MapGet;
@@ -72,6 +80,9 @@ impl<K: Key, B: KeyedStateBackend<K>> KeyedStateBackend<K> for Metered<B> {
         aggregating_get [N: Namespace, F: Aggregate] (s: AggregatingState<N, F>, n: &N) -> StateResult<Option<F::Out>> = AggregatingGet;
         aggregating_add [N: Namespace, F: Aggregate] (s: AggregatingState<N, F>, n: &N, element: F::In) -> StateResult<()> = AggregatingAdd;
         clear_aggregating [N: Namespace, F: Aggregate] (s: AggregatingState<N, F>, n: &N) -> StateResult<()> = AggregatingClear;
+        register_timer [N: Namespace] (t: TimerService<N>, domain: TimeDomain, n: &N, time_ms: i64) -> StateResult<()> = TimerRegister;
+        delete_timer [N: Namespace] (t: TimerService<N>, domain: TimeDomain, n: &N, time_ms: i64) -> StateResult<()> = TimerDelete;
+        take_timer [N: Namespace] (t: TimerService<N>, domain: TimeDomain, until_ms: i64) -> StateResult<Option<Timer<K, N>>> = TimerTake;
     }
 
     fn settle(&mut self) -> StateResult<()> {

@@ -11,12 +11,14 @@ mod rocksdb;
 #[cfg(test)]
 #[cfg(feature = "rocksdb")]
 mod tests;
+mod ttl;
 
 pub use heap::HeapBackend;
 pub use metered::Metered;
 pub use null::NullBackend;
 #[cfg(feature = "rocksdb")]
 pub use rocksdb::{ROCKSDB_VERSION, RocksDbBackend, SharedMemory, db_options as rocksdb_options};
+pub use ttl::{Census, Change, CleanedEntries, ExpiringState, TtlBackend};
 
 use std::path::Path;
 
@@ -85,8 +87,8 @@ pub trait Prefill<K: Key>: KeyedStateBackend<K> {
 const LIST_DELIMITER: u8 = b',';
 
 /// Writes a list as RocksDB stores it: the elements joined by a comma, no count.
-fn encode_list<T: Codec>(list: &[T], out: &mut Vec<u8>) {
-    for (position, element) in list.iter().enumerate() {
+fn encode_list<'a, T: Codec + 'a>(list: impl IntoIterator<Item = &'a T>, out: &mut Vec<u8>) {
+    for (position, element) in list.into_iter().enumerate() {
         if position > 0 {
             out.push(LIST_DELIMITER);
         }
@@ -94,11 +96,11 @@ fn encode_list<T: Codec>(list: &[T], out: &mut Vec<u8>) {
     }
 }
 
-/// The fingerprint of a list: the hash of its bytes as RocksDB stores it.
-fn list_fingerprint<T: Codec>(list: &[T], scratch: &mut Vec<u8>) -> u64 {
+/// The fingerprint of a list: the hash of its bytes as RocksDB stores it; none of an empty one, which is not stored.
+fn list_fingerprint<'a, T: Codec + 'a>(list: impl IntoIterator<Item = &'a T>, scratch: &mut Vec<u8>) -> Option<u64> {
     scratch.clear();
     encode_list(list, scratch);
-    xxhash_rust::xxh3::xxh3_64(scratch)
+    (!scratch.is_empty()).then(|| xxhash_rust::xxh3::xxh3_64(scratch))
 }
 
 /// Why a backend has no prefill that other trials could copy.

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::Change;
 use crate::state::{
     Aggregate, AggregatingState, Digest, Key, KeyedStateBackend, ListState, MapState, Namespace, Reduce, ReducingState,
-    StateResult, StateValue, UserKey, ValueState,
+    StateResult, StateTtl, StateValue, TimeDomain, Timer, TimerService, UserKey, ValueState,
 };
 
 /// Accepts every write and finds nothing on any read.
@@ -48,6 +49,9 @@ impl<K: Key> KeyedStateBackend<K> for NullBackend {
     fn aggregating_state<N: Namespace, F: Aggregate>(&mut self, _: &str) -> StateResult<AggregatingState<N, F>> {
         Ok(AggregatingState::new(0))
     }
+    fn timer_service<N: Namespace>(&mut self, _: &str) -> StateResult<TimerService<N>> {
+        Ok(TimerService::new(0))
+    }
 
     #[inline]
     fn set_current_key(&mut self, key: &K) {
@@ -81,8 +85,13 @@ impl<K: Key> KeyedStateBackend<K> for NullBackend {
         Ok(())
     }
     #[inline]
-    fn list_get<N: Namespace, T: StateValue>(&mut self, _: ListState<N, T>, _: &N) -> StateResult<Cow<'_, [T]>> {
-        Ok(Cow::Borrowed(&[]))
+    fn list_scan<N: Namespace, T: StateValue>(
+        &mut self,
+        _: ListState<N, T>,
+        _: &N,
+        _: impl FnMut(&T),
+    ) -> StateResult<()> {
+        Ok(())
     }
     #[inline]
     fn list_update<N: Namespace, T: StateValue>(&mut self, _: ListState<N, T>, _: &N, _: Vec<T>) -> StateResult<()> {
@@ -191,7 +200,64 @@ impl<K: Key> KeyedStateBackend<K> for NullBackend {
         Ok(())
     }
 
+    #[inline]
+    fn register_timer<N: Namespace>(&mut self, _: TimerService<N>, _: TimeDomain, _: &N, _: i64) -> StateResult<()> {
+        Ok(())
+    }
+    #[inline]
+    fn delete_timer<N: Namespace>(&mut self, _: TimerService<N>, _: TimeDomain, _: &N, _: i64) -> StateResult<()> {
+        Ok(())
+    }
+    #[inline]
+    fn take_timer<N: Namespace>(
+        &mut self,
+        _: TimerService<N>,
+        _: TimeDomain,
+        _: i64,
+    ) -> StateResult<Option<Timer<K, N>>> {
+        Ok(None)
+    }
+
     fn state_digest(&mut self) -> StateResult<Digest> {
         Ok(Digest::default())
+    }
+}
+
+impl<K: Key> super::ExpiringState<K> for NullBackend {
+    fn ttl_of(&self, _: &str) -> Option<StateTtl> {
+        None
+    }
+    fn modify<N: Namespace, T: StateValue, R>(
+        &mut self,
+        _: ValueState<N, T>,
+        _: &N,
+        _: impl FnOnce(&mut T) -> (Change, R),
+    ) -> StateResult<Option<R>> {
+        Ok(None)
+    }
+    fn modify_map_entry<N: Namespace, U: UserKey, T: StateValue, R>(
+        &mut self,
+        _: MapState<N, U, T>,
+        _: &N,
+        _: &U,
+        _: impl FnOnce(&mut T) -> (Change, R),
+    ) -> StateResult<Option<R>> {
+        Ok(None)
+    }
+    fn modify_map<N: Namespace, U: UserKey, T: StateValue>(
+        &mut self,
+        _: MapState<N, U, T>,
+        _: &N,
+        _: impl FnMut(&U, &mut T) -> Change,
+    ) -> StateResult<()> {
+        Ok(())
+    }
+    fn modify_list<N: Namespace, T: StateValue>(
+        &mut self,
+        _: ListState<N, T>,
+        _: &N,
+        _: impl FnOnce(&mut Vec<T>) -> Change,
+    ) -> StateResult<()> {
+        Ok(())
     }
 }

@@ -16,7 +16,7 @@ use super::heap::HeapSnapshot;
 use super::{HeapBackend, RocksDbBackend, SharedMemory};
 use crate::state::{
     Aggregate, AggregatingState, Codec, CodecError, Digest, JvmSize, Key, KeyGroups, KeyedStateBackend, ListState,
-    MapState, Namespace, Payload, Reduce, ReducingState, StateResult, StringKey, TextNamespace, ValueState,
+    MapState, Namespace, Payload, Reduce, ReducingState, StateResult, StateTtls, StringKey, TextNamespace, ValueState,
     VoidNamespace,
 };
 use crate::workload::Options;
@@ -99,7 +99,8 @@ impl<K: TestKey, S, M: Default> Rig<K, S, M> {
         options.set("state.backend.rocksdb.writebuffer.size", "64kb").unwrap();
         let memory = SharedMemory::new(&options).unwrap().map(std::sync::Arc::new);
         let mut heap = HeapBackend::new(GROUPS, 0);
-        let mut rocksdb = RocksDbBackend::open(folder.path(), &options, (GROUPS, 0), memory, false).unwrap();
+        let mut rocksdb =
+            RocksDbBackend::open(folder.path(), &options, (GROUPS, 0), memory, false, StateTtls::new()).unwrap();
         Self {
             heap_state: in_heap(&mut heap),
             rocksdb_state: in_rocksdb(&mut rocksdb),
@@ -334,7 +335,11 @@ fn apply_list<K: Key, N: Namespace, B: KeyedStateBackend<K>>(
     op: &ListOp,
 ) -> StateResult<String> {
     match op {
-        ListOp::Get => return Ok(format!("{:?}", backend.list_get(state, namespace)?)),
+        ListOp::Get => {
+            let mut list = Vec::new();
+            backend.list_scan(state, namespace, |element| list.push(element.clone()))?;
+            return Ok(format!("{list:?}"));
+        }
         ListOp::Add(element) => backend.list_add(state, namespace, element.clone())?,
         ListOp::Update(list) => backend.list_update(state, namespace, list.clone())?,
         ListOp::Clear => backend.clear_list(state, namespace)?,
@@ -529,7 +534,8 @@ fn a_name_is_taken_once() {
     assert!(heap.list_state::<VoidNamespace, i64>("a").is_err());
     let folder = tempfile::tempdir().unwrap();
     let mut rocksdb =
-        RocksDbBackend::<i64>::open(folder.path(), &Options::default(), (GROUPS, 0), None, false).unwrap();
+        RocksDbBackend::<i64>::open(folder.path(), &Options::default(), (GROUPS, 0), None, false, StateTtls::new())
+            .unwrap();
     assert!(rocksdb.value_state::<VoidNamespace, i64>("a").is_ok());
     assert!(rocksdb.list_state::<VoidNamespace, i64>("a").is_err());
     assert!(rocksdb.list_state::<VoidNamespace, i64>("default").is_err(), "RocksDB reserves it");

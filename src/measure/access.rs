@@ -60,6 +60,12 @@ access_kinds! {
     AggregatingAdd = "aggregating.add",
     /// `AggregatingState.clear`.
     AggregatingClear = "aggregating.clear",
+    /// `InternalTimerService.register…Timer`.
+    TimerRegister = "timer.register",
+    /// `InternalTimerService.delete…Timer`.
+    TimerDelete = "timer.delete",
+    /// The next timer that is due, or the answer that none is.
+    TimerTake = "timer.take",
 }
 
 #[cfg(test)]

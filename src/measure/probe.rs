@@ -100,6 +100,12 @@ pub struct Recorder {
     pub accesses: Vec<Histogram<u64>>,
     /// Duration of whole windows, ns; empty where every event is timed.
     pub windows: Histogram<u64>,
+    /// How long a move of time took that fired timers, ns.
+    pub firings: Histogram<u64>,
+    /// Timers that were fired.
+    pub timers_fired: u64,
+    /// Time spent on that, ns.
+    pub firing_ns: u64,
 }
 
 #[expect(clippy::expect_used, reason = "the bounds are constants that the histogram accepts")]
@@ -110,7 +116,8 @@ fn histogram() -> Histogram<u64> {
 impl Default for Recorder {
     fn default() -> Self {
         let accesses = AccessKind::ALL.iter().map(|_| histogram()).collect();
-        Self { event: histogram(), accesses, windows: histogram() }
+        let (event, windows, firings) = (histogram(), histogram(), histogram());
+        Self { event, accesses, windows, firings, timers_fired: 0, firing_ns: 0 }
     }
 }
 
@@ -119,15 +126,21 @@ impl Recorder {
     #[expect(clippy::expect_used, reason = "all histograms have the same bounds")]
     pub fn merge(&mut self, other: &Self) {
         let pairs = self.accesses.iter_mut().zip(&other.accesses);
-        for (mine, theirs) in pairs.chain([(&mut self.event, &other.event), (&mut self.windows, &other.windows)]) {
+        let whole =
+            [(&mut self.event, &other.event), (&mut self.windows, &other.windows), (&mut self.firings, &other.firings)];
+        for (mine, theirs) in pairs.chain(whole) {
             mine.add(theirs).expect("equal bounds");
         }
+        self.timers_fired += other.timers_fired;
+        self.firing_ns += other.firing_ns;
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.event.reset();
         self.windows.reset();
+        self.firings.reset();
+        (self.timers_fired, self.firing_ns) = (0, 0);
         self.accesses.iter_mut().for_each(Histogram::reset);
     }
 }
@@ -209,6 +222,15 @@ impl Probe {
     /// A batch of events has ended, at this reading: what comes next is not part of any window.
     pub fn pause(&mut self, now: Instant) {
         self.window_before += now - self.window_start;
+    }
+
+    /// Time has moved on and fired so many timers.
+    pub fn fired(&mut self, timers: u64, took: Duration) {
+        if timers > 0 {
+            self.recorder.firings.saturating_record(nanos(took).max(1));
+            self.recorder.timers_fired += timers;
+            self.recorder.firing_ns += nanos(took);
+        }
     }
 
     /// What to do with the next events of a batch that has `left` more, at least one.

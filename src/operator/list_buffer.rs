@@ -35,8 +35,8 @@ impl<K: Key> Operator<K> for ListBuffer {
         if length < self.clear_every {
             return backend.update(self.length, &VoidNamespace, length);
         }
-        let list = backend.list_get(self.list, &VoidNamespace)?;
-        let content = list.iter().fold(list.len() as u64, |hash, payload| mix(hash, payload.head()));
+        let mut content = 0;
+        backend.list_scan(self.list, &VoidNamespace, |payload: &Payload| content = mix(content, payload.head()))?;
         out.emit(event, content);
         backend.clear_list(self.list, &VoidNamespace)?;
         backend.clear_value(self.length, &VoidNamespace)

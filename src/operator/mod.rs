@@ -18,11 +18,20 @@ pub use value_of_map::ValueOfMap;
 
 use crate::source::Event;
 use crate::state::{Digest, Key, KeyedStateBackend, Payload, StateResult, mix as mix_hash};
+use crate::workload::Now;
 
 /// Takes the results of an operator and folds them into a digest, in place of a downstream operator.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Collector {
     digest: Digest,
+    now: Now,
+    late_events: u64,
+}
+
+impl Default for Collector {
+    fn default() -> Self {
+        Self { digest: Digest::default(), now: Now::START, late_events: 0 }
+    }
 }
 
 impl Collector {
@@ -30,6 +39,35 @@ impl Collector {
     #[inline(always)]
     pub fn emit<K>(&mut self, event: &Event<K>, result: u64) {
         self.digest.add(mix_hash(event.sequence, result));
+    }
+
+    /// Emits one result of a timer, or of anything else that is not an event's: `origin` stands for what it is about, key
+    /// and window, and tells it from every other one.
+    #[inline]
+    pub fn emit_of(&mut self, origin: u64, result: u64) {
+        self.digest.add(mix_hash(origin, result));
+    }
+
+    /// Counts an event that came too late for its window, or whatever else has let go of it.
+    #[inline]
+    pub fn count_late(&mut self) {
+        self.late_events += 1;
+    }
+
+    /// Events that came too late.
+    pub fn late_events(&self) -> u64 {
+        self.late_events
+    }
+
+    /// The time up to which timers have been fired.
+    #[inline]
+    pub fn now(&self) -> Now {
+        self.now
+    }
+
+    /// Moves time on.
+    pub fn set_now(&mut self, now: Now) {
+        self.now = now;
     }
 
     /// What was emitted so far.
@@ -67,6 +105,17 @@ pub trait Operator<K: Key>: Sized {
         event: &mut Event<K>,
         out: &mut Collector,
     ) -> StateResult<()>;
+
+    /// Whether it registers timers of processing time, for which time is looked at before every event.
+    const HAS_PROCESSING_TIMERS: bool = false;
+
+    /// Does what is due: the watermark has risen, or processing time has moved on. Returns the number of timers fired.
+    ///
+    /// # Errors
+    /// A state access failed.
+    fn on_time<B: KeyedStateBackend<K>>(&mut self, _: &mut B, _: Now, _: &mut Collector) -> StateResult<u64> {
+        Ok(0)
+    }
 }
 
 /// The entry of a key's map that an event is about: spread over the entries, and drawn apart from the key.

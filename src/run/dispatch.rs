@@ -13,7 +13,7 @@ use super::base::copy_prefill;
 use super::drive::{OperatorSubtask, Subtask};
 use super::subtasks::{RUN_PASS, Setup, run_subtasks};
 use super::trial::{PrefillFrom, Report, TrialError, TrialSpec};
-use crate::backend::{HeapBackend, NullBackend, Observed, Prefill};
+use crate::backend::{ExpiringState, HeapBackend, NullBackend, Observed, Prefill};
 #[cfg(feature = "rocksdb")]
 use crate::backend::{RocksDbBackend, SharedMemory};
 use crate::measure::Probe;
@@ -128,12 +128,16 @@ fn open_subtask<K: SourceKey>(
     let groups = workload.run.groups;
     match spec.options.backend {
         BackendType::Null => open_operator(NullBackend::default(), &workload.operator, probe),
-        BackendType::HashMap => open_operator(HeapBackend::<K>::new(groups, place.subtask), &workload.operator, probe),
+        BackendType::HashMap => {
+            let backend = HeapBackend::<K>::new(groups, place.subtask).with_ttls(workload.ttls.clone());
+            open_operator(backend, &workload.operator, probe)
+        }
         #[cfg(feature = "rocksdb")]
         BackendType::RocksDb => {
             let memory = place.memory.clone();
+            let (place_in_job, ttls) = ((groups, place.subtask), workload.ttls.clone());
             let backend =
-                RocksDbBackend::<K>::open(place.folder, &spec.options, (groups, place.subtask), memory, spec.counters)?;
+                RocksDbBackend::<K>::open(place.folder, &spec.options, place_in_job, memory, spec.counters, ttls)?;
             open_operator(backend, &workload.operator, probe)
         }
         #[cfg(not(feature = "rocksdb"))]
@@ -143,7 +147,7 @@ fn open_subtask<K: SourceKey>(
     }
 }
 
-fn open_operator<K: SourceKey, B: Prefill<K> + Observed + Send + 'static>(
+fn open_operator<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Send + 'static>(
     backend: B,
     operator: &OperatorSpec,
     probe: Probe,
@@ -165,7 +169,7 @@ fn open_operator<K: SourceKey, B: Prefill<K> + Observed + Send + 'static>(
     }
 }
 
-fn open<K: SourceKey, B: Prefill<K> + Observed + Send + 'static, O: Operator<K> + Send + 'static>(
+fn open<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Send + 'static, O: Operator<K> + Send + 'static>(
     backend: B,
     spec: &O::Spec,
     probe: Probe,

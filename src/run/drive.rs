@@ -4,11 +4,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::backend::{Metered, Observed, Prefill};
+use crate::backend::{Census, CleanedEntries, ExpiringState, Metered, Observed, Prefill, TtlBackend};
 use crate::measure::{Probe, Stretch};
 use crate::operator::{Collector, Operator};
 use crate::source::Event;
 use crate::state::{Digest, HeapUse, JvmHeap, Key, KeyedStateBackend, StateResult};
+use crate::workload::Now;
 
 /// Runs the operator over a batch of events and returns the time that it took. Events that are not timed go to the
 /// backend itself, with no instrument on the way; those that are go through the metered one.
@@ -24,6 +25,69 @@ pub fn drive<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
     let start = Instant::now();
     backend.probe.resume(start);
     let mut rest = batch;
+    while let Some(first) = rest.first() {
+        let now = first.now();
+        if is_due::<K, O>(now, out.now()) {
+            advance_from(backend, operator, now, out)?;
+        }
+        // What comes before time moves on again.
+        let run = rest.iter().position(|event| is_due::<K, O>(event.now(), now)).unwrap_or(rest.len());
+        let (run, later) = rest.split_at_mut(run);
+        drive_run(backend, operator, run, out)?;
+        rest = later;
+    }
+    let end = Instant::now();
+    backend.probe.pause(end);
+    Ok(end - start)
+}
+
+/// Whether time has moved on so far that timers may be due.
+#[inline(always)]
+fn is_due<K: Key, O: Operator<K>>(now: Now, before: Now) -> bool {
+    now.watermark_ms > before.watermark_ms || (O::HAS_PROCESSING_TIMERS && now.processing_ms > before.processing_ms)
+}
+
+/// Moves the time of an operator on, and lets it do what is due. How long that takes is recorded apart from the events.
+///
+/// # Errors
+/// A state access failed.
+pub fn advance<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
+    backend: &mut Metered<B>,
+    operator: &mut O,
+    now: Now,
+    out: &mut Collector,
+) -> StateResult<Duration> {
+    let start = Instant::now();
+    backend.inner.set_current_time(now.processing_ms);
+    if is_due::<K, O>(now, out.now()) {
+        advance_from(backend, operator, now, out)?;
+    }
+    Ok(start.elapsed())
+}
+
+#[inline(never)] // rare beside events
+fn advance_from<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
+    backend: &mut Metered<B>,
+    operator: &mut O,
+    now: Now,
+    out: &mut Collector,
+) -> StateResult<()> {
+    let start = Instant::now();
+    backend.inner.set_current_time(now.processing_ms);
+    out.set_now(now);
+    let fired = operator.on_time(&mut backend.inner, now, out)?;
+    backend.probe.fired(fired, start.elapsed());
+    Ok(())
+}
+
+/// Runs the operator over events between which no timer is due.
+#[inline(always)]
+fn drive_run<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
+    backend: &mut Metered<B>,
+    operator: &mut O,
+    mut rest: &mut [Event<K>],
+    out: &mut Collector,
+) -> StateResult<()> {
     while !rest.is_empty() {
         rest = match backend.probe.next_stretch(rest.len()) {
             Stretch::Untimed(count) => {
@@ -38,9 +102,7 @@ pub fn drive<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
             }
         };
     }
-    let end = Instant::now();
-    backend.probe.pause(end);
-    Ok(end - start)
+    Ok(())
 }
 
 #[inline(never)] // one symbol in a profile
@@ -51,6 +113,7 @@ fn drive_untimed<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
     out: &mut Collector,
 ) -> StateResult<()> {
     for event in batch {
+        backend.set_current_time(event.processing_ms);
         backend.set_current_key(&event.key);
         operator.process(backend, event, out)?;
     }
@@ -67,6 +130,7 @@ fn drive_timed<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
     backend.probe.begin();
     for event in batch {
         backend.probe.event_begin();
+        backend.set_current_time(event.processing_ms);
         backend.set_current_key(&event.key);
         operator.process(backend, event, out)?;
         backend.probe.event_end();
@@ -88,12 +152,20 @@ pub trait Subtask<K>: Send {
     fn load_prefill(&mut self, folder: &Path) -> StateResult<()>;
     /// Runs the operator over a batch and returns the time that it took.
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<Duration>;
+    /// Moves time on, and returns how long what was due took.
+    fn advance(&mut self, now: Now) -> StateResult<Duration>;
+    /// Counts the entries of states that expire; none where no state does.
+    fn census(&mut self) -> StateResult<Option<Census>>;
+    /// Expired entries that were removed so far, by whom.
+    fn cleaned(&self) -> CleanedEntries;
     /// Waits until the backend has no background work left.
     fn settle(&mut self) -> StateResult<()>;
     /// What the state takes on a Java heap of this size (modelled); none where it is not kept there.
     fn heap_use(&self, heap: JvmHeap) -> Option<HeapUse>;
     /// What was emitted so far.
     fn emitted(&self) -> Digest;
+    /// Events that came too late so far.
+    fn late_events(&self) -> u64;
     /// The digest over the state.
     fn state_digest(&mut self) -> StateResult<Digest>;
     /// The instrument.
@@ -104,16 +176,16 @@ pub trait Subtask<K>: Send {
 
 /// A subtask over one backend and one operator.
 pub struct OperatorSubtask<K: Key, B: Prefill<K>, O> {
-    backend: Metered<B>,
+    backend: Metered<TtlBackend<B>>,
     operator: O,
     out: Collector,
     loader: Option<B::Loader>,
 }
 
-impl<K: Key, B: Prefill<K>, O: Operator<K>> OperatorSubtask<K, B, O> {
+impl<K: Key, B: Prefill<K> + ExpiringState<K>, O: Operator<K>> OperatorSubtask<K, B, O> {
     /// Opens the operator on a backend.
     pub fn open(backend: B, spec: &O::Spec, probe: Probe) -> StateResult<Self> {
-        let mut backend = Metered { inner: backend, probe };
+        let mut backend = Metered { inner: TtlBackend::new(backend), probe };
         let operator = O::open(spec, &mut backend)?;
         Ok(Self { backend, operator, out: Collector::default(), loader: None })
     }
@@ -125,13 +197,16 @@ fn prefill<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
     batch: &mut [Event<K>],
 ) -> StateResult<()> {
     for event in batch {
+        backend.set_current_time(event.processing_ms);
         backend.set_current_key(&event.key);
         operator.prefill(backend, event)?;
     }
     Ok(())
 }
 
-impl<K: Key, B: Prefill<K> + Observed + Send, O: Operator<K> + Send> Subtask<K> for OperatorSubtask<K, B, O> {
+impl<K: Key, B: Prefill<K> + ExpiringState<K> + Observed + Send, O: Operator<K> + Send> Subtask<K>
+    for OperatorSubtask<K, B, O>
+{
     fn prefill(&mut self, batch: &mut [Event<K>]) -> StateResult<()> {
         match &mut self.loader {
             Some(loader) => prefill(loader, &mut self.operator, batch),
@@ -139,19 +214,29 @@ impl<K: Key, B: Prefill<K> + Observed + Send, O: Operator<K> + Send> Subtask<K> 
         }
     }
     fn begin_ingest(&mut self) {
-        self.loader = self.backend.inner.loader();
+        self.loader = self.backend.inner.inner.loader();
     }
     fn end_ingest(&mut self) -> StateResult<()> {
-        self.loader.take().map_or(Ok(()), |loader| self.backend.inner.ingest(loader))
+        self.loader.take().map_or(Ok(()), |loader| self.backend.inner.inner.ingest(loader))
     }
     fn save_prefill(&mut self, folder: &Path) -> StateResult<()> {
-        self.backend.inner.save_prefill(folder)
+        self.backend.inner.inner.save_prefill(folder)
     }
     fn load_prefill(&mut self, folder: &Path) -> StateResult<()> {
-        self.backend.inner.load_prefill(folder)
+        self.backend.inner.inner.load_prefill(folder)
     }
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<Duration> {
         drive(&mut self.backend, &mut self.operator, batch, &mut self.out)
+    }
+    fn advance(&mut self, now: Now) -> StateResult<Duration> {
+        advance(&mut self.backend, &mut self.operator, now, &mut self.out)
+    }
+    fn census(&mut self) -> StateResult<Option<Census>> {
+        let backend = &mut self.backend.inner;
+        backend.has_ttl().then(|| backend.inner.census()).transpose()
+    }
+    fn cleaned(&self) -> CleanedEntries {
+        self.backend.inner.cleaned::<K>()
     }
     fn settle(&mut self) -> StateResult<()> {
         self.backend.settle()
@@ -162,6 +247,9 @@ impl<K: Key, B: Prefill<K> + Observed + Send, O: Operator<K> + Send> Subtask<K> 
     fn emitted(&self) -> Digest {
         self.out.digest()
     }
+    fn late_events(&self) -> u64 {
+        self.out.late_events()
+    }
     fn state_digest(&mut self) -> StateResult<Digest> {
         self.backend.state_digest()
     }
@@ -169,6 +257,6 @@ impl<K: Key, B: Prefill<K> + Observed + Send, O: Operator<K> + Send> Subtask<K> 
         &mut self.backend.probe
     }
     fn store(&self) -> &dyn Observed {
-        &self.backend.inner
+        &self.backend.inner.inner
     }
 }

@@ -3,6 +3,9 @@
 
 mod agree;
 mod base;
+#[cfg(test)]
+#[cfg(feature = "rocksdb")]
+mod conformance;
 mod dispatch;
 mod drive;
 mod heap;

@@ -12,7 +12,7 @@ use super::Observer;
 use super::trial::{Phase, Progress, TrialError};
 use crate::source::{BLOCK_EVENTS, Event, EventSource, Scratch, SourceKey};
 use crate::state::{KeyGroups, StateError, StateResult};
-use crate::workload::Extent;
+use crate::workload::{Extent, Now};
 
 /// Blocks of a round.
 const ROUND_BLOCKS: u64 = 16;
@@ -54,8 +54,8 @@ pub trait StageWork<K>: Send {
     /// Processes the events of one block that belong to this subtask.
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<()>;
 
-    /// A round has ended; every event below `sequence` has been processed by its subtask.
-    fn end_round(&mut self, sequence: u64) -> StateResult<()>;
+    /// A round has ended at this time; every event below `sequence` has been processed by its subtask.
+    fn end_round(&mut self, sequence: u64, now: Now) -> StateResult<()>;
 }
 
 /// The blocks of one round on their way from the threads that make them to the subtasks that own them.
@@ -263,7 +263,10 @@ impl<'a, K: SourceKey> Worker<'a, K> {
             self.inbox.clear();
         }
         if !failed && !self.shared.stage.source.has_ended() {
-            work.end_round(round.limit.min(round.block_end * BLOCK_EVENTS as u64))?;
+            let sequence = round.limit.min(round.block_end * BLOCK_EVENTS as u64);
+            let now = self.shared.stage.source.now_at(sequence.saturating_sub(1));
+            let ended = work.end_round(sequence, now);
+            ended.map_err(|error| self.located(error, round.block_end.saturating_sub(1)))?;
         }
         Ok(events)
     }

@@ -20,7 +20,7 @@ use crate::result::{
 };
 use crate::source::{Event, EventSource, SourceKey};
 use crate::state::{Digest, HeapUse, JvmHeap, StateError, StateResult};
-use crate::workload::{BackendType, Extent, PrefillBy, Workload};
+use crate::workload::{BackendType, Extent, Now, PrefillBy, Workload};
 
 /// Opens a subtask, by its index, for a pass over the events.
 type Open<'a, K> = dyn Fn(&str, u16, Probe) -> StateResult<Box<dyn Subtask<K>>> + 'a;
@@ -260,8 +260,8 @@ impl<K: SourceKey> StageWork<K> for Prefill<'_, K> {
         self.0.subtask.prefill(batch)?;
         self.0.check_heap()
     }
-    fn end_round(&mut self, _: u64) -> StateResult<()> {
-        Ok(())
+    fn end_round(&mut self, _: u64, now: Now) -> StateResult<()> {
+        self.0.subtask.advance(now).map(drop)
     }
 }
 
@@ -280,7 +280,8 @@ impl<K: SourceKey> StageWork<K> for WarmUp<'_, K> {
         }
         self.0.check_heap()
     }
-    fn end_round(&mut self, sequence: u64) -> StateResult<()> {
+    fn end_round(&mut self, sequence: u64, now: Now) -> StateResult<()> {
+        self.0.subtask.advance(now)?;
         self.0.end_round(sequence);
         Ok(())
     }
@@ -296,7 +297,8 @@ impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
         self.0.allocated_bytes = self.0.allocated_bytes.zip(allocated).map(|(all, more)| all + more);
         self.0.check_heap()
     }
-    fn end_round(&mut self, sequence: u64) -> StateResult<()> {
+    fn end_round(&mut self, sequence: u64, now: Now) -> StateResult<()> {
+        self.0.busy += self.0.subtask.advance(now)?;
         self.0.end_round(sequence);
         self.0.watch.look(self.0.subtask.store())
     }

@@ -2,7 +2,9 @@
 
 use super::{BLOCK_EVENTS, Event};
 use crate::state::{Payload, mix};
-use crate::workload::{KeySampler, Keys, Mix, MixOperation, Operator, PayloadMaker, Rng, SampledKey, Stream, Workload};
+use crate::workload::{
+    KeySampler, Keys, Mix, MixOperation, Now, Operator, PayloadMaker, Rng, SampledKey, Stream, VirtualClock, Workload,
+};
 
 /// Generated values are whole numbers below this.
 const VALUE_RANGE: u64 = 1_000;
@@ -16,6 +18,9 @@ pub(super) struct Generator {
     /// Seed of this stream of events. What is drawn of it differs between repeats; which keys are hot does not.
     seed: u64,
     prefill: bool,
+    clock: VirtualClock,
+    /// Events of a prefill, which came before time 0.
+    prefilled: u64,
 }
 
 impl Generator {
@@ -25,10 +30,11 @@ impl Generator {
             Operator::Mix(mix) => Some(mix.clone()),
             _ => None,
         };
-        Self { mix, seed: stream_seed, prefill: false, ..Self::prefill(workload) }
+        Self { mix, seed: stream_seed, prefill: false, prefilled: 0, ..Self::prefill(workload) }
     }
 
-    /// One event for each key that is there before the run, in scattered order.
+    /// One event for each key that is there before the run, in scattered order and at the rate of the run, so that the
+    /// last of them comes just before its first event.
     pub fn prefill(workload: &Workload) -> Self {
         let seed = workload.run.seed;
         Self {
@@ -38,7 +44,15 @@ impl Generator {
             mix: None,
             seed,
             prefill: true,
+            clock: workload.clock.clone(),
+            prefilled: workload.prefill_keys(),
         }
+    }
+
+    /// Time at the event of this sequence.
+    pub fn now_at(&self, sequence: u64) -> Now {
+        let processing_ms = self.clock.arrival_ms(sequence as i64 - self.prefilled as i64);
+        Now { processing_ms, watermark_ms: self.clock.watermark_at(processing_ms) }
     }
 
     /// Makes the first `count` events of a block and hands them to `sink`. `ids` is working space.
@@ -47,8 +61,8 @@ impl Generator {
         ids.clear();
         ids.resize(count, 0);
         let stream = |stream| Rng::for_block(self.seed, stream, block);
-        let (mut operations, mut values, mut payloads) =
-            (stream(Stream::Operations), stream(Stream::Values), stream(Stream::Payloads));
+        let (mut operations, mut values, mut payloads, mut times) =
+            (stream(Stream::Operations), stream(Stream::Values), stream(Stream::Payloads), stream(Stream::Times));
         if self.prefill {
             self.sampler.prefill_ids(first, ids);
             values = stream(Stream::Prefill);
@@ -67,13 +81,16 @@ impl Generator {
                 _ => id,
             };
             let sequence = first + position as u64;
-            let time_ms = sequence as i64;
+            let processing_ms = self.clock.arrival_ms(sequence as i64 - self.prefilled as i64);
             sink(Event {
                 sequence,
-                time_ms,
-                watermark_ms: time_ms - 1,
+                time_ms: processing_ms.saturating_sub(self.clock.delay_ms(&mut times)),
+                watermark_ms: self.clock.watermark_at(processing_ms),
+                processing_ms,
                 key: K::from_id(id, &self.keys),
                 value: values.below(VALUE_RANGE) as i64,
+                other: 0,
+                stream: 0,
                 payload: match &self.payloads {
                     Some(maker) if stores(operation, self.mix.is_some()) => maker.make(&mut payloads),
                     _ => Payload::default(),

@@ -13,7 +13,9 @@ pub use generated::stream_seed;
 use trace::{TraceBatch, TraceError, TraceReader};
 
 use crate::state::{Payload, StringKey};
-use crate::workload::{MixOperation, PayloadMaker, Rng, SampledKey, Source, Stream, Trace, Workload};
+use crate::workload::{
+    MixOperation, Now, PayloadMaker, Rng, SampledKey, Source, Stream, Trace, VirtualClock, Workload,
+};
 
 /// Events of a block: few enough to stay in the core's cache until they are processed.
 pub const BLOCK_EVENTS: usize = 256;
@@ -78,9 +80,39 @@ impl Payloads {
 struct Position {
     reader: TraceReader,
     next_block: u64,
-    disorder_ms: i64,
-    latest_ms: i64,
+    times: TraceTimes,
     ended: bool,
+}
+
+/// Turns the times of a trace into those of the virtual clock, row by row. Processing time is the latest time so far:
+/// a trace tells when events happened, not when they arrived.
+#[derive(Clone)]
+struct TraceTimes {
+    clock: VirtualClock,
+    first_ms: Option<i64>,
+    /// Before the next row.
+    now: Now,
+    /// When the watermark last rose, and to what.
+    raised: Now,
+}
+
+impl TraceTimes {
+    fn new(clock: VirtualClock) -> Self {
+        Self { clock, first_ms: None, now: Now::START, raised: Now::START }
+    }
+
+    /// The event time of a row on the virtual clock, and what precedes the row.
+    fn next(&mut self, time_ms: i64) -> (i64, Now) {
+        let first_ms = *self.first_ms.get_or_insert(time_ms);
+        let time_ms = self.clock.scaled(time_ms, first_ms);
+        let watermark_ms = self.clock.next_watermark(self.raised, self.now.processing_ms);
+        if watermark_ms > self.raised.watermark_ms {
+            self.raised = Now { processing_ms: self.now.processing_ms, watermark_ms };
+        }
+        let processing_ms = self.now.processing_ms.max(time_ms);
+        self.now = Now { processing_ms, watermark_ms };
+        (time_ms, self.now)
+    }
 }
 
 /// Working space of one thread that takes blocks.
@@ -101,7 +133,7 @@ impl EventSource {
                 Kind::Generated { generator: Generator::events(workload, stream_seed), next_block: AtomicU64::new(0) }
             }
             Source::Trace(trace) => Kind::Trace {
-                position: Mutex::new(Position::open(trace)?),
+                position: Mutex::new(Position::open(trace, workload.clock.clone())?),
                 payloads: Payloads::of(workload, trace),
                 seed: stream_seed,
             },
@@ -141,13 +173,21 @@ impl EventSource {
                 Ok(Some(block))
             }
             Kind::Trace { position, payloads, seed } => {
-                let Some((block, disorder_ms, latest_ms)) = Position::take(position, block_end, limit, scratch)? else {
+                let Some((block, times)) = Position::take(position, block_end, limit, scratch)? else {
                     return Ok(None);
                 };
                 let rng = Rng::for_block(*seed, Stream::Payloads, block);
-                emit_rows(&scratch.batch, block, (disorder_ms, latest_ms), (payloads, rng), sink)?;
+                emit_rows(&scratch.batch, block, times, (payloads, rng), sink)?;
                 Ok(Some(block))
             }
+        }
+    }
+
+    /// Time at the event of this sequence, the last that was handed out.
+    pub fn now_at(&self, sequence: u64) -> Now {
+        match &self.kind {
+            Kind::Generated { generator, .. } => generator.now_at(sequence),
+            Kind::Trace { position, .. } => lock(position).times.now,
         }
     }
 
@@ -173,23 +213,17 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Position {
-    fn open(trace: &Trace) -> Result<Self, TraceError> {
-        Ok(Self {
-            reader: TraceReader::open(trace)?,
-            next_block: 0,
-            disorder_ms: trace.disorder_ms(),
-            latest_ms: i64::MIN,
-            ended: false,
-        })
+    fn open(trace: &Trace, clock: VirtualClock) -> Result<Self, TraceError> {
+        Ok(Self { reader: TraceReader::open(trace)?, next_block: 0, times: TraceTimes::new(clock), ended: false })
     }
 
-    /// Reads the rows of the next block: its number, the disorder allowed and the latest time before it.
+    /// Reads the rows of the next block: its number, and time before it.
     fn take(
         position: &Mutex<Self>,
         block_end: u64,
         limit: u64,
         scratch: &mut Scratch,
-    ) -> Result<Option<(u64, i64, i64)>, TraceError> {
+    ) -> Result<Option<(u64, TraceTimes)>, TraceError> {
         let mut position = lock(position);
         let first = position.next_block * BLOCK_EVENTS as u64;
         if position.ended || position.next_block >= block_end || first >= limit {
@@ -201,10 +235,12 @@ impl Position {
             position.ended = true;
             return Ok(None);
         }
-        let (block, latest_ms) = (position.next_block, position.latest_ms);
+        let (block, times) = (position.next_block, position.times.clone());
         position.next_block += 1;
-        position.latest_ms = scratch.batch.time_ms.iter().fold(latest_ms, |latest, &time| latest.max(time));
-        Ok(Some((block, position.disorder_ms, latest_ms)))
+        for &time_ms in &scratch.batch.time_ms {
+            position.times.next(time_ms);
+        }
+        Ok(Some((block, times)))
     }
 }
 
@@ -212,21 +248,23 @@ impl Position {
 fn emit_rows<K: SourceKey>(
     batch: &TraceBatch,
     block: u64,
-    (disorder_ms, mut latest_ms): (i64, i64),
+    mut times: TraceTimes,
     (payloads, mut rng): (&Payloads, Rng),
     mut sink: impl FnMut(Event<K>),
 ) -> Result<(), TraceError> {
     for (row, &time_ms) in batch.time_ms.iter().enumerate() {
-        let watermark_ms = latest_ms.saturating_sub(disorder_ms).saturating_sub(1);
-        latest_ms = latest_ms.max(time_ms);
+        let (time_ms, now) = times.next(time_ms);
         let sequence = block * BLOCK_EVENTS as u64 + row as u64;
         sink(Event {
             sequence,
             time_ms,
-            watermark_ms,
+            watermark_ms: now.watermark_ms,
+            processing_ms: now.processing_ms,
             key: K::from_trace(batch, row)
                 .ok_or_else(|| TraceError::key_is_not_a_number(&payloads.file, sequence, batch.key(row)))?,
             value: batch.value[row],
+            other: 0,
+            stream: 0,
             payload: payloads.make(&mut rng, batch.size[row]),
             operation: MixOperation::Read,
         });

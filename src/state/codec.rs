@@ -25,6 +25,8 @@ pub trait Codec: Sized {
     /// The encoded length where it is the same for every value: what Flink's `TypeSerializer.getLength()` tells.
     /// `None` for a variable length.
     const FIXED_LEN: Option<usize>;
+    /// Whether values keep the time of their last access.
+    const IS_TIMED: bool = false;
 
     /// Appends the encoded value to `out`.
     fn encode(&self, out: &mut Vec<u8>);
@@ -34,6 +36,12 @@ pub trait Codec: Sized {
     /// # Errors
     /// The bytes are too few, or are not a value of this type.
     fn decode(input: &mut &[u8]) -> Result<Self, CodecError>;
+
+    /// When the value was last accessed, ms of processing time, where it keeps that for a TTL.
+    #[inline]
+    fn last_access_ms(&self) -> Option<i64> {
+        None
+    }
 
     /// A 64-bit hash of the content, the same on every platform: two values that are equal have equal fingerprints
     /// whatever order a map iterates in. `scratch` is emptied and used as working space.

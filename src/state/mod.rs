@@ -9,6 +9,8 @@ mod codec;
 mod digest;
 mod jvm;
 mod key;
+mod timer;
+mod ttl;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -26,6 +28,11 @@ pub(crate) use key::TextNamespace;
 pub use key::{
     CompositeKey, Key, KeyGroups, MAX_PARALLELISM_LIMIT, Namespace, StringKey, VoidNamespace, bit_mix,
     default_max_parallelism, murmur_hash,
+};
+pub use timer::{TimeDomain, Timer};
+pub use ttl::{
+    CleanupStrategies, CompactionFilterCleanup, IncrementalCleanup, StateTtl, StateTtls, StateVisibility, Timed,
+    UpdateType,
 };
 
 /// What the value of a state must be able to do.
@@ -85,11 +92,16 @@ macro_rules! handles {
         pub struct $name<$($param),*> {
             /// Position among the states of the backend, in order of registration.
             pub(crate) index: usize,
+            /// Whether the state has a TTL, so that its values are kept with their times.
+            pub(crate) is_timed: bool,
             marker: PhantomData<fn() -> ($($param,)*)>,
         }
         impl<$($param),*> $name<$($param),*> {
             pub(crate) const fn new(index: usize) -> Self {
-                Self { index, marker: PhantomData }
+                Self { index, is_timed: false, marker: PhantomData }
+            }
+            pub(crate) const fn timed(index: usize) -> Self {
+                Self { index, is_timed: true, marker: PhantomData }
             }
         }
         impl<$($param),*> Clone for $name<$($param),*> {
@@ -111,6 +123,8 @@ handles! {
     ReducingState<N, F>;
     /// Handle of an `AggregatingState` with namespace `N` and aggregate function `F`.
     AggregatingState<N, F>;
+    /// Handle of the timers of an operator, with namespace `N`: Flink's `InternalTimerService`.
+    TimerService<N>;
 }
 
 /// Why a state access failed.
@@ -156,6 +170,11 @@ pub trait KeyedStateBackend<K: Key> {
     fn reducing_state<N: Namespace, F: Reduce>(&mut self, name: &str) -> StateResult<ReducingState<N, F>>;
     /// Registers an aggregating state.
     fn aggregating_state<N: Namespace, F: Aggregate>(&mut self, name: &str) -> StateResult<AggregatingState<N, F>>;
+    /// Registers the timers of an operator, of both clocks.
+    fn timer_service<N: Namespace>(&mut self, name: &str) -> StateResult<TimerService<N>>;
+
+    /// Sets processing time, ms on the virtual clock. It never goes back.
+    fn set_current_time(&mut self, _now_ms: i64) {}
 
     /// Makes `key` the current key and computes its key group.
     fn set_current_key(&mut self, key: &K);
@@ -177,8 +196,13 @@ pub trait KeyedStateBackend<K: Key> {
 
     /// Appends one element.
     fn list_add<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N, element: T) -> StateResult<()>;
-    /// All elements in order of appending; empty where nothing is stored.
-    fn list_get<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N) -> StateResult<Cow<'_, [T]>>;
+    /// Visits all elements in order of appending.
+    fn list_scan<N: Namespace, T: StateValue>(
+        &mut self,
+        s: ListState<N, T>,
+        n: &N,
+        visit: impl FnMut(&T),
+    ) -> StateResult<()>;
     /// Replaces the list; an empty one clears it.
     fn list_update<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N, list: Vec<T>) -> StateResult<()>;
     /// Removes the list.
@@ -260,6 +284,31 @@ pub trait KeyedStateBackend<K: Key> {
     ) -> StateResult<()>;
     /// Removes the accumulator.
     fn clear_aggregating<N: Namespace, F: Aggregate>(&mut self, s: AggregatingState<N, F>, n: &N) -> StateResult<()>;
+
+    /// Registers a timer for the current key; one that is registered already stays one.
+    fn register_timer<N: Namespace>(
+        &mut self,
+        t: TimerService<N>,
+        domain: TimeDomain,
+        n: &N,
+        time_ms: i64,
+    ) -> StateResult<()>;
+    /// Removes a timer of the current key, if it is there.
+    fn delete_timer<N: Namespace>(
+        &mut self,
+        t: TimerService<N>,
+        domain: TimeDomain,
+        n: &N,
+        time_ms: i64,
+    ) -> StateResult<()>;
+    /// Takes out the earliest timer up to `until_ms`, of any key, and makes its key the current one. Of timers of one
+    /// time the order is the backend's.
+    fn take_timer<N: Namespace>(
+        &mut self,
+        t: TimerService<N>,
+        domain: TimeDomain,
+        until_ms: i64,
+    ) -> StateResult<Option<Timer<K, N>>>;
 
     /// Waits until no background work is left to do: after a prefill, so that none of it runs into what is measured.
     fn settle(&mut self) -> StateResult<()> {

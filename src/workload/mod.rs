@@ -3,6 +3,7 @@
 //! Wire types (`…Wire`) mirror the TOML and refuse unknown keys; models are valid by construction. Every sampler sits
 //! beside the part of the workload that it samples.
 
+mod clock;
 mod configuration;
 mod diagnostic;
 mod document;
@@ -16,6 +17,7 @@ mod options;
 mod plan;
 mod random;
 mod shorthand;
+mod state;
 mod trace;
 mod units;
 mod values;
@@ -25,6 +27,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::state::StateTtls;
+
+pub use clock::{Now, TimeWire, VirtualClock};
 pub use configuration::{Configuration, ConfigurationWire, short_key};
 pub use diagnostic::{Diagnostic, folder_of};
 pub use document::Document;
@@ -43,6 +48,7 @@ pub use options::{
 pub use plan::{Cell, Plan, PlannedTrial, Setting, Variant};
 pub use random::{Permutation, Rng, Stream, Zipf};
 pub use shorthand::Shorthand;
+pub use state::{CleanupWire, StateWire, TtlWire};
 pub use trace::{KeyColumns, MissingPolicy, TimeFormat, Trace, TraceFormat, TraceWire};
 pub use units::{Bytes, Time};
 pub use values::{PayloadMaker, SizeDistribution, SizeWire, Values, ValuesWire};
@@ -61,8 +67,13 @@ pub struct WorkloadWire {
     pub keys: KeysWire,
     /// Values of generated events.
     pub values: ValuesWire,
+    /// The virtual clock.
+    pub time: TimeWire,
     /// What is done with each event.
     pub operator: Shorthand<OperatorWire>,
+    /// What holds for single states of the operator, by their names.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub states: BTreeMap<String, StateWire>,
     /// How it is run.
     pub run: RunWire,
     /// Backends with their options, in Flink's own keys; the heap and RocksDB with Flink's defaults where none is given.
@@ -122,8 +133,12 @@ pub struct Workload {
     pub keys: Keys,
     /// Values.
     pub values: Values,
+    /// The virtual clock.
+    pub clock: VirtualClock,
     /// The operator.
     pub operator: Operator,
+    /// The states that expire.
+    pub ttls: StateTtls,
     /// How it is run.
     pub run: Run,
 }
@@ -141,12 +156,20 @@ impl Workload {
             }
         };
         let from_trace = matches!(source, Source::Trace(_));
+        let disorder_ms = match &source {
+            Source::Generated => None,
+            Source::Trace(trace) => Some(trace.disorder_ms()),
+        };
+        let clock = VirtualClock::new(&wire.time, disorder_ms).map_err(|invalid| invalid.within("time"))?;
+        let operator = Operator::new(&wire.operator)?;
         let keys = Keys::new(&wire.keys).map_err(|invalid| invalid.within("keys"))?;
         let workload = Self {
             source,
             keys,
             values: Values::new(&wire.values).map_err(|invalid| invalid.within("values"))?,
-            operator: Operator::new(&wire.operator)?,
+            clock,
+            ttls: state::ttls(&wire.states, operator.states()).map_err(|invalid| invalid.within("states"))?,
+            operator,
             run: Run::new(&wire.run, from_trace).map_err(|invalid| invalid.within("run"))?,
         };
         workload.check_combination(wire)?;
@@ -173,6 +196,10 @@ impl Workload {
                     "`mix` over generated events: a trace names no operations",
                 ));
             }
+        }
+        if !self.ttls.is_empty() && self.run.prefill_by == PrefillBy::Ingest && self.prefill_keys() > 0 {
+            let allowed = "\"puts\" where states have a TTL: what is ingested has no times";
+            return Err(Invalid::new("run.prefill-by", "\"ingest\"", allowed));
         }
         let only_reads = match &self.operator {
             Operator::Mix(mix) => mix.has(MixOperation::Read),

@@ -278,6 +278,18 @@ impl Operator {
         operator.map_err(|invalid| invalid.within(&format!("operator.{}", wire.0.name())))
     }
 
+    /// The names of its states.
+    pub fn states(&self) -> &'static [&'static str] {
+        match self {
+            Self::Counter => &["count"],
+            Self::Reduce { .. } => &["reduced"],
+            Self::Aggregate { .. } => &["aggregate"],
+            Self::ListBuffer { .. } => &["buffer", "length"],
+            Self::Map { .. } | Self::ValueOfMap { .. } => &["map"],
+            Self::Mix(_) => &["value", "list", "map"],
+        }
+    }
+
     /// Whether the payload of an event is stored.
     pub fn stores_payload(&self) -> bool {
         matches!(self, Self::ListBuffer { .. } | Self::Map { .. } | Self::ValueOfMap { .. } | Self::Mix(_))

@@ -26,6 +26,8 @@ pub enum Stream {
     Prefill = 5,
     /// In what order trials run.
     Order = 6,
+    /// How far events are delayed.
+    Times = 7,
 }
 
 /// One step of splitmix64: a bijection of 64-bit words in which every input bit reaches every output bit.

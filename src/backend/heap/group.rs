@@ -125,6 +125,13 @@ impl<E> GroupMap<E> {
         self.primary.iter().chain(&self.growing).copied().filter(|head| !head.is_null())
     }
 
+    /// The head of a chain by its position over both arrays, null where a bucket is empty or has moved; none behind the
+    /// last.
+    pub fn chain_at(&self, position: usize) -> Option<*mut E> {
+        let growing = || self.growing.get(position - self.primary.len());
+        self.primary.get(position).or_else(growing).copied()
+    }
+
     /// A copy of the buckets that have entries: the old array from where it has not moved, and the two parts of the
     /// new one that the others moved to.
     pub fn copy_buckets(&self) -> Box<[*mut E]> {

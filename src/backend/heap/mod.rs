@@ -15,13 +15,16 @@ use std::path::Path;
 pub use snapshot::{HeapSnapshot, SnapshotInfo};
 pub use table::{Place, StateTable, TableSnapshot};
 
-use object::{List, Map, Object, Single};
+use object::{IsExpired, List, Map, Object, Single};
 use snapshot::SnapshotTable;
+use table::CleanupCursor;
+
+use super::ttl::{Census, Change, CleanedEntries, ExpiringState};
 
 use crate::state::{
     Aggregate, AggregatingState, CompositeKey, Digest, HeapUse, JvmHeap, JvmSize, Key, KeyGroups, KeyedStateBackend,
-    ListState, MapState, Namespace, ObjectMap, Reduce, ReducingState, StateError, StateResult, StateValue, UserKey,
-    ValueState, entry_hash,
+    ListState, MapState, Namespace, ObjectMap, Reduce, ReducingState, StateError, StateResult, StateTtl, StateTtls,
+    StateValue, TimeDomain, Timer, TimerService, UserKey, ValueState, entry_hash,
 };
 
 /// Keyed state of one subtask as objects on the heap.
@@ -31,6 +34,9 @@ pub struct HeapBackend<K> {
     group_count: usize,
     states: Vec<State<K>>,
     current: Option<Current<K>>,
+    ttls: StateTtls,
+    now_ms: i64,
+    cleaned: u64,
 }
 
 /// The current key, with what follows from it.
@@ -47,11 +53,16 @@ struct State<K> {
     table: Box<dyn Table<K>>,
     /// The type of the table: compared on each access without a call through the box.
     table_type: TypeId,
+    ttl: Option<StateTtl>,
+    cleanup: CleanupCursor,
 }
 
 /// A table of any types: what is done with all states alike.
 trait Table<K>: Any + Send {
     fn digest(&self, key: &mut CompositeKey, scope: DigestScope<'_>) -> Digest;
+    fn census(&self, key: &mut CompositeKey, scope: DigestScope<'_>) -> Census;
+    /// Looks at some more entries and removes what has expired; how much that was.
+    fn expire_step(&mut self, cursor: &mut CleanupCursor, entries: u32, is_expired: IsExpired<'_>) -> u64;
     fn snapshot(&mut self) -> Option<Box<dyn SnapshotTable>>;
     /// Reads the entries of a key group, given by number and position, from the front of `input`.
     fn read_group(&mut self, groups: KeyGroups, at: (u16, usize), input: &mut &[u8]) -> StateResult<()>;
@@ -62,6 +73,10 @@ trait Table<K>: Any + Send {
 }
 
 impl<K> State<K> {
+    fn is_expired(&self, last_access_ms: Option<i64>, now_ms: i64) -> bool {
+        self.ttl.is_some_and(|ttl| ttl.is_expired(last_access_ms, now_ms))
+    }
+
     /// The table. The assertion cannot fail: a handle carries the types that its state was registered with.
     #[inline(always)]
     fn table_mut<T: 'static>(&mut self) -> &mut T {
@@ -79,13 +94,29 @@ impl<K> State<K> {
 struct DigestScope<'a> {
     name: &'a str,
     first_group: u16,
+    is_expired: IsExpired<'a>,
 }
 
 impl<K: Key> HeapBackend<K> {
     /// An empty backend for the key groups of `subtask`.
     pub fn new(groups: KeyGroups, subtask: u16) -> Self {
         let range = groups.range_of(subtask);
-        Self { groups, first_group: range.start, group_count: range.len(), states: Vec::new(), current: None }
+        Self {
+            groups,
+            first_group: range.start,
+            group_count: range.len(),
+            states: Vec::new(),
+            current: None,
+            ttls: StateTtls::new(),
+            now_ms: i64::MIN,
+            cleaned: 0,
+        }
+    }
+
+    /// The same with states of which some expire.
+    #[must_use]
+    pub fn with_ttls(self, ttls: StateTtls) -> Self {
+        Self { ttls, ..self }
     }
 
     fn register<N: Namespace, V: Object<K, N>>(&mut self, name: &str) -> StateResult<usize> {
@@ -96,6 +127,8 @@ impl<K: Key> HeapBackend<K> {
             name: name.to_owned(),
             table: Box::new(StateTable::<K, N, V>::new(self.group_count)),
             table_type: TypeId::of::<StateTable<K, N, V>>(),
+            ttl: self.ttls.get(name).copied(),
+            cleanup: CleanupCursor::default(),
         });
         Ok(self.states.len() - 1)
     }
@@ -148,11 +181,34 @@ impl<K: Key, N: Namespace, V: Object<K, N>> Table<K> for StateTable<K, N, V> {
         let mut digest = Digest::default();
         self.for_each(|group, entry_key, namespace, value| {
             key.set_key(entry_key, scope.first_group + group as u16);
-            value.for_each(key, namespace, &mut |composite, fingerprint| {
+            value.for_each(key, namespace, scope.is_expired, &mut |composite, fingerprint| {
                 digest.add(entry_hash(scope.name, composite, fingerprint));
             });
         });
         digest
+    }
+    fn census(&self, key: &mut CompositeKey, scope: DigestScope<'_>) -> Census {
+        let mut census = Census::default();
+        self.for_each(|group, entry_key, namespace, value| {
+            key.set_key(entry_key, scope.first_group + group as u16);
+            value.count(key, namespace, scope.is_expired, &mut census);
+        });
+        census
+    }
+    fn expire_step(&mut self, cursor: &mut CleanupCursor, entries: u32, is_expired: IsExpired<'_>) -> u64 {
+        let mut removed = 0;
+        StateTable::expire_step(
+            self,
+            cursor,
+            entries,
+            |value| value.has_expired(is_expired),
+            |value| {
+                let (expired, is_empty) = value.expire(is_expired);
+                removed += expired;
+                is_empty
+            },
+        );
+        removed
     }
     fn snapshot(&mut self) -> Option<Box<dyn SnapshotTable>> {
         Some(Box::new(StateTable::snapshot(self)?))
@@ -188,6 +244,15 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
     }
     fn aggregating_state<N: Namespace, F: Aggregate>(&mut self, name: &str) -> StateResult<AggregatingState<N, F>> {
         self.register::<N, Single<F::Accumulator>>(name).map(AggregatingState::new)
+    }
+
+    fn timer_service<N: Namespace>(&mut self, _: &str) -> StateResult<TimerService<N>> {
+        Err(StateError::Storage("this backend has no timers".to_owned()))
+    }
+
+    #[inline(always)]
+    fn set_current_time(&mut self, now_ms: i64) {
+        self.now_ms = now_ms;
     }
 
     #[inline(always)]
@@ -231,9 +296,15 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         Ok(())
     }
     #[inline(always)]
-    fn list_get<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N) -> StateResult<Cow<'_, [T]>> {
+    fn list_scan<N: Namespace, T: StateValue>(
+        &mut self,
+        s: ListState<N, T>,
+        n: &N,
+        visit: impl FnMut(&T),
+    ) -> StateResult<()> {
         let (table, place) = self.locate::<N, List<T>>(s.index, n);
-        Ok(Cow::Borrowed(table.get(place).map_or(&[], List::elements)))
+        table.get(place).map_or(&[][..], List::elements).iter().for_each(visit);
+        Ok(())
     }
     fn list_update<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N, list: Vec<T>) -> StateResult<()> {
         let (table, place) = self.locate::<N, List<T>>(s.index, n);
@@ -396,11 +467,27 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         Ok(())
     }
 
+    fn register_timer<N: Namespace>(&mut self, _: TimerService<N>, _: TimeDomain, _: &N, _: i64) -> StateResult<()> {
+        Err(StateError::Storage("this backend has no timers".to_owned()))
+    }
+    fn delete_timer<N: Namespace>(&mut self, _: TimerService<N>, _: TimeDomain, _: &N, _: i64) -> StateResult<()> {
+        Err(StateError::Storage("this backend has no timers".to_owned()))
+    }
+    fn take_timer<N: Namespace>(
+        &mut self,
+        _: TimerService<N>,
+        _: TimeDomain,
+        _: i64,
+    ) -> StateResult<Option<Timer<K, N>>> {
+        Err(StateError::Storage("this backend has no timers".to_owned()))
+    }
+
     fn state_digest(&mut self) -> StateResult<Digest> {
         let mut key = CompositeKey::new(self.groups.max_parallelism);
         let mut digest = Digest::default();
         for state in &self.states {
-            let scope = DigestScope { name: &state.name, first_group: self.first_group };
+            let is_expired = |time| state.is_expired(time, self.now_ms);
+            let scope = DigestScope { name: &state.name, first_group: self.first_group, is_expired: &is_expired };
             digest.merge(state.table.digest(&mut key, scope));
         }
         Ok(digest)
@@ -410,5 +497,97 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         let mut all = HeapUse::default();
         self.states.iter().for_each(|state| all.add(state.table.heap_use(heap)));
         Some(all)
+    }
+}
+
+impl<K: Key> ExpiringState<K> for HeapBackend<K> {
+    fn ttl_of(&self, name: &str) -> Option<StateTtl> {
+        self.ttls.get(name).copied()
+    }
+
+    #[inline]
+    fn modify<N: Namespace, T: StateValue, R>(
+        &mut self,
+        s: ValueState<N, T>,
+        n: &N,
+        change: impl FnOnce(&mut T) -> (Change, R),
+    ) -> StateResult<Option<R>> {
+        let (table, place) = self.locate::<N, Single<T>>(s.index, n);
+        let seen = table.modify(place, |value| change(&mut value.0));
+        if let Some((Change::Remove, _)) = &seen {
+            table.remove(place);
+        }
+        Ok(seen.map(|(_, result)| result))
+    }
+
+    fn modify_map_entry<N: Namespace, U: UserKey, T: StateValue, R>(
+        &mut self,
+        s: MapState<N, U, T>,
+        n: &N,
+        key: &U,
+        change: impl FnOnce(&mut T) -> (Change, R),
+    ) -> StateResult<Option<R>> {
+        let (table, place) = self.locate::<N, Map<U, T>>(s.index, n);
+        let modified = table.modify(place, |map| {
+            let result = map.modify_entry(key, change);
+            (map.entries().is_empty(), result)
+        });
+        let Some((is_empty, result)) = modified else { return Ok(None) };
+        if is_empty {
+            table.remove(place);
+        }
+        Ok(result)
+    }
+
+    fn modify_map<N: Namespace, U: UserKey, T: StateValue>(
+        &mut self,
+        s: MapState<N, U, T>,
+        n: &N,
+        change: impl FnMut(&U, &mut T) -> Change,
+    ) -> StateResult<()> {
+        let (table, place) = self.locate::<N, Map<U, T>>(s.index, n);
+        let modified = table.modify(place, |map| {
+            map.modify(change);
+            map.entries().is_empty()
+        });
+        if modified == Some(true) {
+            table.remove(place);
+        }
+        Ok(())
+    }
+
+    fn modify_list<N: Namespace, T: StateValue>(
+        &mut self,
+        s: ListState<N, T>,
+        n: &N,
+        change: impl FnOnce(&mut Vec<T>) -> Change,
+    ) -> StateResult<()> {
+        let (table, place) = self.locate::<N, List<T>>(s.index, n);
+        if table.modify(place, |list| list.modify(change)) == Some(Change::Remove) {
+            table.remove(place);
+        }
+        Ok(())
+    }
+
+    fn clean_up_step(&mut self, state: usize, entries: u32) {
+        let now_ms = self.now_ms;
+        let State { table, ttl, cleanup, .. } = &mut self.states[state];
+        let is_expired = |time| ttl.is_some_and(|ttl| ttl.is_expired(time, now_ms));
+        self.cleaned += table.expire_step(cleanup, entries, &is_expired);
+    }
+
+    fn census(&mut self) -> StateResult<Census> {
+        let mut key = CompositeKey::new(self.groups.max_parallelism);
+        let mut census = Census::default();
+        for state in self.states.iter().filter(|state| state.ttl.is_some()) {
+            let is_expired = |time| state.is_expired(time, self.now_ms);
+            let scope = DigestScope { name: &state.name, first_group: self.first_group, is_expired: &is_expired };
+            census.add(state.table.census(&mut key, scope));
+        }
+        Ok(census)
+    }
+
+    fn cleaned_in_background(&self) -> CleanedEntries {
+        CleanedEntries { incremental: self.cleaned, ..CleanedEntries::default() }
     }
 }

@@ -1,5 +1,6 @@
 //! What a table holds for an entry of each kind of state.
 
+use crate::backend::ttl::{Census, Change};
 use crate::state::{
     Codec, CodecError, CompositeKey, JVM_LIST, JVM_MAP, JVM_MAP_NODE, JvmSize, Key, Namespace, ObjectMap, StateValue,
     UserKey, jvm_list_capacity, jvm_map_capacity, jvm_references,
@@ -8,12 +9,34 @@ use crate::state::{
 /// An object of a state: how it enters the state digest, entry by entry as RocksDB stores it, and a checkpoint. A copy
 /// of one is taken to have arrays as large as its own on a Java heap.
 pub trait Object<K: Key, N: Namespace>: super::table::Stored + 'static {
-    /// Visits the entries that RocksDB has in place of this object, with the fingerprint of each value.
-    fn for_each(&self, key: &mut CompositeKey, namespace: &N, visit: &mut dyn FnMut(&[u8], u64));
+    /// Visits the entries that RocksDB has in place of this object, with the fingerprint of each value. What has
+    /// expired is left out.
+    fn for_each(
+        &self,
+        key: &mut CompositeKey,
+        namespace: &N,
+        is_expired: IsExpired<'_>,
+        visit: &mut dyn FnMut(&[u8], u64),
+    );
+    /// Counts what RocksDB would have in place of this object.
+    fn count(&self, key: &mut CompositeKey, namespace: &N, is_expired: IsExpired<'_>, census: &mut Census);
+    /// Whether a part of the object has expired.
+    fn has_expired(&self, is_expired: IsExpired<'_>) -> bool;
+    /// Drops what has expired: how many elements or entries that were, and whether nothing is left.
+    fn expire(&mut self, is_expired: IsExpired<'_>) -> (u64, bool);
     /// Appends the object as Flink's serializer of the state writes it.
     fn encode(&self, out: &mut Vec<u8>);
     /// Reads an object from the front of `input`.
     fn decode(input: &mut &[u8]) -> Result<Self, CodecError>;
+}
+
+/// Tells from the time of a last access whether its value has expired; what has no time never does.
+pub type IsExpired<'a> = &'a dyn Fn(Option<i64>) -> bool;
+
+fn encoded_bytes(value: &impl Codec) -> u64 {
+    let mut bytes = Vec::new();
+    value.encode(&mut bytes);
+    bytes.len() as u64
 }
 
 /// An object that RocksDB stores as one value.
@@ -28,8 +51,27 @@ impl<T: JvmSize> JvmSize for Single<T> {
 }
 
 impl<K: Key, N: Namespace, T: StateValue> Object<K, N> for Single<T> {
-    fn for_each(&self, key: &mut CompositeKey, namespace: &N, visit: &mut dyn FnMut(&[u8], u64)) {
-        visit(key.with_namespace::<K, N>(namespace), self.0.fingerprint(&mut Vec::new()));
+    fn for_each(
+        &self,
+        key: &mut CompositeKey,
+        namespace: &N,
+        is_expired: IsExpired<'_>,
+        visit: &mut dyn FnMut(&[u8], u64),
+    ) {
+        if !is_expired(self.0.last_access_ms()) {
+            visit(key.with_namespace::<K, N>(namespace), self.0.fingerprint(&mut Vec::new()));
+        }
+    }
+    fn count(&self, key: &mut CompositeKey, namespace: &N, is_expired: IsExpired<'_>, census: &mut Census) {
+        let key = key.with_namespace::<K, N>(namespace).len() as u64;
+        census.count(is_expired(self.0.last_access_ms()), key + encoded_bytes(&self.0));
+    }
+    fn has_expired(&self, is_expired: IsExpired<'_>) -> bool {
+        is_expired(self.0.last_access_ms())
+    }
+    fn expire(&mut self, is_expired: IsExpired<'_>) -> (u64, bool) {
+        let expired = is_expired(self.0.last_access_ms());
+        (u64::from(expired), expired)
     }
     fn encode(&self, out: &mut Vec<u8>) {
         self.0.encode(out);
@@ -63,6 +105,14 @@ impl<T: JvmSize> List<T> {
         &self.elements
     }
 
+    /// Changes the elements. A list never gives back the array that it grew to.
+    pub fn modify<R>(&mut self, change: impl FnOnce(&mut Vec<T>) -> R) -> R {
+        let result = change(&mut self.elements);
+        self.jvm_capacity = jvm_list_capacity(self.jvm_capacity, self.elements.len());
+        self.jvm_element_bytes = self.elements.iter().map(JvmSize::jvm_bytes).sum();
+        result
+    }
+
     /// Appends an element; returns what that allocates on a Java heap, bytes.
     #[inline(always)]
     pub fn push(&mut self, element: T) -> u64 {
@@ -86,8 +136,33 @@ impl<T> JvmSize for List<T> {
 }
 
 impl<K: Key, N: Namespace, T: StateValue> Object<K, N> for List<T> {
-    fn for_each(&self, key: &mut CompositeKey, namespace: &N, visit: &mut dyn FnMut(&[u8], u64)) {
-        visit(key.with_namespace::<K, N>(namespace), crate::backend::list_fingerprint(&self.elements, &mut Vec::new()));
+    fn for_each(
+        &self,
+        key: &mut CompositeKey,
+        namespace: &N,
+        is_expired: IsExpired<'_>,
+        visit: &mut dyn FnMut(&[u8], u64),
+    ) {
+        let live = self.elements.iter().filter(|element| !is_expired(element.last_access_ms()));
+        if let Some(fingerprint) = crate::backend::list_fingerprint(live, &mut Vec::new()) {
+            visit(key.with_namespace::<K, N>(namespace), fingerprint);
+        }
+    }
+    /// The key counts for its first element, and a delimiter for every other one.
+    fn count(&self, key: &mut CompositeKey, namespace: &N, is_expired: IsExpired<'_>, census: &mut Census) {
+        let mut before = key.with_namespace::<K, N>(namespace).len() as u64;
+        for element in &self.elements {
+            census.count(is_expired(element.last_access_ms()), before + encoded_bytes(element));
+            before = 1;
+        }
+    }
+    fn has_expired(&self, is_expired: IsExpired<'_>) -> bool {
+        self.elements.iter().any(|element| is_expired(element.last_access_ms()))
+    }
+    fn expire(&mut self, is_expired: IsExpired<'_>) -> (u64, bool) {
+        let before = self.elements.len();
+        self.modify(|elements| elements.retain(|element| !is_expired(element.last_access_ms())));
+        ((before - self.elements.len()) as u64, self.elements.is_empty())
     }
     fn encode(&self, out: &mut Vec<u8>) {
         self.elements.encode(out);
@@ -136,6 +211,31 @@ impl<U: UserKey, T: StateValue> Map<U, T> {
         JVM_MAP_NODE + key_bytes + value_bytes + grown
     }
 
+    /// Looks at every entry and does with it what `change` says.
+    pub fn modify(&mut self, mut change: impl FnMut(&U, &mut T) -> Change) {
+        let node_bytes = &mut self.jvm_node_bytes;
+        self.entries.retain(|key, value| {
+            let before = value.jvm_bytes();
+            let is_kept = change(key, value) != Change::Remove;
+            let gone = if is_kept { before } else { JVM_MAP_NODE + key.jvm_bytes() + before };
+            let now = if is_kept { value.jvm_bytes() } else { 0 };
+            *node_bytes = node_bytes.wrapping_add(now).wrapping_sub(gone);
+            is_kept
+        });
+    }
+
+    /// Looks at one entry and does with it what `change` says.
+    pub fn modify_entry<R>(&mut self, key: &U, change: impl FnOnce(&mut T) -> (Change, R)) -> Option<R> {
+        let value = self.entries.get_mut(key)?;
+        let before = value.jvm_bytes();
+        let (change, result) = change(value);
+        self.jvm_node_bytes = self.jvm_node_bytes.wrapping_add(value.jvm_bytes()).wrapping_sub(before);
+        if change == Change::Remove {
+            self.remove(key);
+        }
+        Some(result)
+    }
+
     /// Removes a user key.
     #[inline(always)]
     pub fn remove(&mut self, key: &U) {
@@ -153,9 +253,37 @@ impl<U, T> JvmSize for Map<U, T> {
 }
 
 impl<K: Key, N: Namespace, U: UserKey, T: StateValue> Object<K, N> for Map<U, T> {
-    fn for_each(&self, key: &mut CompositeKey, namespace: &N, visit: &mut dyn FnMut(&[u8], u64)) {
+    fn count(&self, key: &mut CompositeKey, namespace: &N, is_expired: IsExpired<'_>, census: &mut Census) {
+        for (user_key, value) in &self.entries {
+            // A byte says that a value follows.
+            let bytes = key.with_user_key::<K, N, U>(namespace, user_key).len() as u64 + 1 + encoded_bytes(value);
+            census.count(is_expired(value.last_access_ms()), bytes);
+        }
+    }
+    fn has_expired(&self, is_expired: IsExpired<'_>) -> bool {
+        self.entries.values().any(|value| is_expired(value.last_access_ms()))
+    }
+    fn expire(&mut self, is_expired: IsExpired<'_>) -> (u64, bool) {
+        let mut removed = 0;
+        self.modify(|_, value| {
+            let expired = is_expired(value.last_access_ms());
+            removed += u64::from(expired);
+            if expired { Change::Remove } else { Change::Keep }
+        });
+        (removed, self.entries.is_empty())
+    }
+    fn for_each(
+        &self,
+        key: &mut CompositeKey,
+        namespace: &N,
+        is_expired: IsExpired<'_>,
+        visit: &mut dyn FnMut(&[u8], u64),
+    ) {
         let mut scratch = Vec::new();
         for (user_key, value) in &self.entries {
+            if is_expired(value.last_access_ms()) {
+                continue;
+            }
             let fingerprint = value.fingerprint(&mut scratch);
             visit(key.with_user_key::<K, N, U>(namespace, user_key), fingerprint);
         }

@@ -48,6 +48,13 @@ impl<V: JvmSize + Clone + Send + Sync> Stored for V {}
 
 type Pointer<K, N, V> = NonNull<Entry<K, N, V>>;
 
+/// Where incremental clean-up has got to in a table: key group and bucket.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CleanupCursor {
+    group: usize,
+    bucket: usize,
+}
+
 /// Objects of one state, by key group.
 pub struct StateTable<K, N, V> {
     groups: Box<[GroupMap<Entry<K, N, V>>]>,
@@ -349,6 +356,70 @@ impl<K: Key, N: Namespace, V: Stored> StateTable<K, N, V> {
             }
         }
         group.finish_rehash();
+    }
+
+    /// Looks at some more entries, chain by chain, and takes out those of which `expire` leaves nothing; an entry of
+    /// which `has_expired` says no is not touched. Behind the last chain the next step begins anew. The
+    /// `StateIncrementalVisitor` of Flink.
+    pub fn expire_step(
+        &mut self,
+        cursor: &mut CleanupCursor,
+        entries: u32,
+        has_expired: impl Fn(&V) -> bool,
+        mut expire: impl FnMut(&mut V) -> bool,
+    ) {
+        let mut seen = 0;
+        while seen < entries {
+            let Some((group, mut at)) = self.next_chain(cursor) else {
+                *cursor = CleanupCursor::default();
+                return;
+            };
+            // SAFETY: the chain's entries are the table's. The next entry is read before its predecessor may go, and
+            // what happens to one entry leaves those behind it where they are.
+            while let Some(entry) = unsafe { at.as_ref() } {
+                let (this, next) = (NonNull::from(entry), entry.next);
+                seen += 1;
+                if has_expired(&entry.value) {
+                    let (key, namespace) = (entry.key.clone(), entry.namespace.clone());
+                    let place = Place { key: &key, namespace: &namespace, group, hash: entry.hash };
+                    self.expire_entry(place, this, &mut expire);
+                }
+                at = next;
+            }
+        }
+    }
+
+    fn expire_entry(
+        &mut self,
+        place: Place<'_, K, N>,
+        entry: Pointer<K, N, V>,
+        expire: &mut impl FnMut(&mut V) -> bool,
+    ) {
+        // SAFETY: an entry of the table.
+        let is_shared = unsafe { entry.as_ref() }.version < self.versions.required();
+        let mut own = if is_shared { self.own_state(place, entry) } else { entry };
+        // SAFETY: no snapshot can see the entry, and the table is borrowed.
+        let value = unsafe { &mut own.as_mut().value };
+        let before = value.jvm_bytes();
+        let is_empty = expire(value);
+        self.jvm_live = self.jvm_live.wrapping_add(value.jvm_bytes()).wrapping_sub(before);
+        if is_empty {
+            self.unlink(place, own);
+        }
+    }
+
+    /// The next chain that is not empty, with the position of its key group.
+    fn next_chain(&self, cursor: &mut CleanupCursor) -> Option<(usize, *mut Entry<K, N, V>)> {
+        while let Some(group) = self.groups.get(cursor.group) {
+            while let Some(head) = group.chain_at(cursor.bucket) {
+                cursor.bucket += 1;
+                if !head.is_null() {
+                    return Some((cursor.group, head));
+                }
+            }
+            *cursor = CleanupCursor { group: cursor.group + 1, bucket: 0 };
+        }
+        None
     }
 
     /// Visits every entry: position of its key group, key, namespace, object.

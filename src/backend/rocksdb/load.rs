@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 
 use rocksdb::{IngestExternalFileOptions, Options as DbOptions, SstFileWriter};
 
-use super::{NOT_NULL, RocksDbBackend, encode_list, storage};
+use super::{RocksDbBackend, encode_list, encode_map_value, storage};
 use crate::backend::LIST_DELIMITER;
 use crate::state::{
     Aggregate, AggregatingState, Codec, CompositeKey, Digest, Key, KeyGroups, KeyedStateBackend, ListState, MapState,
-    Namespace, Reduce, ReducingState, StateError, StateResult, StateValue, UserKey, ValueState,
+    Namespace, Reduce, ReducingState, StateError, StateResult, StateValue, TimeDomain, Timer, TimerService, UserKey,
+    ValueState,
 };
 
 /// Takes the writes of a prefill and finds nothing on any read, so an operator may write an entry once only; elements
@@ -118,6 +119,11 @@ fn removal() -> StateError {
     StateError::Storage("a prefill by ingestion removes nothing: use `prefill-by = \"puts\"`".to_owned())
 }
 
+/// Timers are not ingested.
+fn timers() -> StateError {
+    StateError::Storage("a prefill by ingestion has no timers: use `prefill-by = \"puts\"`".to_owned())
+}
+
 fn registered<T>() -> StateResult<T> {
     Err(StateError::Storage("states are registered with the database, not with what loads it".to_owned()))
 }
@@ -136,6 +142,9 @@ impl<K: Key> KeyedStateBackend<K> for SortedLoad<K> {
         registered()
     }
     fn aggregating_state<N: Namespace, F: Aggregate>(&mut self, _: &str) -> StateResult<AggregatingState<N, F>> {
+        registered()
+    }
+    fn timer_service<N: Namespace>(&mut self, _: &str) -> StateResult<TimerService<N>> {
         registered()
     }
 
@@ -165,8 +174,13 @@ impl<K: Key> KeyedStateBackend<K> for SortedLoad<K> {
     fn list_add<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N, element: T) -> StateResult<()> {
         self.put(s.index, n, |out| element.encode(out))
     }
-    fn list_get<N: Namespace, T: StateValue>(&mut self, _: ListState<N, T>, _: &N) -> StateResult<Cow<'_, [T]>> {
-        Ok(Cow::Borrowed(&[]))
+    fn list_scan<N: Namespace, T: StateValue>(
+        &mut self,
+        _: ListState<N, T>,
+        _: &N,
+        _: impl FnMut(&T),
+    ) -> StateResult<()> {
+        Ok(())
     }
     fn list_update<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N, list: Vec<T>) -> StateResult<()> {
         self.put(s.index, n, |out| encode_list(&list, out))
@@ -199,8 +213,7 @@ impl<K: Key> KeyedStateBackend<K> for SortedLoad<K> {
         value: T,
     ) -> StateResult<()> {
         self.value.clear();
-        self.value.push(NOT_NULL);
-        value.encode(&mut self.value);
+        encode_map_value(&value, &mut self.value);
         let key = self.key.with_user_key::<K, N, U>(n, &key);
         self.states[s.index].groups[self.group].push(key, &self.value);
         Ok(())
@@ -270,6 +283,21 @@ impl<K: Key> KeyedStateBackend<K> for SortedLoad<K> {
     }
     fn clear_aggregating<N: Namespace, F: Aggregate>(&mut self, _: AggregatingState<N, F>, _: &N) -> StateResult<()> {
         Err(removal())
+    }
+
+    fn register_timer<N: Namespace>(&mut self, _: TimerService<N>, _: TimeDomain, _: &N, _: i64) -> StateResult<()> {
+        Err(timers())
+    }
+    fn delete_timer<N: Namespace>(&mut self, _: TimerService<N>, _: TimeDomain, _: &N, _: i64) -> StateResult<()> {
+        Err(timers())
+    }
+    fn take_timer<N: Namespace>(
+        &mut self,
+        _: TimerService<N>,
+        _: TimeDomain,
+        _: i64,
+    ) -> StateResult<Option<Timer<K, N>>> {
+        Err(timers())
     }
 
     fn state_digest(&mut self) -> StateResult<Digest> {

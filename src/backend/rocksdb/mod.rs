@@ -2,6 +2,7 @@
 //! Flink's key and value layout, no write-ahead log; every access serializes.
 
 mod family;
+mod filter;
 #[cfg(test)]
 mod layout;
 mod load;
@@ -15,8 +16,10 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use family::Family;
+use filter::{FilterShared, TimedLayout, TtlFilterFactory};
 use load::SortedLoad;
 pub use options::db_options;
 pub use pool::SharedMemory;
@@ -25,10 +28,12 @@ use rocksdb::{
     WriteOptions,
 };
 
-use super::{Prefill, encode_list};
+use super::ttl::{Census, Change, CleanedEntries, ExpiringState};
+use super::{Prefill, encode_list, list_fingerprint};
 use crate::state::{
     Aggregate, AggregatingState, Codec, CompositeKey, Digest, Key, KeyGroups, KeyedStateBackend, ListState, MapState,
-    Namespace, Reduce, ReducingState, StateError, StateResult, StateValue, UserKey, ValueState, entry_hash,
+    Namespace, Reduce, ReducingState, StateError, StateResult, StateTtl, StateTtls, StateValue, TimeDomain, Timer,
+    TimerService, UserKey, ValueState, entry_hash,
 };
 use crate::workload::Options;
 
@@ -61,6 +66,7 @@ pub struct RocksDbBackend<K> {
     db: DB,
     /// The memory that the database shares with others; none where each column family has a cache of its own.
     memory: Option<Arc<SharedMemory>>,
+    expiry: Expiry,
     marker: PhantomData<fn(K)>,
 }
 
@@ -68,9 +74,62 @@ pub struct RocksDbBackend<K> {
 struct State {
     name: String,
     family: Family,
+    kind: StoredKind,
+    ttl: Option<StateTtl>,
+}
+
+/// What is known of a stored value, by the state's kind and type.
+#[derive(Clone, Copy)]
+struct StoredKind {
     is_list: bool,
-    /// The fingerprint of a value as stored, by the state's kind and type.
-    fingerprint: fn(&[u8], &mut Vec<u8>) -> StateResult<u64>,
+    /// The fingerprint of a value; none where all of it has expired.
+    fingerprint: fn(&[u8], IsExpired<'_>, &mut Vec<u8>) -> StateResult<Option<u64>>,
+    /// Counts a value, or the elements of a list, behind a key of so many bytes.
+    count: fn(usize, &[u8], IsExpired<'_>, &mut Census) -> StateResult<()>,
+    layout: TimedLayout,
+}
+
+/// Tells from the time of a last access whether its value has expired.
+type IsExpired<'a> = &'a dyn Fn(Option<i64>) -> bool;
+
+/// The states that expire, and the clock that they expire by.
+struct Expiry {
+    ttls: StateTtls,
+    /// Processing time, ms, as the compaction filters of this subtask see it.
+    clock: Arc<AtomicI64>,
+    /// What backend and compaction filters share, by name of the state.
+    filters: Vec<(String, Arc<FilterShared>)>,
+}
+
+impl Expiry {
+    fn new(ttls: StateTtls, options: &Options) -> Self {
+        let clock = Arc::new(AtomicI64::new(i64::MIN));
+        let filter = |(name, ttl): (&String, &StateTtl)| {
+            let cleanup = ttl.cleanup.compaction_filter?;
+            let default = u64::from(options.compaction_filter_query_time_after_num_entries);
+            let after = cleanup.query_time_after_entries.unwrap_or(default);
+            Some((name.clone(), Arc::new(FilterShared::new(*ttl, after, Arc::clone(&clock)))))
+        };
+        let filters = ttls.iter().filter_map(filter).collect();
+        Self { ttls, clock, filters }
+    }
+
+    fn filter_of(&self, name: &str) -> Option<&Arc<FilterShared>> {
+        self.filters.iter().find(|(filtered, _)| filtered == name).map(|(_, shared)| shared)
+    }
+
+    /// Sets the filter of a state's column family, and the age at which its files are compacted.
+    fn apply(&self, name: &str, options: &Options, family: &mut DbOptions) {
+        let Some(shared) = self.filter_of(name) else { return };
+        family.set_compaction_filter_factory(TtlFilterFactory(Arc::clone(shared)));
+        let default = options.compaction_filter_periodic_compaction_time.0.as_secs();
+        let own = shared.ttl.cleanup.compaction_filter.and_then(|cleanup| cleanup.periodic_compaction_s);
+        family.set_periodic_compaction_seconds(own.unwrap_or(default));
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.clock.load(Ordering::Relaxed)
+    }
 }
 
 /// A chunk of map entries copied out of an iterator, in one buffer.
@@ -107,17 +166,85 @@ fn storage(error: rocksdb::Error) -> StateError {
     StateError::Storage(error.into_string())
 }
 
-fn fingerprint_single<T: Codec>(mut bytes: &[u8], scratch: &mut Vec<u8>) -> StateResult<u64> {
-    Ok(T::decode(&mut bytes)?.fingerprint(scratch))
+/// A state of one value.
+fn single<T: Codec>() -> StoredKind {
+    StoredKind {
+        is_list: false,
+        fingerprint: |mut bytes, is_expired, scratch| {
+            let value = T::decode(&mut bytes)?;
+            Ok((!is_expired(value.last_access_ms())).then(|| value.fingerprint(scratch)))
+        },
+        count: |key_bytes, bytes, is_expired, census| {
+            let value = T::decode(&mut &*bytes)?;
+            census.count(is_expired(value.last_access_ms()), (key_bytes + bytes.len()) as u64);
+            Ok(())
+        },
+        layout: TimedLayout::Value,
+    }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "one signature for all kinds of state")]
-fn fingerprint_list(bytes: &[u8], _: &mut Vec<u8>) -> StateResult<u64> {
-    Ok(xxhash_rust::xxh3::xxh3_64(bytes))
+/// A list. Without times its bytes say all.
+fn list<T: Codec>() -> StoredKind {
+    StoredKind {
+        is_list: true,
+        fingerprint: |bytes, is_expired, scratch| {
+            if !T::IS_TIMED {
+                return Ok(Some(xxhash_rust::xxh3::xxh3_64(bytes)));
+            }
+            let list = decode_list::<T>(bytes)?;
+            Ok(list_fingerprint(list.iter().filter(|element| !is_expired(element.last_access_ms())), scratch))
+        },
+        count: |key_bytes, mut bytes, is_expired, census| {
+            let mut before = key_bytes;
+            while !bytes.is_empty() {
+                let whole = bytes.len();
+                let element = T::decode(&mut bytes)?;
+                census.count(is_expired(element.last_access_ms()), (before + whole - bytes.len()) as u64);
+                bytes = bytes.get(1..).unwrap_or_default();
+                before = 1;
+            }
+            Ok(())
+        },
+        layout: TimedLayout::List(expired_front::<T>),
+    }
 }
 
-fn fingerprint_map_value<T: Codec>(bytes: &[u8], scratch: &mut Vec<u8>) -> StateResult<u64> {
-    Ok(decode_map_value::<T>(bytes)?.fingerprint(scratch))
+/// The elements at the front of a list that have expired: their bytes, and their number.
+fn expired_front<T: Codec>(list: &[u8], is_expired: IsExpired<'_>) -> (usize, u64) {
+    let (mut rest, mut front, mut elements) = (list, 0, 0);
+    while !rest.is_empty() {
+        match T::decode(&mut rest) {
+            Ok(element) if is_expired(element.last_access_ms()) => {
+                rest = rest.get(1..).unwrap_or_default();
+                front = list.len() - rest.len();
+                elements += 1;
+            }
+            _ => break,
+        }
+    }
+    (front, elements)
+}
+
+/// The entries of a map.
+fn map<T: Codec>() -> StoredKind {
+    StoredKind {
+        is_list: false,
+        fingerprint: |bytes, is_expired, scratch| {
+            let value = decode_map_value::<T>(bytes)?;
+            Ok((!is_expired(value.last_access_ms())).then(|| value.fingerprint(scratch)))
+        },
+        count: |key_bytes, bytes, is_expired, census| {
+            let value = decode_map_value::<T>(bytes)?;
+            census.count(is_expired(value.last_access_ms()), (key_bytes + bytes.len()) as u64);
+            Ok(())
+        },
+        layout: TimedLayout::MapValue,
+    }
+}
+
+fn encode_map_value<T: Codec>(value: &T, out: &mut Vec<u8>) {
+    out.push(NOT_NULL);
+    value.encode(out);
 }
 
 fn decode_map_value<T: Codec>(mut bytes: &[u8]) -> StateResult<T> {
@@ -139,13 +266,14 @@ fn decode_list<T: Codec>(mut bytes: &[u8]) -> StateResult<Vec<T>> {
 }
 
 /// Opens a database with every column family that it has.
-fn open_db(path: &Path, db_options: &DbOptions, options: &Options) -> StateResult<DB> {
+fn open_db(path: &Path, db_options: &DbOptions, options: &Options, expiry: &Expiry) -> StateResult<DB> {
     if !path.join("CURRENT").exists() {
         return DB::open(db_options, path).map_err(storage);
     }
     let names = DB::list_cf(db_options, path).map_err(storage)?;
     let descriptor = |name: String| {
-        let own = if options.shares_memory() { db_options.clone() } else { self::db_options(options, None)? };
+        let mut own = if options.shares_memory() { db_options.clone() } else { self::db_options(options, None)? };
+        expiry.apply(&name, options, &mut own);
         Ok(ColumnFamilyDescriptor::new(name, own))
     };
     let descriptors: Vec<_> = names.into_iter().map(descriptor).collect::<StateResult<_>>()?;
@@ -156,7 +284,7 @@ impl<K: Key> Prefill<K> for RocksDbBackend<K> {
     type Loader = SortedLoad<K>;
 
     fn loader(&self) -> Option<SortedLoad<K>> {
-        Some(SortedLoad::new(self.groups, self.subtask, self.states.iter().map(|state| state.is_list)))
+        Some(SortedLoad::new(self.groups, self.subtask, self.states.iter().map(|state| state.kind.is_list)))
     }
     fn ingest(&mut self, loader: SortedLoad<K>) -> StateResult<()> {
         self.ingest_sorted(loader)
@@ -175,7 +303,7 @@ impl<K: Key> Prefill<K> for RocksDbBackend<K> {
 impl<K: Key> RocksDbBackend<K> {
     /// Opens a database in the folder `path`: an empty one, or the copy of a saved prefill that is there, whose column
     /// families wait for their states to be registered. `memory` is that of its pool, for options that share
-    /// it. With `counts` RocksDB keeps its Statistics.
+    /// it. With `counts` RocksDB keeps its Statistics. States that `ttls` names expire.
     ///
     /// # Errors
     /// RocksDB cannot open the folder or refuses an option.
@@ -185,7 +313,9 @@ impl<K: Key> RocksDbBackend<K> {
         (groups, subtask): (KeyGroups, u16),
         memory: Option<Arc<SharedMemory>>,
         counts: bool,
+        ttls: StateTtls,
     ) -> StateResult<Self> {
+        let expiry = Expiry::new(ttls, options);
         let mut db_options = db_options(options, memory.as_deref())?;
         let counts = counts || options.native_metrics.need_statistics();
         if counts {
@@ -204,11 +334,12 @@ impl<K: Key> RocksDbBackend<K> {
             options: options.clone(),
             read_options: ReadOptions::default(),
             write_options,
-            db: open_db(path, &db_options, options)?,
+            db: open_db(path, &db_options, options, &expiry)?,
             subtask,
             counts,
             db_options,
             memory,
+            expiry,
             marker: PhantomData,
         })
     }
@@ -219,18 +350,24 @@ impl<K: Key> RocksDbBackend<K> {
         self.states.iter().try_for_each(|state| self.db.flush_cf(&state.family).map_err(storage))
     }
 
-    fn register(&mut self, name: &str, fingerprint: fn(&[u8], &mut Vec<u8>) -> StateResult<u64>) -> StateResult<usize> {
+    fn register(&mut self, name: &str, kind: StoredKind) -> StateResult<usize> {
         if name == rocksdb::DEFAULT_COLUMN_FAMILY_NAME || self.states.iter().any(|state| state.name == name) {
             return Err(StateError::DuplicateName(name.to_owned()));
         }
         if self.db.cf_handle(name).is_none() {
             // Without shared memory each family has a block cache of its own.
-            let own = if self.memory.is_none() { Some(db_options(&self.options, None)?) } else { None };
-            self.db.create_cf(name, own.as_ref().unwrap_or(&self.db_options)).map_err(storage)?;
+            let mut own =
+                if self.memory.is_none() { db_options(&self.options, None)? } else { self.db_options.clone() };
+            self.expiry.apply(name, &self.options, &mut own);
+            self.db.create_cf(name, &own).map_err(storage)?;
+        }
+        if let Some(filter) = self.expiry.filter_of(name) {
+            filter.set_layout(kind.layout);
         }
         let family = self.db.cf_handle(name).map(Family::of);
         let family = family.ok_or_else(|| StateError::Storage(format!("no column family `{name}` after making it")))?;
-        self.states.push(State { name: name.to_owned(), family, is_list: false, fingerprint });
+        let ttl = self.expiry.ttls.get(name).copied();
+        self.states.push(State { name: name.to_owned(), family, kind, ttl });
         Ok(self.states.len() - 1)
     }
 
@@ -329,21 +466,28 @@ fn read_chunk(iterator: &mut DBRawIterator<'_>, prefix: &[u8], chunk: &mut Scann
 
 impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
     fn value_state<N: Namespace, T: StateValue>(&mut self, name: &str) -> StateResult<ValueState<N, T>> {
-        self.register(name, fingerprint_single::<T>).map(ValueState::new)
+        self.register(name, single::<T>()).map(ValueState::new)
     }
     fn list_state<N: Namespace, T: StateValue>(&mut self, name: &str) -> StateResult<ListState<N, T>> {
-        let index = self.register(name, fingerprint_list)?;
-        self.states[index].is_list = true;
-        Ok(ListState::new(index))
+        self.register(name, list::<T>()).map(ListState::new)
     }
     fn map_state<N: Namespace, U: UserKey, T: StateValue>(&mut self, name: &str) -> StateResult<MapState<N, U, T>> {
-        self.register(name, fingerprint_map_value::<T>).map(MapState::new)
+        self.register(name, map::<T>()).map(MapState::new)
     }
     fn reducing_state<N: Namespace, F: Reduce>(&mut self, name: &str) -> StateResult<ReducingState<N, F>> {
-        self.register(name, fingerprint_single::<F::Value>).map(ReducingState::new)
+        self.register(name, single::<F::Value>()).map(ReducingState::new)
     }
     fn aggregating_state<N: Namespace, F: Aggregate>(&mut self, name: &str) -> StateResult<AggregatingState<N, F>> {
-        self.register(name, fingerprint_single::<F::Accumulator>).map(AggregatingState::new)
+        self.register(name, single::<F::Accumulator>()).map(AggregatingState::new)
+    }
+
+    fn timer_service<N: Namespace>(&mut self, _: &str) -> StateResult<TimerService<N>> {
+        Err(StateError::Storage("this backend has no timers".to_owned()))
+    }
+
+    #[inline]
+    fn set_current_time(&mut self, now_ms: i64) {
+        self.expiry.clock.store(now_ms, Ordering::Relaxed);
     }
 
     #[inline]
@@ -380,11 +524,19 @@ impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
         self.db.merge_cf_opt(&self.states[s.index].family, key, &self.value, &self.write_options).map_err(storage)
     }
     #[inline]
-    fn list_get<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N) -> StateResult<Cow<'_, [T]>> {
-        Ok(Cow::Owned(match self.read(s.index, n)? {
-            Some(bytes) => decode_list(&bytes)?,
+    fn list_scan<N: Namespace, T: StateValue>(
+        &mut self,
+        s: ListState<N, T>,
+        n: &N,
+        visit: impl FnMut(&T),
+    ) -> StateResult<()> {
+        // The whole list is decoded before the first element is seen, as Flink's `get` does.
+        let list = match self.read(s.index, n)? {
+            Some(bytes) => decode_list::<T>(&bytes)?,
             None => Vec::new(),
-        }))
+        };
+        list.iter().for_each(visit);
+        Ok(())
     }
     fn list_update<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N, list: Vec<T>) -> StateResult<()> {
         if list.is_empty() {
@@ -430,8 +582,7 @@ impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
         value: T,
     ) -> StateResult<()> {
         self.value.clear();
-        self.value.push(NOT_NULL);
-        value.encode(&mut self.value);
+        encode_map_value(&value, &mut self.value);
         let key = self.key.with_user_key::<K, N, U>(n, &key);
         self.db.put_cf_opt(&self.states[s.index].family, key, &self.value, &self.write_options).map_err(storage)
     }
@@ -527,18 +678,169 @@ impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
         self.db.wait_for_compact(&rocksdb::WaitForCompactOptions::default()).map_err(storage)
     }
 
+    fn register_timer<N: Namespace>(&mut self, _: TimerService<N>, _: TimeDomain, _: &N, _: i64) -> StateResult<()> {
+        Err(StateError::Storage("this backend has no timers".to_owned()))
+    }
+    fn delete_timer<N: Namespace>(&mut self, _: TimerService<N>, _: TimeDomain, _: &N, _: i64) -> StateResult<()> {
+        Err(StateError::Storage("this backend has no timers".to_owned()))
+    }
+    fn take_timer<N: Namespace>(
+        &mut self,
+        _: TimerService<N>,
+        _: TimeDomain,
+        _: i64,
+    ) -> StateResult<Option<Timer<K, N>>> {
+        Err(StateError::Storage("this backend has no timers".to_owned()))
+    }
+
     fn state_digest(&mut self) -> StateResult<Digest> {
         let mut digest = Digest::default();
         let mut scratch = Vec::new();
+        self.for_each_entry(|state, is_expired, key, value| {
+            if let Some(fingerprint) = (state.kind.fingerprint)(value, is_expired, &mut scratch)? {
+                digest.add(entry_hash(&state.name, key, fingerprint));
+            }
+            Ok(())
+        })?;
+        Ok(digest)
+    }
+}
+
+impl<K: Key> RocksDbBackend<K> {
+    /// Visits every entry of every state, past the block cache.
+    fn for_each_entry(
+        &self,
+        mut visit: impl FnMut(&State, IsExpired<'_>, &[u8], &[u8]) -> StateResult<()>,
+    ) -> StateResult<()> {
+        let now_ms = self.expiry.now_ms();
         for state in &self.states {
-            let mut iterator = self.db.raw_iterator_cf(&state.family);
+            let is_expired = |time| state.ttl.is_some_and(|ttl| ttl.is_expired(time, now_ms));
+            let mut read = ReadOptions::default();
+            read.fill_cache(false);
+            let mut iterator = self.db.raw_iterator_cf_opt(&state.family, read);
             iterator.seek_to_first();
             while let Some((key, value)) = iterator.item() {
-                digest.add(entry_hash(&state.name, key, (state.fingerprint)(value, &mut scratch)?));
+                visit(state, &is_expired, key, value)?;
                 iterator.next();
             }
             iterator.status().map_err(storage)?;
         }
-        Ok(digest)
+        Ok(())
+    }
+
+    /// Writes, deletes or leaves what was read of an entry.
+    fn settle_change(
+        &self,
+        family: Family,
+        key: &[u8],
+        change: Change,
+        encode: impl FnOnce(&mut Vec<u8>),
+        value: &mut Vec<u8>,
+    ) -> StateResult<()> {
+        match change {
+            Change::Keep => Ok(()),
+            Change::Remove => self.db.delete_cf_opt(&family, key, &self.write_options).map_err(storage),
+            Change::Write => {
+                value.clear();
+                encode(value);
+                self.db.put_cf_opt(&family, key, value, &self.write_options).map_err(storage)
+            }
+        }
+    }
+}
+
+impl<K: Key> ExpiringState<K> for RocksDbBackend<K> {
+    fn ttl_of(&self, name: &str) -> Option<StateTtl> {
+        self.expiry.ttls.get(name).copied()
+    }
+
+    fn modify<N: Namespace, T: StateValue, R>(
+        &mut self,
+        s: ValueState<N, T>,
+        n: &N,
+        change: impl FnOnce(&mut T) -> (Change, R),
+    ) -> StateResult<Option<R>> {
+        let Some(mut value) = self.read_as::<N, T>(s.index, n)? else { return Ok(None) };
+        let (change, result) = change(&mut value);
+        match change {
+            Change::Keep => {}
+            Change::Remove => self.delete(s.index, n)?,
+            Change::Write => self.write(s.index, n, |out| value.encode(out))?,
+        }
+        Ok(Some(result))
+    }
+
+    fn modify_map_entry<N: Namespace, U: UserKey, T: StateValue, R>(
+        &mut self,
+        s: MapState<N, U, T>,
+        n: &N,
+        key: &U,
+        change: impl FnOnce(&mut T) -> (Change, R),
+    ) -> StateResult<Option<R>> {
+        let family = self.states[s.index].family;
+        let key = self.key.with_user_key::<K, N, U>(n, key);
+        let bytes = self.db.get_pinned_cf_opt(&family, key, &self.read_options).map_err(storage)?;
+        let Some(bytes) = bytes else { return Ok(None) };
+        let mut value = decode_map_value::<T>(&bytes)?;
+        drop(bytes);
+        let (change, result) = change(&mut value);
+        let (key, mut buffer) = (key.to_vec(), std::mem::take(&mut self.value));
+        let settled = self.settle_change(family, &key, change, |out| encode_map_value(&value, out), &mut buffer);
+        self.value = buffer;
+        settled.map(|()| Some(result))
+    }
+
+    /// Each change is a write of its own, as with Flink's map iterator.
+    fn modify_map<N: Namespace, U: UserKey, T: StateValue>(
+        &mut self,
+        s: MapState<N, U, T>,
+        n: &N,
+        mut change: impl FnMut(&U, &mut T) -> Change,
+    ) -> StateResult<()> {
+        let family = self.states[s.index].family;
+        let prefix = self.key.with_namespace::<K, N>(n).to_vec();
+        let mut changes: Vec<(Vec<u8>, Change, T)> = Vec::new();
+        self.scan(s.index, n, |user_key, value| {
+            let mut value = decode_map_value::<T>(value)?;
+            let change = change(&U::decode(&mut &*user_key)?, &mut value);
+            if change != Change::Keep {
+                changes.push(([prefix.as_slice(), user_key].concat(), change, value));
+            }
+            Ok(())
+        })?;
+        let mut buffer = Vec::new();
+        changes.into_iter().try_for_each(|(key, change, value)| {
+            self.settle_change(family, &key, change, |out| encode_map_value(&value, out), &mut buffer)
+        })
+    }
+
+    fn modify_list<N: Namespace, T: StateValue>(
+        &mut self,
+        s: ListState<N, T>,
+        n: &N,
+        change: impl FnOnce(&mut Vec<T>) -> Change,
+    ) -> StateResult<()> {
+        let Some(bytes) = self.read(s.index, n)? else { return Ok(()) };
+        let mut list = decode_list::<T>(&bytes)?;
+        drop(bytes);
+        match change(&mut list) {
+            Change::Keep => Ok(()),
+            Change::Remove => self.delete(s.index, n),
+            Change::Write => self.list_update(s, n, list),
+        }
+    }
+
+    fn census(&mut self) -> StateResult<Census> {
+        let mut census = Census::default();
+        self.for_each_entry(|state, is_expired, key, value| match state.ttl {
+            Some(_) => (state.kind.count)(key.len(), value, is_expired, &mut census),
+            None => Ok(()),
+        })?;
+        Ok(census)
+    }
+
+    fn cleaned_in_background(&self) -> CleanedEntries {
+        let removed = self.expiry.filters.iter().map(|(_, shared)| shared.removed()).sum();
+        CleanedEntries { compaction_filter: removed, ..CleanedEntries::default() }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::{RocksDbBackend, SharedMemory};
 use crate::backend::{Observed, Prefill};
-use crate::state::{KeyGroups, KeyedStateBackend, ListState, MapState, Payload, ValueState, VoidNamespace};
+use crate::state::{KeyGroups, KeyedStateBackend, ListState, MapState, Payload, StateTtls, ValueState, VoidNamespace};
 use crate::workload::{OPTIONS, OptionRow, Options, Reader, native_metrics};
 
 const GROUPS: KeyGroups = KeyGroups { max_parallelism: 128, parallelism: 1 };
@@ -220,7 +220,7 @@ impl Store {
         options.validate().unwrap();
         let memory = SharedMemory::new(&options).unwrap().map(Arc::new);
         let path = folder.path().join("db");
-        let mut backend = RocksDbBackend::open(&path, &options, (GROUPS, 0), memory, true).unwrap();
+        let mut backend = RocksDbBackend::open(&path, &options, (GROUPS, 0), memory, true, StateTtls::new()).unwrap();
         let map = backend.map_state::<VoidNamespace, i64, i64>("map").unwrap();
         let value = backend.value_state::<VoidNamespace, i64>("value").unwrap();
         backend.set_current_key(&1);
@@ -317,7 +317,14 @@ fn tickers_of_native_metrics_turn_the_statistics_on() {
     let counts = |name: &str| {
         let mut options = Options::default();
         options.set(&format!("state.backend.rocksdb.metrics.{name}"), "true").unwrap();
-        let backend = RocksDbBackend::<i64>::open(&folder.path().join(name), &options, (GROUPS, 0), None, false);
+        let backend = RocksDbBackend::<i64>::open(
+            &folder.path().join(name),
+            &options,
+            (GROUPS, 0),
+            None,
+            false,
+            StateTtls::new(),
+        );
         backend.unwrap().store_counters().is_some()
     };
     for metric in native_metrics() {
@@ -448,7 +455,8 @@ fn sorted_ingestion_leaves_what_puts_leave() {
     let mut digests = Vec::new();
     for ingested in [false, true] {
         let path = folder.path().join(ingested.to_string());
-        let mut backend = RocksDbBackend::<i64>::open(&path, &options, (GROUPS, 0), None, false).unwrap();
+        let mut backend =
+            RocksDbBackend::<i64>::open(&path, &options, (GROUPS, 0), None, false, StateTtls::new()).unwrap();
         let value = backend.value_state::<VoidNamespace, Payload>("value").unwrap();
         let list = backend.list_state::<VoidNamespace, i64>("list").unwrap();
         let map = backend.map_state::<VoidNamespace, String, i64>("map").unwrap();
