@@ -12,6 +12,9 @@ mod rocksdb;
 #[cfg(feature = "rocksdb")]
 mod tests;
 mod ttl;
+#[cfg(test)]
+#[cfg(feature = "rocksdb")]
+mod ttl_tests;
 
 pub use heap::HeapBackend;
 pub use metered::Metered;

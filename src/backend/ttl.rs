@@ -22,7 +22,7 @@ pub enum Change {
     Remove,
 }
 
-/// Entries of all states with a TTL, as they are held.
+/// Entries of all states, as they are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Census {
     /// Entries that have not expired; of a list each element counts, of a map each entry.
@@ -135,16 +135,6 @@ impl<B> TtlBackend<B> {
     /// Wraps a backend.
     pub fn new(inner: B) -> Self {
         Self { inner, now_ms: i64::MIN, ttls: Vec::new(), every_record: Vec::new(), removed_on_access: 0 }
-    }
-
-    /// Whether any state has a TTL.
-    pub fn has_ttl(&self) -> bool {
-        self.ttls.iter().any(Option::is_some)
-    }
-
-    /// Processing time.
-    pub fn now_ms(&self) -> i64 {
-        self.now_ms
     }
 
     /// The TTL of a state whose handle says that it has one.

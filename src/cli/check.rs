@@ -180,6 +180,7 @@ pub(super) fn warn(plan: &Plan) {
 /// What each configuration of the plan is told, each once.
 fn remarks(plan: &Plan) -> Vec<String> {
     let mut remarks: Vec<String> = plan.flink_sources.iter().flat_map(source_remarks).collect();
+    remarks.extend(plan.left_out.iter().map(|cell| format!("note: left out: {}", printable(cell))));
     for cell in &plan.cells {
         for remark in configuration_remarks(&cell.configuration) {
             if !remarks.contains(&remark) {

@@ -1,6 +1,7 @@
 //! What a result looks like to people and to other programs.
 
 mod curves;
+mod growth;
 mod knobs;
 mod stores;
 mod summary;

@@ -6,7 +6,7 @@ use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
 use comfy_table::{CellAlignment, Table};
 
 use super::knobs::Knobs;
-use super::{Regime, Row, Spread, Summary, curves, stores};
+use super::{Regime, Row, Spread, Summary, curves, growth, stores};
 use crate::result::{
     METRICS, Metric, Outcome, PrefillOrigin, RunResult, Shown, TimingStrategy, Unit, VariantInfo, printable,
 };
@@ -50,7 +50,15 @@ fn text(result: &RunResult, summary: &Summary, format: Format) -> String {
     }
     let memory = stores::memory_rows(result);
     if !memory.is_empty() {
-        let _ = writeln!(out, "{}\n", memory_table(memory, format));
+        let _ = writeln!(out, "{}\n", named_table(&stores::MEMORY_HEADER, memory, format));
+    }
+    for (header, rows) in [
+        (&growth::GROWTH_HEADER[..], growth::growth_rows(result)),
+        (&growth::FIRING_HEADER[..], growth::firing_rows(result)),
+    ] {
+        if !rows.is_empty() {
+            let _ = writeln!(out, "{}\n", named_table(header, rows, format));
+        }
     }
     if let Some(knobs) = Knobs::of(result) {
         let _ = writeln!(out, "{}\n", knob_table(&knobs, summary, format));
@@ -63,9 +71,9 @@ fn text(result: &RunResult, summary: &Summary, format: Format) -> String {
     out
 }
 
-/// What RocksDB was given, and the most that it used.
-fn memory_table(rows: Vec<Vec<String>>, format: Format) -> Table {
-    let mut table = table(format, &stores::MEMORY_HEADER);
+/// A table of rows that begin with the name of a configuration.
+fn named_table(header: &[&str], rows: Vec<Vec<String>>, format: Format) -> Table {
+    let mut table = table(format, header);
     for mut row in rows {
         row.iter_mut().take(1).for_each(|cell| *cell = name(cell, format));
         table.add_row(row);
@@ -218,7 +226,7 @@ fn notes(result: &RunResult, out: &mut String) {
         let reason = printable(&reason);
         let _ = writeln!(out, "{} repeat {}: {reason}", printable(&trial.configuration), trial.repeat + 1);
     }
-    for line in stores::notes(result) {
+    for line in growth::late_lines(result).into_iter().chain(stores::notes(result)) {
         let _ = writeln!(out, "{}", printable(&line));
     }
     heap_notes(result, out);

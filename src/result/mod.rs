@@ -1,5 +1,6 @@
 //! The result file: one JSON document, versioned, that everything after a run reads.
 
+mod growth;
 mod latency;
 mod manifest;
 mod metric;
@@ -7,12 +8,13 @@ mod schema;
 mod store;
 mod text;
 
+pub use growth::{Growth, GrowthSample, Trend};
 pub use latency::{Latency, LatencySummary};
 pub use manifest::{BuildInfo, Host, Manifest};
 pub use metric::{Better, From, Kind, METRICS, Metric, Shown, Unit};
 pub use schema::{
-    AccessLatency, Agreement, HeapMemory, LoadError, Measurement, OutOfMemory, Outcome, PrefillOrigin, RunResult,
-    SCHEMA_VERSION, SLOW_EVENT_NS, Timing, TimingStrategy, Trial, VariantInfo,
+    AccessLatency, Agreement, Firing, HeapMemory, LoadError, Measurement, OutOfMemory, Outcome, PrefillOrigin,
+    RunResult, SCHEMA_VERSION, SLOW_EVENT_NS, Timing, TimingStrategy, Trial, VariantInfo,
 };
 pub use store::{CachedRole, LevelShape, StoreBudget, StoreCounters, StoreMemory, StoreShape, StoreUse};
 pub use text::{printable, printable_lines};

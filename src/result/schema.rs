@@ -7,7 +7,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Latency, Manifest, StoreCounters, StoreMemory, StoreShape};
+use super::{Growth, Latency, Manifest, StoreCounters, StoreMemory, StoreShape};
 use crate::state::Digest;
 use crate::workload::{WorkloadWire, folder_of};
 
@@ -206,6 +206,27 @@ pub struct Measurement {
     /// What the state takes in memory; none where it is not on the heap.
     #[serde(default)]
     pub heap: Option<HeapMemory>,
+    /// Events of the measured part that came too late and were dropped.
+    #[serde(default)]
+    pub late_events: u64,
+    /// Timers that were fired in the measured part; none where none were.
+    #[serde(default)]
+    pub firing: Option<Firing>,
+    /// How much state was held over the measured part; none where it was not looked at.
+    #[serde(default)]
+    pub growth: Option<Growth>,
+}
+
+/// Timers that were fired. An event waits while they are: that time is not in its own latency.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Firing {
+    /// Their number.
+    pub timers: u64,
+    /// Time spent on them, all subtasks, s.
+    pub busy_s: f64,
+    /// How long one move of time took that fired timers: what an event behind it waits for.
+    pub burst: Latency,
 }
 
 /// Events that take longer are slow: a lookup that reads and unpacks an index block again takes longer, hardly any other
@@ -258,6 +279,9 @@ impl Measurement {
             store_shape: None,
             store_counters: None,
             heap: None,
+            late_events: 0,
+            firing: None,
+            growth: None,
         }
     }
 }

@@ -154,8 +154,8 @@ pub trait Subtask<K>: Send {
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<Duration>;
     /// Moves time on, and returns how long what was due took.
     fn advance(&mut self, now: Now) -> StateResult<Duration>;
-    /// Counts the entries of states that expire; none where no state does.
-    fn census(&mut self) -> StateResult<Option<Census>>;
+    /// Counts the entries of the state. It reads them all.
+    fn census(&mut self) -> StateResult<Census>;
     /// Expired entries that were removed so far, by whom.
     fn cleaned(&self) -> CleanedEntries;
     /// Waits until the backend has no background work left.
@@ -231,9 +231,8 @@ impl<K: Key, B: Prefill<K> + ExpiringState<K> + Observed + Send, O: Operator<K> 
     fn advance(&mut self, now: Now) -> StateResult<Duration> {
         advance(&mut self.backend, &mut self.operator, now, &mut self.out)
     }
-    fn census(&mut self) -> StateResult<Option<Census>> {
-        let backend = &mut self.backend.inner;
-        backend.has_ttl().then(|| backend.inner.census()).transpose()
+    fn census(&mut self) -> StateResult<Census> {
+        self.backend.inner.inner.census()
     }
     fn cleaned(&self) -> CleanedEntries {
         self.backend.inner.cleaned::<K>()

@@ -8,6 +8,7 @@ mod base;
 mod conformance;
 mod dispatch;
 mod drive;
+mod growth;
 mod heap;
 mod observe;
 mod predict;
@@ -114,8 +115,9 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<RunResult, RunError
         }
         if let Some(report) = report {
             let cell = &plan.cells[planned.cell];
+            let may_see_expired = plan.variants[cell.variant].workload.may_see_expired();
             // The null backend keeps nothing, so it computes something else.
-            if cell.configuration.options.backend != BackendType::Null {
+            if cell.configuration.options.backend != BackendType::Null && !may_see_expired {
                 let with = if planned.companion { " (with counters)" } else { "" };
                 let name = format!("{}{with}", cell.configuration.name);
                 reports.entry((cell.variant, planned.repeat)).or_default().push((name, *report));

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 
 use super::Observer;
 use super::drive::Subtask;
+use super::growth::{GrowthWatch, growth};
 use super::heap::HeapShare;
 use super::observe::{Observation, StoreWatch, observe};
 use super::stage::{ROUND_EVENTS, Stage, StageEnd, StageWork, run_stage};
@@ -16,9 +17,9 @@ use crate::measure::{
     thread_allocated_bytes,
 };
 use crate::result::{
-    AccessLatency, HeapMemory, Latency, Measurement, PrefillOrigin, SLOW_EVENT_NS, Timing, TimingStrategy,
+    AccessLatency, Firing, HeapMemory, Latency, Measurement, PrefillOrigin, SLOW_EVENT_NS, Timing, TimingStrategy,
 };
-use crate::source::{Event, EventSource, SourceKey};
+use crate::source::{BLOCK_EVENTS, Event, EventSource, SourceKey};
 use crate::state::{Digest, HeapUse, JvmHeap, StateError, StateResult};
 use crate::workload::{BackendType, Extent, Now, PrefillBy, Workload};
 
@@ -48,6 +49,9 @@ struct Noted<K> {
     untimed_ns: Vec<f64>,
     timed_ns: Vec<f64>,
     watch: StoreWatch,
+    growth: GrowthWatch,
+    /// Events that had come too late when measuring began.
+    late_before: u64,
     /// Its part in the Java heap of its TaskManager.
     heap: HeapShare,
     /// What the processing of measured events has allocated in this process, bytes.
@@ -105,6 +109,8 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     for noted in &mut subtasks {
         noted.busy = Duration::ZERO;
         noted.watch = StoreWatch::begin(noted.subtask.store());
+        noted.growth = GrowthWatch::begin(workload, warm_end.next_block * BLOCK_EVENTS as u64);
+        noted.late_before = noted.subtask.late_events();
         noted.subtask.probe().recorder().clear();
         noted.subtask.probe().set_strategy(strategy);
     }
@@ -127,6 +133,8 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let (boundaries, emitted) = merge_emitted(&subtasks);
     let mut recorder = Recorder::default();
     subtasks.iter_mut().for_each(|noted| recorder.merge(noted.subtask.probe().recorder()));
+    let late_events = subtasks.iter().map(|noted| noted.subtask.late_events() - noted.late_before).sum();
+    let growth = growth(workload, subtasks.iter().map(|noted| &noted.growth));
     let busy_s: Vec<f64> = subtasks.iter().map(|noted| noted.busy.as_secs_f64()).collect();
     let (state, state_after_events) = match workload.run.measured {
         Extent::Time(_) => {
@@ -161,6 +169,9 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         store_shape: shape,
         store_counters: counters,
         heap,
+        late_events,
+        firing: firing(&recorder),
+        growth,
     };
     Ok(Some(Report { measurement, boundaries }))
 }
@@ -185,6 +196,8 @@ fn open_subtasks<K>(setup: &Setup<'_, K>, pass: &str, empty_ns: u64) -> Result<V
             subtask,
             busy: Duration::ZERO,
             boundaries: Vec::new(),
+            growth: GrowthWatch::begin(setup.workload, 0),
+            late_before: 0,
             untimed_ns: Vec::new(),
             timed_ns: Vec::new(),
             heap,
@@ -300,6 +313,7 @@ impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
     fn end_round(&mut self, sequence: u64, now: Now) -> StateResult<()> {
         self.0.busy += self.0.subtask.advance(now)?;
         self.0.end_round(sequence);
+        self.0.growth.look(sequence, now, &mut *self.0.subtask)?;
         self.0.watch.look(self.0.subtask.store())
     }
 }
@@ -420,6 +434,15 @@ fn slow_event_share(events: &Histogram<u64>) -> f64 {
     let slow: u64 =
         events.iter_recorded().filter(|at| at.value_iterated_to() > SLOW_EVENT_NS).map(|at| at.count_at_value()).sum();
     slow as f64 / events.len().max(1) as f64
+}
+
+/// Timers that were fired, if any were.
+fn firing(recorder: &Recorder) -> Option<Firing> {
+    (recorder.timers_fired > 0).then(|| Firing {
+        timers: recorder.timers_fired,
+        busy_s: recorder.firing_ns as f64 / 1e9,
+        burst: Latency::of(&recorder.firings),
+    })
 }
 
 fn access_latency(recorder: &Recorder) -> Vec<AccessLatency> {

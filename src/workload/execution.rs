@@ -39,6 +39,9 @@ pub struct RunWire {
     /// Whether each RocksDB configuration gets one more trial, with RocksDB's counters on: they slow reads down, so the
     /// other trials run without. True where it is not set, but for a run shrunk by `--quick`.
     pub counters: Option<bool>,
+    /// How often the state is counted in the measured part, live and expired entries apart: 32 times where the workload
+    /// has a `states` section and this is not set, else never. It takes time, which is not part of any figure.
+    pub growth_samples: Option<u16>,
 }
 
 impl Default for RunWire {
@@ -56,6 +59,7 @@ impl Default for RunWire {
             verify_events: 100_000,
             sample_every: None,
             counters: None,
+            growth_samples: None,
         }
     }
 }
@@ -146,6 +150,8 @@ pub struct Run {
     pub sample_every: Option<u32>,
     /// Whether RocksDB configurations get a companion trial with RocksDB's counters on.
     pub counters: bool,
+    /// How often the state is counted in the measured part.
+    pub growth_samples: u16,
 }
 
 /// Measured events where the file sets neither `events` nor `duration`.
@@ -200,6 +206,7 @@ impl Run {
             verify_events: check_range("verify-events", wire.verify_events, 1..=100_000_000)?,
             sample_every: wire.sample_every.map(|every| check_range("sample-every", every, 1..=1024)).transpose()?,
             counters: wire.counters.unwrap_or(true),
+            growth_samples: check_range("growth-samples", wire.growth_samples.unwrap_or(0), 0..=1_000)?,
         })
     }
 }

@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::state::StateTtls;
+use crate::state::{StateTtls, StateVisibility};
 
 pub use clock::{Now, TimeWire, VirtualClock};
 pub use configuration::{Configuration, ConfigurationWire, short_key};
@@ -40,7 +40,7 @@ pub use invalid::{Invalid, check_range, nearest};
 pub use keys::{Distribution, DistributionWire, KeySampler, KeyType, Keys, KeysWire, SampledKey};
 pub use operator::{AggregateFunction, Mix, MixOperation, MixPreset, Operator, OperatorWire, ReduceFunction};
 pub use options::{
-    BackendType, CheckpointStorage, CompactionStyle, Compression, FlinkVersion, KnownKey, LocalDir, LogLevel,
+    BackendType, CheckpointStorage, CompactionStyle, Compression, FlinkVersion, JobShape, KnownKey, LocalDir, LogLevel,
     METRICS_PREFIX, MemoryPool, NativeMetric, OPTIONS, OptionRow, Options, PoolScope, PredefinedOptions,
     ROCKSDB_LEVELS, Reader, TaskManagerMemory, Versions, cache_shards, divide_pool, index_eviction_chance,
     index_may_fall_off, native_metrics, pool_that_keeps,
@@ -83,6 +83,15 @@ pub struct WorkloadWire {
 }
 
 impl WorkloadWire {
+    /// What of the job options can have an effect on; a choice of a matrix counts as much as the file's own.
+    fn job_shape(&self) -> JobShape {
+        let sets_ttl = |path: &String| path.starts_with("states.") && path.contains(".ttl");
+        JobShape {
+            has_ttl: self.states.values().any(|state| state.ttl.is_some()) || self.matrix.keys().any(sets_ttl),
+            has_timers: self.operator.0.has_timers(),
+        }
+    }
+
     /// Shrinks the workload to what shows in a few seconds that it runs.
     fn shrink(&mut self) {
         const EVENTS: u64 = 50_000;
@@ -143,6 +152,9 @@ pub struct Workload {
     pub run: Run,
 }
 
+/// How often the state of a workload that says something of its states is counted.
+const GROWTH_SAMPLES: u16 = 32;
+
 impl Workload {
     /// Checks the wire form. A trace's path starts from `folder`.
     ///
@@ -163,7 +175,7 @@ impl Workload {
         let clock = VirtualClock::new(&wire.time, disorder_ms).map_err(|invalid| invalid.within("time"))?;
         let operator = Operator::new(&wire.operator)?;
         let keys = Keys::new(&wire.keys).map_err(|invalid| invalid.within("keys"))?;
-        let workload = Self {
+        let mut workload = Self {
             source,
             keys,
             values: Values::new(&wire.values).map_err(|invalid| invalid.within("values"))?,
@@ -172,6 +184,9 @@ impl Workload {
             operator,
             run: Run::new(&wire.run, from_trace).map_err(|invalid| invalid.within("run"))?,
         };
+        if wire.run.growth_samples.is_none() && !wire.states.is_empty() {
+            workload.run.growth_samples = GROWTH_SAMPLES;
+        }
         workload.check_combination(wire)?;
         Ok(workload)
     }
@@ -213,6 +228,11 @@ impl Workload {
             return Err(Invalid::new("run.prefill", self.run.prefill, "0: ephemeral keys are never there before"));
         }
         Ok(())
+    }
+
+    /// Whether what is seen may depend on background work, so that results cannot be compared.
+    pub fn may_see_expired(&self) -> bool {
+        self.ttls.values().any(|ttl| ttl.visibility == StateVisibility::ReturnExpiredIfNotCleanedUp)
     }
 
     /// The keys to prefill: none where keys come and go.

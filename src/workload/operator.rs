@@ -315,6 +315,11 @@ fn mix(preset: Option<MixPreset>, given: [Option<f64>; 7], entries: u32) -> Resu
 }
 
 impl OperatorWire {
+    /// Whether the operator registers timers.
+    pub const fn has_timers(&self) -> bool {
+        false
+    }
+
     /// The operator's name in the file.
     pub const fn name(&self) -> &'static str {
         match self {

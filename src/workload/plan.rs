@@ -64,6 +64,8 @@ pub struct Plan {
     pub cells: Vec<Cell>,
     /// The Flink files that configurations come from.
     pub flink_sources: Vec<FlinkSource>,
+    /// Cells of the matrix that are left out because their backend does not have what the workload asks for, and why.
+    pub left_out: Vec<String>,
 }
 
 /// An override from the command line: `path=value`.
@@ -171,17 +173,40 @@ impl Plan {
             variants: Vec::new(),
             cells: Vec::new(),
             flink_sources,
+            left_out: Vec::new(),
         };
         let mut base = document;
         base.take("matrix");
         for choice in combinations(&workload_axes) {
             let variant = variant(&base, &choice, &plan, quick)?;
-            let index = plan.variants.len();
+            for configuration in cells_of.iter().flatten() {
+                plan.add_cell(&variant, configuration.clone()).map_err(|invalid| base.invalid(&invalid))?;
+            }
             plan.variants.push(variant);
-            let cells = cells_of.iter().flatten();
-            plan.cells.extend(cells.map(|configuration| Cell { variant: index, configuration: configuration.clone() }));
+        }
+        if plan.cells.is_empty() {
+            let found = "only strategies that no configuration's backend has";
+            return Err(base.invalid(&Invalid::new("states", found, "one that a backend has")));
         }
         Ok(plan)
+    }
+
+    /// Adds a cell of the variant that comes next. One whose backend does not have a clean-up strategy is left out where
+    /// a matrix goes through the strategies, and refused where the file names just this one.
+    fn add_cell(&mut self, variant: &Variant, configuration: Configuration) -> Result<(), Invalid> {
+        for (name, state) in &variant.wire.states {
+            let Some(cleanup) = state.ttl.as_ref().map(|ttl| ttl.cleanup.0) else { continue };
+            let Some(why) = cleanup.why_not_on(configuration.options.backend) else { continue };
+            let path = format!("states.{name}.ttl.cleanup");
+            if !variant.knobs.contains_key(&path) {
+                let found = format!("a strategy that configuration `{}` does not have", configuration.name);
+                return Err(Invalid::new(&path, found, format!("`default`, or a strategy of every backend: {why}")));
+            }
+            self.left_out.push(format!("{} {}: {why}", variant.label, configuration.name));
+            return Ok(());
+        }
+        self.cells.push(Cell { variant: self.variants.len(), configuration });
+        Ok(())
     }
 
     /// The trials in the order they run: in each repeat every cell once, in an order that the seed fixes, so that no
@@ -217,6 +242,7 @@ impl Plan {
 /// The configurations of the file (or the default ones), with the options of `settings` where they have an effect.
 fn configurations(wire: &WorkloadWire, settings: &[&Setting]) -> Result<Vec<Configuration>, Invalid> {
     let mut configurations = Configuration::defaults();
+    let job = wire.job_shape();
     if !wire.configuration.is_empty() {
         configurations.clear();
         for (index, one) in wire.configuration.iter().enumerate() {
@@ -228,6 +254,7 @@ fn configurations(wire: &WorkloadWire, settings: &[&Setting]) -> Result<Vec<Conf
             }
         }
     }
+    configurations.iter_mut().for_each(|configuration| configuration.options.job = job);
     for setting in settings {
         let mut heeded = false;
         for configuration in &mut configurations {

@@ -579,7 +579,7 @@ impl<K: Key> ExpiringState<K> for HeapBackend<K> {
     fn census(&mut self) -> StateResult<Census> {
         let mut key = CompositeKey::new(self.groups.max_parallelism);
         let mut census = Census::default();
-        for state in self.states.iter().filter(|state| state.ttl.is_some()) {
+        for state in &self.states {
             let is_expired = |time| state.is_expired(time, self.now_ms);
             let scope = DigestScope { name: &state.name, first_group: self.first_group, is_expired: &is_expired };
             census.add(state.table.census(&mut key, scope));

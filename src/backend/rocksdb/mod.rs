@@ -350,6 +350,18 @@ impl<K: Key> RocksDbBackend<K> {
         self.states.iter().try_for_each(|state| self.db.flush_cf(&state.family).map_err(storage))
     }
 
+    /// Writes every memtable to a table file and compacts all files of every state.
+    #[cfg(test)]
+    pub fn compact(&self) -> StateResult<()> {
+        self.flush()?;
+        let mut options = rocksdb::CompactOptions::default();
+        options.set_bottommost_level_compaction(rocksdb::BottommostLevelCompaction::Force);
+        for state in &self.states {
+            self.db.compact_range_cf_opt(&state.family, None::<&[u8]>, None::<&[u8]>, &options);
+        }
+        Ok(())
+    }
+
     fn register(&mut self, name: &str, kind: StoredKind) -> StateResult<usize> {
         if name == rocksdb::DEFAULT_COLUMN_FAMILY_NAME || self.states.iter().any(|state| state.name == name) {
             return Err(StateError::DuplicateName(name.to_owned()));
@@ -832,9 +844,8 @@ impl<K: Key> ExpiringState<K> for RocksDbBackend<K> {
 
     fn census(&mut self) -> StateResult<Census> {
         let mut census = Census::default();
-        self.for_each_entry(|state, is_expired, key, value| match state.ttl {
-            Some(_) => (state.kind.count)(key.len(), value, is_expired, &mut census),
-            None => Ok(()),
+        self.for_each_entry(|state, is_expired, key, value| {
+            (state.kind.count)(key.len(), value, is_expired, &mut census)
         })?;
         Ok(census)
     }

@@ -73,6 +73,15 @@ impl Versions {
     }
 }
 
+/// What the job of a workload has that not every job has, and that options can have an effect on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct JobShape {
+    /// A state has a TTL.
+    pub has_ttl: bool,
+    /// An operator has timers.
+    pub has_timers: bool,
+}
+
 /// Who reads an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reader {
@@ -147,13 +156,15 @@ macro_rules! option_table {
             $($(#[doc = $about] pub $field: $type,)*)*
             /// RocksDB's native metrics that are switched on.
             pub native_metrics: NativeMetrics,
+            /// What the job has that options can have an effect on.
+            pub job: JobShape,
             /// The keys that were set, by the names of the table.
             explicit: BTreeSet<String>,
         }
 
         impl Default for Options {
             fn default() -> Self {
-                Self { $($($field: $default,)*)* native_metrics: NativeMetrics::default(), explicit: BTreeSet::new() }
+                Self { $($($field: $default,)*)* native_metrics: NativeMetrics::default(), job: JobShape::default(), explicit: BTreeSet::new() }
             }
         }
 
