@@ -67,6 +67,15 @@ pub struct CleanedEntries {
     pub compaction_filter: u64,
 }
 
+impl CleanedEntries {
+    /// Adds what another operator or subtask has removed.
+    pub fn add(&mut self, other: Self) {
+        self.on_access += other.on_access;
+        self.incremental += other.incremental;
+        self.compaction_filter += other.compaction_filter;
+    }
+}
+
 /// What a backend does for state with a TTL beside [`KeyedStateBackend`]: changes in place, and clean-up.
 pub trait ExpiringState<K: Key>: KeyedStateBackend<K> {
     /// The TTL of the state of this name.

@@ -135,6 +135,17 @@ impl Recorder {
         self.firing_ns += other.firing_ns;
     }
 
+    /// Adds what another operator of the same job recorded of its state and its timers, but not of its rows.
+    #[expect(clippy::expect_used, reason = "all histograms have the same bounds")]
+    pub fn merge_accesses(&mut self, other: &Self) {
+        for (mine, theirs) in self.accesses.iter_mut().zip(&other.accesses) {
+            mine.add(theirs).expect("equal bounds");
+        }
+        self.firings.add(&other.firings).expect("equal bounds");
+        self.timers_fired += other.timers_fired;
+        self.firing_ns += other.firing_ns;
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.event.reset();
@@ -202,6 +213,12 @@ impl Probe {
         self.strategy = strategy;
         self.window_left = 0;
         self.window_open = false;
+    }
+
+    /// Forgets what was recorded and goes on with a strategy.
+    pub fn start_anew(&mut self, strategy: Strategy) {
+        self.recorder.clear();
+        self.set_strategy(strategy);
     }
 
     /// What was recorded.

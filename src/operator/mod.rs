@@ -16,29 +16,84 @@ pub use mix::MixOperator;
 pub use reduce::{Max, ReduceOperator, Sum};
 pub use value_of_map::ValueOfMap;
 
+use std::collections::BTreeMap;
+
 use crate::source::Event;
 use crate::state::{Digest, Key, KeyedStateBackend, Payload, StateResult, mix as mix_hash};
-use crate::workload::Now;
+use crate::workload::{MixOperation, Now, RowField};
 
-/// Takes the results of an operator and folds them into a digest, in place of a downstream operator.
-#[derive(Debug, Clone, Copy)]
+/// Takes the results of an operator: folds them into a digest, and keeps them as rows where another operator follows.
+#[derive(Debug, Clone)]
 pub struct Collector {
     digest: Digest,
     now: Now,
     late_events: u64,
+    /// What the next operator is keyed by, where there is one.
+    next_key: Option<RowField>,
+    rows: Vec<Event<i64>>,
+    latest: BTreeMap<i64, i64>,
 }
 
 impl Default for Collector {
     fn default() -> Self {
-        Self { digest: Digest::default(), now: Now::START, late_events: 0 }
+        Self {
+            digest: Digest::default(),
+            now: Now::START,
+            late_events: 0,
+            next_key: None,
+            rows: Vec::new(),
+            latest: BTreeMap::new(),
+        }
     }
 }
 
+/// One result as another operator sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The key that it was computed for.
+    pub key: i64,
+    /// The result.
+    pub value: i64,
+    /// What it refers to beside the key.
+    pub other: i64,
+}
+
+impl Row {
+    const fn get(self, field: RowField) -> i64 {
+        match field {
+            RowField::Key => self.key,
+            RowField::Value => self.value,
+            RowField::Other => self.other,
+        }
+    }
+}
+
+/// Keys of which the latest results are kept; of more there are none.
+const MOST_LATEST: usize = 64;
+
 impl Collector {
+    /// One whose rows go to an operator that is keyed by this field.
+    pub fn forwarding(next_key: Option<RowField>) -> Self {
+        Self { next_key, ..Self::default() }
+    }
+
     /// Emits one result of an event. `result` stands for the whole result; for one of several fields, mix them.
     #[inline(always)]
-    pub fn emit<K>(&mut self, event: &Event<K>, result: u64) {
+    pub fn emit<K: Key>(&mut self, event: &Event<K>, result: u64) {
         self.digest.add(mix_hash(event.sequence, result));
+        if self.next_key.is_some() {
+            self.forward(event, Row { key: event.key.as_long(), value: result as i64, other: event.value });
+        }
+    }
+
+    /// Emits one row of an event.
+    #[inline(always)]
+    pub fn emit_row<K>(&mut self, event: &Event<K>, row: Row) {
+        let content = mix_hash(mix_hash(row.key as u64, row.value as u64), row.other as u64);
+        self.digest.add(mix_hash(event.sequence, content));
+        if self.next_key.is_some() {
+            self.forward(event, row);
+        }
     }
 
     /// Emits one result of a timer, or of anything else that is not an event's: `origin` stands for what it is about, key
@@ -46,6 +101,41 @@ impl Collector {
     #[inline]
     pub fn emit_of(&mut self, origin: u64, result: u64) {
         self.digest.add(mix_hash(origin, result));
+    }
+
+    #[inline(never)]
+    fn forward<K>(&mut self, event: &Event<K>, row: Row) {
+        let Some(next_key) = self.next_key else { return };
+        self.rows.push(Event {
+            sequence: event.sequence,
+            time_ms: event.time_ms,
+            watermark_ms: event.watermark_ms,
+            processing_ms: event.processing_ms,
+            key: row.get(next_key),
+            value: row.value,
+            other: row.other,
+            stream: 0,
+            payload: Payload::default(),
+            operation: MixOperation::Read,
+        });
+    }
+
+    /// The rows for the next operator since the last call, in order of the events that they came of.
+    pub fn take_rows(&mut self) -> Vec<Event<i64>> {
+        std::mem::take(&mut self.rows)
+    }
+
+    /// Keeps the latest result of a key, to be shown at the end; of an operator with few keys.
+    #[inline]
+    pub fn keep_latest(&mut self, key: i64, value: i64) {
+        if self.latest.len() <= MOST_LATEST {
+            self.latest.insert(key, value);
+        }
+    }
+
+    /// The latest results by key; none where there were too many keys.
+    pub fn latest(&self) -> impl Iterator<Item = (i64, i64)> {
+        self.latest.iter().filter(|_| self.latest.len() <= MOST_LATEST).map(|(key, value)| (*key, *value))
     }
 
     /// Counts an event that came too late for its window, or whatever else has let go of it.

@@ -13,8 +13,9 @@ pub use latency::{Latency, LatencySummary};
 pub use manifest::{BuildInfo, Host, Manifest};
 pub use metric::{Better, From, Kind, METRICS, Metric, Shown, Unit};
 pub use schema::{
-    AccessLatency, Agreement, Firing, HeapMemory, LoadError, Measurement, OutOfMemory, Outcome, PrefillOrigin,
-    RunResult, SCHEMA_VERSION, SLOW_EVENT_NS, Timing, TimingStrategy, Trial, VariantInfo,
+    AccessLatency, Agreement, Firing, HeapMemory, KeyedResult, LoadError, Measurement, OperatorMeasurement,
+    OutOfMemory, Outcome, PrefillOrigin, RunResult, SCHEMA_VERSION, SLOW_EVENT_NS, Timing, TimingStrategy, Trial,
+    VariantInfo,
 };
 pub use store::{CachedRole, LevelShape, StoreBudget, StoreCounters, StoreMemory, StoreShape, StoreUse};
 pub use text::{printable, printable_lines};

@@ -215,6 +215,32 @@ pub struct Measurement {
     /// How much state was held over the measured part; none where it was not looked at.
     #[serde(default)]
     pub growth: Option<Growth>,
+    /// The operators of a pipeline behind the first, in the order in which rows flow. `event_latency` is that of the first.
+    #[serde(default)]
+    pub later: Vec<OperatorMeasurement>,
+    /// The latest results of an operator with few keys, by key.
+    #[serde(default)]
+    pub latest: Vec<KeyedResult>,
+}
+
+/// What an operator of a pipeline behind the first did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorMeasurement {
+    /// Its name in the pipeline.
+    pub name: String,
+    /// Latency of whole rows.
+    pub row_latency: Latency,
+}
+
+/// A result of one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyedResult {
+    /// The key.
+    pub key: i64,
+    /// The result.
+    pub value: i64,
 }
 
 /// Timers that were fired. An event waits while they are: that time is not in its own latency.
@@ -282,6 +308,8 @@ impl Measurement {
             late_events: 0,
             firing: None,
             growth: None,
+            later: Vec::new(),
+            latest: Vec::new(),
         }
     }
 }

@@ -5,12 +5,13 @@
 use std::cell::RefCell;
 #[cfg(feature = "rocksdb")]
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Observer;
 use super::base::copy_prefill;
 use super::drive::{OperatorSubtask, Subtask};
+use super::pipeline::PipelineSubtask;
 use super::subtasks::{RUN_PASS, Setup, run_subtasks};
 use super::trial::{PrefillFrom, Report, TrialError, TrialSpec};
 use crate::backend::{ExpiringState, HeapBackend, NullBackend, Observed, Prefill};
@@ -18,13 +19,15 @@ use crate::backend::{ExpiringState, HeapBackend, NullBackend, Observed, Prefill}
 use crate::backend::{RocksDbBackend, SharedMemory};
 use crate::measure::Probe;
 use crate::operator::{
-    AggregateOperator, Average, Counter, ListBuffer, MapOperator, Max, MixOperator, Operator, ReduceOperator, Sum,
-    Summary, ValueOfMap,
+    AggregateOperator, Average, Collector, Counter, ListBuffer, MapOperator, Max, MixOperator, Operator,
+    ReduceOperator, Sum, Summary, ValueOfMap,
 };
 use crate::result::PrefillOrigin;
 use crate::source::SourceKey;
-use crate::state::{StateError, StateResult, StringKey};
-use crate::workload::{AggregateFunction, BackendType, KeyType, Operator as OperatorSpec, ReduceFunction, Workload};
+use crate::state::{StateError, StateResult, StateTtls, StringKey};
+use crate::workload::{
+    AggregateFunction, BackendType, KeyType, Operator as OperatorSpec, ReduceFunction, RowField, Step, Workload,
+};
 
 /// Runs one trial in this process; no report where it only made a prefill.
 ///
@@ -49,15 +52,28 @@ fn with_key<K: SourceKey>(
     }
     #[cfg(feature = "rocksdb")]
     let pools = Pools::default();
-    let open = |pass: &str, subtask: u16, probe: Probe| {
+    let open = |pass: &str, subtask: u16, probe: &dyn Fn() -> Probe| {
         let folder = state_folder(spec, pass, subtask);
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| StateError::Storage(format!("{}: {error}", folder.display())))?;
         #[cfg(feature = "rocksdb")]
         let memory = if spec.options.backend == BackendType::RocksDb { pools.of(spec, pass, subtask)? } else { None };
         #[cfg(not(feature = "rocksdb"))]
         let memory = None;
-        open_subtask::<K>(spec, workload, &Place { subtask, folder: &folder, memory }, probe)
+        let open_first = |memory, next_key| {
+            let job = Job { operator: &workload.operator, ttls: &workload.ttls, next_key };
+            open_subtask::<K>(spec, workload, &job, Place { subtask, folder: folder.clone(), memory }, probe())
+        };
+        if workload.later.is_empty() {
+            return open_first(memory, None);
+        }
+        let next_key = |place: usize| workload.later.get(place).map(|next| next.key);
+        let open_later = |(step, place): (&Step, usize)| {
+            let job = Job { operator: &step.operator, ttls: &step.ttls, next_key: next_key(place) };
+            let folder = folder.join(format!("operator-{place}"));
+            open_subtask::<i64>(spec, workload, &job, Place { subtask, folder, memory: memory.clone() }, probe())
+        };
+        let later = workload.later.iter().zip(1..).map(open_later).collect::<StateResult<_>>()?;
+        let pipeline = PipelineSubtask::new(open_first(memory, next_key(0))?, later, spec.options.shares_memory());
+        Ok(Box::new(pipeline) as Box<dyn Subtask<K>>)
     };
     let prefill_by = copied_prefill(spec, workload)?;
     run_subtasks(&Setup { spec, workload, observer, open: &open, prefill_by })
@@ -112,33 +128,43 @@ impl Pools {
 
 /// Where a subtask's state goes.
 #[cfg_attr(not(feature = "rocksdb"), expect(dead_code, reason = "without RocksDB state has no memory to share"))]
-struct Place<'a> {
+struct Place {
     subtask: u16,
-    folder: &'a Path,
+    folder: PathBuf,
     memory: Option<Arc<SharedMemory>>,
+}
+
+/// What a subtask of one operator does.
+struct Job<'a> {
+    operator: &'a OperatorSpec,
+    ttls: &'a StateTtls,
+    /// The key of the operator that its rows go to, where there is one.
+    next_key: Option<RowField>,
 }
 
 /// Opens the backend of a subtask, and the operator on it.
 fn open_subtask<K: SourceKey>(
     spec: &TrialSpec,
     workload: &Workload,
-    place: &Place<'_>,
+    job: &Job<'_>,
+    place: Place,
     probe: Probe,
 ) -> StateResult<Box<dyn Subtask<K>>> {
     let groups = workload.run.groups;
+    let folder = &place.folder;
+    std::fs::create_dir_all(folder).map_err(|error| StateError::Storage(format!("{}: {error}", folder.display())))?;
     match spec.options.backend {
-        BackendType::Null => open_operator(NullBackend::default(), &workload.operator, probe),
+        BackendType::Null => open_operator(NullBackend::default(), job, probe),
         BackendType::HashMap => {
-            let backend = HeapBackend::<K>::new(groups, place.subtask).with_ttls(workload.ttls.clone());
-            open_operator(backend, &workload.operator, probe)
+            let backend = HeapBackend::<K>::new(groups, place.subtask).with_ttls(job.ttls.clone());
+            open_operator(backend, job, probe)
         }
         #[cfg(feature = "rocksdb")]
         BackendType::RocksDb => {
-            let memory = place.memory.clone();
-            let (place_in_job, ttls) = ((groups, place.subtask), workload.ttls.clone());
+            let (place_in_job, ttls) = ((groups, place.subtask), job.ttls.clone());
             let backend =
-                RocksDbBackend::<K>::open(place.folder, &spec.options, place_in_job, memory, spec.counters, ttls)?;
-            open_operator(backend, &workload.operator, probe)
+                RocksDbBackend::<K>::open(folder, &spec.options, place_in_job, place.memory, spec.counters, ttls)?;
+            open_operator(backend, job, probe)
         }
         #[cfg(not(feature = "rocksdb"))]
         BackendType::RocksDb => {
@@ -149,23 +175,24 @@ fn open_subtask<K: SourceKey>(
 
 fn open_operator<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Send + 'static>(
     backend: B,
-    operator: &OperatorSpec,
+    job: &Job<'_>,
     probe: Probe,
 ) -> StateResult<Box<dyn Subtask<K>>> {
-    match operator {
-        OperatorSpec::Counter => open::<K, B, Counter>(backend, &(), probe),
+    let out = Collector::forwarding(job.next_key);
+    match job.operator {
+        OperatorSpec::Counter => open::<K, B, Counter>(backend, &(), probe, out),
         OperatorSpec::Reduce { function, emit } => match function {
-            ReduceFunction::Sum => open::<K, B, ReduceOperator<Sum>>(backend, emit, probe),
-            ReduceFunction::Max => open::<K, B, ReduceOperator<Max>>(backend, emit, probe),
+            ReduceFunction::Sum => open::<K, B, ReduceOperator<Sum>>(backend, emit, probe, out),
+            ReduceFunction::Max => open::<K, B, ReduceOperator<Max>>(backend, emit, probe, out),
         },
         OperatorSpec::Aggregate { function, emit } => match function {
-            AggregateFunction::Average => open::<K, B, AggregateOperator<Average>>(backend, emit, probe),
-            AggregateFunction::Summary => open::<K, B, AggregateOperator<Summary>>(backend, emit, probe),
+            AggregateFunction::Average => open::<K, B, AggregateOperator<Average>>(backend, emit, probe, out),
+            AggregateFunction::Summary => open::<K, B, AggregateOperator<Summary>>(backend, emit, probe, out),
         },
-        OperatorSpec::ListBuffer { clear_every } => open::<K, B, ListBuffer>(backend, clear_every, probe),
-        OperatorSpec::Map { entries } => open::<K, B, MapOperator>(backend, entries, probe),
-        OperatorSpec::ValueOfMap { entries } => open::<K, B, ValueOfMap>(backend, entries, probe),
-        OperatorSpec::Mix(mix) => open::<K, B, MixOperator>(backend, mix, probe),
+        OperatorSpec::ListBuffer { clear_every } => open::<K, B, ListBuffer>(backend, clear_every, probe, out),
+        OperatorSpec::Map { entries } => open::<K, B, MapOperator>(backend, entries, probe, out),
+        OperatorSpec::ValueOfMap { entries } => open::<K, B, ValueOfMap>(backend, entries, probe, out),
+        OperatorSpec::Mix(mix) => open::<K, B, MixOperator>(backend, mix, probe, out),
     }
 }
 
@@ -173,6 +200,7 @@ fn open<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Send + 'stat
     backend: B,
     spec: &O::Spec,
     probe: Probe,
+    out: Collector,
 ) -> StateResult<Box<dyn Subtask<K>>> {
-    Ok(Box::new(OperatorSubtask::<K, B, O>::open(backend, spec, probe)?))
+    Ok(Box::new(OperatorSubtask::<K, B, O>::open(backend, spec, probe, out)?))
 }

@@ -150,8 +150,16 @@ pub trait Subtask<K>: Send {
     fn save_prefill(&mut self, folder: &Path) -> StateResult<()>;
     /// Reads a saved state, where the backend was not opened on a copy of it.
     fn load_prefill(&mut self, folder: &Path) -> StateResult<()>;
-    /// Runs the operator over a batch and returns the time that it took.
+    /// Runs the operator, or the first of a pipeline, over a batch and returns the time that it took.
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<Duration>;
+    /// The operators behind the first, in the order in which rows flow.
+    fn later(&mut self) -> &mut [Box<dyn Subtask<i64>>] {
+        &mut []
+    }
+    /// Takes the rows that the operator, or the first of a pipeline, has emitted for the next one.
+    fn take_rows(&mut self) -> Vec<Event<i64>>;
+    /// The latest results by key, where the operator keeps them: of a pipeline those of its last operator.
+    fn latest(&self) -> Vec<(i64, i64)>;
     /// Moves time on, and returns how long what was due took.
     fn advance(&mut self, now: Now) -> StateResult<Duration>;
     /// Counts the entries of the state. It reads them all.
@@ -168,9 +176,9 @@ pub trait Subtask<K>: Send {
     fn late_events(&self) -> u64;
     /// The digest over the state.
     fn state_digest(&mut self) -> StateResult<Digest>;
-    /// The instrument.
+    /// The instrument, of a pipeline that of its first operator.
     fn probe(&mut self) -> &mut Probe;
-    /// The store below the backend.
+    /// The store below the backend, or the stores of a pipeline.
     fn store(&self) -> &dyn Observed;
 }
 
@@ -184,10 +192,10 @@ pub struct OperatorSubtask<K: Key, B: Prefill<K>, O> {
 
 impl<K: Key, B: Prefill<K> + ExpiringState<K>, O: Operator<K>> OperatorSubtask<K, B, O> {
     /// Opens the operator on a backend.
-    pub fn open(backend: B, spec: &O::Spec, probe: Probe) -> StateResult<Self> {
+    pub fn open(backend: B, spec: &O::Spec, probe: Probe, out: Collector) -> StateResult<Self> {
         let mut backend = Metered { inner: TtlBackend::new(backend), probe };
         let operator = O::open(spec, &mut backend)?;
-        Ok(Self { backend, operator, out: Collector::default(), loader: None })
+        Ok(Self { backend, operator, out, loader: None })
     }
 }
 
@@ -227,6 +235,12 @@ impl<K: Key, B: Prefill<K> + ExpiringState<K> + Observed + Send, O: Operator<K> 
     }
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<Duration> {
         drive(&mut self.backend, &mut self.operator, batch, &mut self.out)
+    }
+    fn take_rows(&mut self) -> Vec<Event<i64>> {
+        self.out.take_rows()
+    }
+    fn latest(&self) -> Vec<(i64, i64)> {
+        self.out.latest().collect()
     }
     fn advance(&mut self, now: Now) -> StateResult<Duration> {
         advance(&mut self.backend, &mut self.operator, now, &mut self.out)

@@ -11,6 +11,7 @@ mod drive;
 mod growth;
 mod heap;
 mod observe;
+mod pipeline;
 mod predict;
 mod process;
 mod progress;

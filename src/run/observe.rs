@@ -90,7 +90,7 @@ pub fn observe<'a>(
 }
 
 /// The use of a database; without the cache where another database of its pool has told it.
-fn once(used: StoreUse, first_of_pool: bool) -> StoreUse {
+pub fn once(used: StoreUse, first_of_pool: bool) -> StoreUse {
     if first_of_pool { used } else { StoreUse { cache_bytes: 0, cache_pinned_bytes: 0, ..used } }
 }
 
@@ -105,7 +105,8 @@ fn add_budgets(sum: &StoreBudget, budget: &StoreBudget) -> StoreBudget {
     }
 }
 
-fn add_shape(sum: &mut StoreShape, shape: StoreShape, first_of_pool: bool) {
+/// Adds the shape of a database; without what the cache holds where another database of its pool has told it.
+pub fn add_shape(sum: &mut StoreShape, shape: StoreShape, first_of_pool: bool) {
     if sum.levels.len() < shape.levels.len() {
         sum.levels.resize(shape.levels.len(), LevelShape::default());
     }

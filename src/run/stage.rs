@@ -9,9 +9,10 @@ use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Observer;
+use super::drive::Subtask;
 use super::trial::{Phase, Progress, TrialError};
 use crate::source::{BLOCK_EVENTS, Event, EventSource, Scratch, SourceKey};
-use crate::state::{KeyGroups, StateError, StateResult};
+use crate::state::{Key, KeyGroups, StateError, StateResult};
 use crate::workload::{Extent, Now};
 
 /// Blocks of a round.
@@ -54,7 +55,45 @@ pub trait StageWork<K>: Send {
     /// Processes the events of one block that belong to this subtask.
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<()>;
 
-    /// A round has ended at this time; every event below `sequence` has been processed by its subtask.
+    /// The subtask.
+    fn subtask(&mut self) -> &mut dyn Subtask<K>;
+
+    /// The subtask spent this time outside of [`process`](Self::process): on rows of an earlier operator, or on timers.
+    fn spent(&mut self, _: Duration) -> StateResult<()> {
+        Ok(())
+    }
+
+    /// The operators that rows go through one after another, at least one; the same in all subtasks.
+    fn operators(&mut self) -> usize {
+        1 + self.subtask().later().len()
+    }
+
+    /// An operator, by its place, has seen all of a round, which ended at this time: what is due there is done.
+    fn end_operator(&mut self, operator: usize, now: Now) -> StateResult<()> {
+        let subtask = self.subtask();
+        let time = match operator.checked_sub(1) {
+            None => subtask.advance(now)?,
+            Some(later) => subtask.later()[later].advance(now)?,
+        };
+        self.spent(time)
+    }
+
+    /// Takes the rows that an operator has emitted for the next one.
+    fn take_rows(&mut self, operator: usize) -> Vec<Event<i64>> {
+        let subtask = self.subtask();
+        match operator.checked_sub(1) {
+            None => subtask.take_rows(),
+            Some(later) => subtask.later()[later].take_rows(),
+        }
+    }
+
+    /// Processes rows of the operator before this one, in order.
+    fn process_rows(&mut self, operator: usize, rows: &mut [Event<i64>]) -> StateResult<()> {
+        let time = self.subtask().later()[operator - 1].process(rows)?;
+        self.spent(time)
+    }
+
+    /// A round has ended at this time: every event below `sequence` has been processed, and what follows from it.
     fn end_round(&mut self, sequence: u64, now: Now) -> StateResult<()>;
 }
 
@@ -62,6 +101,8 @@ pub trait StageWork<K>: Send {
 struct Exchange<K> {
     /// By position of the block in the round, then by subtask.
     slots: Vec<Vec<Mutex<Vec<Event<K>>>>>,
+    /// Rows on their way to each operator behind the first, then by subtask.
+    rows: Vec<Vec<Mutex<Vec<Event<i64>>>>>,
 }
 
 /// The part of the source that a round takes.
@@ -92,14 +133,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The source or a state store failed, or the user stopped the run.
 pub fn run_stage<K: SourceKey, W: StageWork<K>>(stage: &Stage<'_>, subtasks: &mut [W]) -> Result<StageEnd, TrialError> {
     let threads = subtasks.len();
-    let slots = || std::iter::repeat_with(Mutex::default).take(threads).collect();
-    let shared = Shared {
-        stage,
-        exchange: Exchange { slots: std::iter::repeat_with(slots).take(ROUND_BLOCKS as usize).collect() },
-        barrier: Barrier::new(threads),
-        round: Mutex::new(None),
-        failure: Mutex::new(None),
-    };
+    let later = subtasks.first_mut().map_or(0, |first| first.operators() - 1);
+    let exchange = Exchange { slots: boxes(ROUND_BLOCKS as usize, threads), rows: boxes(later, threads) };
+    let shared =
+        Shared { stage, exchange, barrier: Barrier::new(threads), round: Mutex::new(None), failure: Mutex::new(None) };
     let started = Instant::now();
     let mut leader = Leader::new(stage, started);
     let events = std::thread::scope(|scope| {
@@ -121,6 +158,12 @@ pub fn run_stage<K: SourceKey, W: StageWork<K>>(stage: &Stage<'_>, subtasks: &mu
         Some(failure) => Err(failure),
         None => Ok(StageEnd { next_block: leader.next_block, events: events.unwrap_or(0), elapsed }),
     }
+}
+
+/// Empty boxes, so many rows of one for each subtask.
+fn boxes<T>(rows: usize, subtasks: usize) -> Vec<Vec<Mutex<Vec<T>>>> {
+    let row = || std::iter::repeat_with(Mutex::default).take(subtasks).collect();
+    std::iter::repeat_with(row).take(rows).collect()
 }
 
 /// Decides about rounds; runs on the first subtask's thread.
@@ -250,10 +293,48 @@ impl<'a, K: SourceKey> Worker<'a, K> {
         }
     }
 
-    /// Processes this subtask's events of the round.
+    /// Processes this subtask's events of the round, and what follows from them in the operators behind the first. A
+    /// subtask that has failed goes on meeting the others.
     fn process(&mut self, work: &mut impl StageWork<K>, round: Round) -> Result<u64, TrialError> {
+        let shared = self.shared;
+        let failed = lock(&shared.failure).is_some();
+        let sequence = round.limit.min(round.block_end * BLOCK_EVENTS as u64);
+        let now = shared.stage.source.now_at(sequence.saturating_sub(1));
+        let ended = shared.stage.source.has_ended();
+        let last_block = round.block_end.saturating_sub(1);
+        let mut processed = self.process_blocks(work, round, failed);
+        let located = |error| self.located(error, last_block);
+        for operator in 1..work.operators() {
+            // Whatever happened, the others are met at the barrier.
+            if let (Ok(_), false) = (&processed, failed)
+                && let Err(error) = work.end_operator(operator - 1, now)
+            {
+                processed = Err(located(error));
+            }
+            self.send_rows(operator, work.take_rows(operator - 1));
+            shared.barrier.wait();
+            let mut rows = self.receive_rows(operator);
+            let mut batches = rows.chunks_mut(BLOCK_EVENTS);
+            if let (Ok(_), false) = (&processed, failed)
+                && let Err(error) = batches.try_for_each(|rows| work.process_rows(operator, rows))
+            {
+                processed = Err(located(error));
+            }
+        }
+        let events = processed?;
+        if !failed {
+            let last = work.operators() - 1;
+            let end = work.end_operator(last, now);
+            end.map_err(|error| self.located(error, last_block))?;
+            if !ended {
+                work.end_round(sequence, now).map_err(|error| self.located(error, last_block))?;
+            }
+        }
+        Ok(events)
+    }
+
+    fn process_blocks(&mut self, work: &mut impl StageWork<K>, round: Round, failed: bool) -> Result<u64, TrialError> {
         let mut events = 0;
-        let failed = lock(&self.shared.failure).is_some();
         for (block, slot) in (round.first_block..).zip(&self.shared.exchange.slots) {
             std::mem::swap(&mut *lock(&slot[self.index]), &mut self.inbox);
             if !failed && !self.inbox.is_empty() {
@@ -262,12 +343,32 @@ impl<'a, K: SourceKey> Worker<'a, K> {
             }
             self.inbox.clear();
         }
-        if !failed && !self.shared.stage.source.has_ended() {
-            let sequence = round.limit.min(round.block_end * BLOCK_EVENTS as u64);
-            let now = self.shared.stage.source.now_at(sequence.saturating_sub(1));
-            let ended = work.end_round(sequence, now);
-            ended.map_err(|error| self.located(error, round.block_end.saturating_sub(1)))?;
-        }
         Ok(events)
+    }
+
+    /// Leaves the rows for the subtasks that own their keys in the next operator.
+    fn send_rows(&self, operator: usize, rows: Vec<Event<i64>>) {
+        let boxes = &self.shared.exchange.rows[operator - 1];
+        if let [only] = boxes.as_slice() {
+            *lock(only) = rows;
+            return;
+        }
+        let groups = self.shared.stage.groups;
+        let mut outboxes: Vec<Vec<Event<i64>>> = vec![Vec::new(); boxes.len()];
+        for row in rows {
+            outboxes[usize::from(groups.subtask_of(groups.group_of(row.key.hash_code())))].push(row);
+        }
+        boxes.iter().zip(outboxes).for_each(|(slot, mut outbox)| lock(slot).append(&mut outbox));
+    }
+
+    /// The rows of the round for this subtask, in order of the events that they came of: all rows of one event come
+    /// from one subtask, and keep their order.
+    fn receive_rows(&self, operator: usize) -> Vec<Event<i64>> {
+        let boxes = &self.shared.exchange.rows[operator - 1];
+        let mut rows = std::mem::take(&mut *lock(&boxes[self.index]));
+        if boxes.len() > 1 {
+            rows.sort_by_key(|row| row.sequence);
+        }
+        rows
     }
 }

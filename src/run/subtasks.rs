@@ -17,14 +17,15 @@ use crate::measure::{
     thread_allocated_bytes,
 };
 use crate::result::{
-    AccessLatency, Firing, HeapMemory, Latency, Measurement, PrefillOrigin, SLOW_EVENT_NS, Timing, TimingStrategy,
+    AccessLatency, Firing, HeapMemory, KeyedResult, Latency, Measurement, OperatorMeasurement, PrefillOrigin,
+    SLOW_EVENT_NS, Timing, TimingStrategy,
 };
 use crate::source::{BLOCK_EVENTS, Event, EventSource, SourceKey};
 use crate::state::{Digest, HeapUse, JvmHeap, StateError, StateResult};
-use crate::workload::{BackendType, Extent, Now, PrefillBy, Workload};
+use crate::workload::{BackendType, Extent, Now, PrefillBy, Step, Workload};
 
 /// Opens a subtask, by its index, for a pass over the events.
-type Open<'a, K> = dyn Fn(&str, u16, Probe) -> StateResult<Box<dyn Subtask<K>>> + 'a;
+type Open<'a, K> = dyn Fn(&str, u16, &dyn Fn() -> Probe) -> StateResult<Box<dyn Subtask<K>>> + 'a;
 
 /// What a trial is set up from.
 pub struct Setup<'a, K> {
@@ -111,8 +112,8 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         noted.watch = StoreWatch::begin(noted.subtask.store());
         noted.growth = GrowthWatch::begin(workload, warm_end.next_block * BLOCK_EVENTS as u64);
         noted.late_before = noted.subtask.late_events();
-        noted.subtask.probe().recorder().clear();
-        noted.subtask.probe().set_strategy(strategy);
+        noted.subtask.probe().start_anew(strategy);
+        noted.subtask.later().iter_mut().for_each(|operator| operator.probe().start_anew(strategy));
     }
     let heap_before = java_heap_use(&subtasks);
     let mut measured: Vec<_> = subtasks.iter_mut().map(Measured).collect();
@@ -133,6 +134,8 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let (boundaries, emitted) = merge_emitted(&subtasks);
     let mut recorder = Recorder::default();
     subtasks.iter_mut().for_each(|noted| recorder.merge(noted.subtask.probe().recorder()));
+    let later = later_operators(setup, &mut subtasks, &mut recorder);
+    let latest = latest(&subtasks);
     let late_events = subtasks.iter().map(|noted| noted.subtask.late_events() - noted.late_before).sum();
     let growth = growth(workload, subtasks.iter().map(|noted| &noted.growth));
     let busy_s: Vec<f64> = subtasks.iter().map(|noted| noted.busy.as_secs_f64()).collect();
@@ -172,6 +175,8 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         late_events,
         firing: firing(&recorder),
         growth,
+        later,
+        latest,
     };
     Ok(Some(Report { measurement, boundaries }))
 }
@@ -189,8 +194,8 @@ fn stage<'a, K>(
 
 fn open_subtasks<K>(setup: &Setup<'_, K>, pass: &str, empty_ns: u64) -> Result<Vec<Noted<K>>, TrialError> {
     let open = |(index, heap)| {
-        let probe = Probe::new(empty_ns, setup.spec.stream_seed ^ u64::from(index));
-        let subtask = (setup.open)(pass, index, probe)?;
+        let probe = || Probe::new(empty_ns, setup.spec.stream_seed ^ u64::from(index));
+        let subtask = (setup.open)(pass, index, &probe)?;
         Ok(Noted {
             watch: StoreWatch::begin(subtask.store()),
             subtask,
@@ -273,8 +278,11 @@ impl<K: SourceKey> StageWork<K> for Prefill<'_, K> {
         self.0.subtask.prefill(batch)?;
         self.0.check_heap()
     }
-    fn end_round(&mut self, _: u64, now: Now) -> StateResult<()> {
-        self.0.subtask.advance(now).map(drop)
+    fn subtask(&mut self) -> &mut dyn Subtask<K> {
+        &mut *self.0.subtask
+    }
+    fn end_round(&mut self, _: u64, _: Now) -> StateResult<()> {
+        Ok(())
     }
 }
 
@@ -293,8 +301,13 @@ impl<K: SourceKey> StageWork<K> for WarmUp<'_, K> {
         }
         self.0.check_heap()
     }
-    fn end_round(&mut self, sequence: u64, now: Now) -> StateResult<()> {
-        self.0.subtask.advance(now)?;
+    fn subtask(&mut self) -> &mut dyn Subtask<K> {
+        &mut *self.0.subtask
+    }
+    fn spent(&mut self, _: Duration) -> StateResult<()> {
+        self.0.check_heap()
+    }
+    fn end_round(&mut self, sequence: u64, _: Now) -> StateResult<()> {
         self.0.end_round(sequence);
         Ok(())
     }
@@ -310,8 +323,14 @@ impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
         self.0.allocated_bytes = self.0.allocated_bytes.zip(allocated).map(|(all, more)| all + more);
         self.0.check_heap()
     }
+    fn subtask(&mut self) -> &mut dyn Subtask<K> {
+        &mut *self.0.subtask
+    }
+    fn spent(&mut self, time: Duration) -> StateResult<()> {
+        self.0.busy += time;
+        self.0.check_heap()
+    }
     fn end_round(&mut self, sequence: u64, now: Now) -> StateResult<()> {
-        self.0.busy += self.0.subtask.advance(now)?;
         self.0.end_round(sequence);
         self.0.growth.look(sequence, now, &mut *self.0.subtask)?;
         self.0.watch.look(self.0.subtask.store())
@@ -434,6 +453,30 @@ fn slow_event_share(events: &Histogram<u64>) -> f64 {
     let slow: u64 =
         events.iter_recorded().filter(|at| at.value_iterated_to() > SLOW_EVENT_NS).map(|at| at.count_at_value()).sum();
     slow as f64 / events.len().max(1) as f64
+}
+
+/// What the operators of a pipeline behind the first did. Their state accesses and timers join those of the first.
+fn later_operators<K>(
+    setup: &Setup<'_, K>,
+    subtasks: &mut [Noted<K>],
+    recorder: &mut Recorder,
+) -> Vec<OperatorMeasurement> {
+    let of_step = |(place, step): (usize, &Step)| {
+        let mut own = Recorder::default();
+        for noted in &mut *subtasks {
+            own.merge(noted.subtask.later()[place].probe().recorder());
+        }
+        recorder.merge_accesses(&own);
+        OperatorMeasurement { name: step.name.clone(), row_latency: Latency::of(&own.event) }
+    };
+    setup.workload.later.iter().enumerate().map(of_step).collect()
+}
+
+/// The latest results by key of all subtasks, in order of the keys.
+fn latest<K>(subtasks: &[Noted<K>]) -> Vec<KeyedResult> {
+    let mut latest: Vec<_> = subtasks.iter().flat_map(|noted| noted.subtask.latest()).collect();
+    latest.sort_unstable();
+    latest.into_iter().map(|(key, value)| KeyedResult { key, value }).collect()
 }
 
 /// Timers that were fired, if any were.

@@ -10,9 +10,17 @@ use super::jvm::JvmSize;
 pub trait Key: Codec + JvmSize + Clone + Eq + Send + Sync + 'static {
     /// Java's `hashCode()` of the key: the key group, and so the owning subtask, follows from it.
     fn hash_code(&self) -> i32;
+    /// The key as a number in a row for another operator: a long itself, of a text its hash code.
+    fn as_long(&self) -> i64 {
+        i64::from(self.hash_code())
+    }
 }
 
 impl Key for i64 {
+    #[inline]
+    fn as_long(&self) -> i64 {
+        *self
+    }
     /// `Long.hashCode`: the low half xor the high half.
     #[inline]
     fn hash_code(&self) -> i32 {

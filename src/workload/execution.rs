@@ -158,11 +158,13 @@ pub struct Run {
 const DEFAULT_EVENTS: u64 = 1_000_000;
 
 impl Run {
-    /// Checks the wire form. `source_ends` tells whether the source has an end of its own, as a trace has.
+    /// Checks the wire form. `source_ends` tells whether the source has an end of its own, as a trace has; `starts_empty`
+    /// whether there is no state before the first event unless the file says so.
     ///
     /// # Errors
     /// A number out of range, or two settings that exclude each other; paths are relative to `run`.
-    pub fn new(wire: &RunWire, source_ends: bool) -> Result<Self, Invalid> {
+    pub fn new(wire: &RunWire, source_ends: bool, starts_empty: bool) -> Result<Self, Invalid> {
+        let default_prefill = if source_ends || starts_empty { 0.0 } else { 1.0 };
         if let (Some(duration), Some(events)) = (wire.duration, wire.events) {
             let found = format!("{duration} beside events = {events}");
             return Err(Invalid::new("duration", found, "either `duration` or `events`"));
@@ -201,7 +203,7 @@ impl Run {
             repeats: check_range("repeats", wire.repeats, 1..=1000)?,
             seed: wire.seed,
             groups: KeyGroups { max_parallelism, parallelism },
-            prefill: check_range("prefill", wire.prefill.unwrap_or(if source_ends { 0.0 } else { 1.0 }), 0.0..=1.0)?,
+            prefill: check_range("prefill", wire.prefill.unwrap_or(default_prefill), 0.0..=1.0)?,
             prefill_by: wire.prefill_by,
             verify_events: check_range("verify-events", wire.verify_events, 1..=100_000_000)?,
             sample_every: wire.sample_every.map(|every| check_range("sample-every", every, 1..=1024)).transpose()?,
@@ -225,7 +227,7 @@ mod tests {
     use super::*;
 
     fn run(text: &str) -> Result<Run, Invalid> {
-        Run::new(&toml::from_str(text).unwrap(), false)
+        Run::new(&toml::from_str(text).unwrap(), false, false)
     }
 
     #[test]
@@ -235,7 +237,7 @@ mod tests {
         assert_eq!(defaults.groups, KeyGroups { max_parallelism: 128, parallelism: 1 });
         let timed = run("duration = '10 s'").unwrap();
         assert_eq!(timed.warm_up, Extent::Time(Duration::from_secs(1)));
-        assert_eq!(Run::new(&RunWire::default(), true).unwrap().measured, Extent::SourceEnd);
+        assert_eq!(Run::new(&RunWire::default(), true, false).unwrap().measured, Extent::SourceEnd);
     }
 
     #[test]

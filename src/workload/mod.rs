@@ -14,6 +14,7 @@ mod invalid;
 mod keys;
 mod operator;
 mod options;
+mod pipeline;
 mod plan;
 mod random;
 mod shorthand;
@@ -27,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::state::{StateTtls, StateVisibility};
+use crate::state::{StateTtl, StateTtls, StateVisibility};
 
 pub use clock::{Now, TimeWire, VirtualClock};
 pub use configuration::{Configuration, ConfigurationWire, short_key};
@@ -45,6 +46,7 @@ pub use options::{
     ROCKSDB_LEVELS, Reader, TaskManagerMemory, Versions, cache_shards, divide_pool, index_eviction_chance,
     index_may_fall_off, native_metrics, pool_that_keeps,
 };
+pub use pipeline::{RowField, Step, StepWire};
 pub use plan::{Cell, Plan, PlannedTrial, Setting, Variant};
 pub use random::{Permutation, Rng, Stream, Zipf};
 pub use shorthand::Shorthand;
@@ -74,6 +76,9 @@ pub struct WorkloadWire {
     /// What holds for single states of the operator, by their names.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub states: BTreeMap<String, StateWire>,
+    /// Several operators, each keyed by its own key, in place of one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pipeline: Vec<StepWire>,
     /// How it is run.
     pub run: RunWire,
     /// Backends with their options, in Flink's own keys; the heap and RocksDB with Flink's defaults where none is given.
@@ -85,11 +90,31 @@ pub struct WorkloadWire {
 impl WorkloadWire {
     /// What of the job options can have an effect on; a choice of a matrix counts as much as the file's own.
     fn job_shape(&self) -> JobShape {
-        let sets_ttl = |path: &String| path.starts_with("states.") && path.contains(".ttl");
+        let sets_ttl = |path: &String| path.contains("states.") && path.contains(".ttl");
         JobShape {
-            has_ttl: self.states.values().any(|state| state.ttl.is_some()) || self.matrix.keys().any(sets_ttl),
-            has_timers: self.operator.0.has_timers(),
+            has_ttl: self.all_states().iter().any(|(_, state)| state.ttl.is_some()) || self.matrix.keys().any(sets_ttl),
+            has_timers: self.operator.0.has_timers() || self.pipeline.iter().any(|step| step.operator.0.has_timers()),
         }
+    }
+
+    fn check_that_only_the_pipeline_has_operators(&self) -> Result<(), Invalid> {
+        let allowed = "nothing beside `pipeline`, whose operators say it";
+        if self.operator != Shorthand::default() {
+            return Err(Invalid::key("operator", format!("`{}`", self.operator.0.name()), allowed));
+        }
+        match self.states.keys().next() {
+            Some(name) => Err(Invalid::key("states", format!("the state `{name}`"), allowed)),
+            None => Ok(()),
+        }
+    }
+
+    /// What the file says of states, with the path to each: of the operator, or of all operators of a pipeline.
+    pub(crate) fn all_states(&self) -> Vec<(String, &StateWire)> {
+        let mut all: Vec<_> = self.states.iter().map(|(name, state)| (format!("states.{name}"), state)).collect();
+        for (index, step) in self.pipeline.iter().enumerate() {
+            all.extend(step.states.iter().map(|(name, state)| (format!("pipeline[{index}].states.{name}"), state)));
+        }
+        all
     }
 
     /// Shrinks the workload to what shows in a few seconds that it runs.
@@ -144,10 +169,12 @@ pub struct Workload {
     pub values: Values,
     /// The virtual clock.
     pub clock: VirtualClock,
-    /// The operator.
+    /// The operator, or the first of a pipeline.
     pub operator: Operator,
-    /// The states that expire.
+    /// Its states that expire.
     pub ttls: StateTtls,
+    /// The operators of a pipeline behind the first.
+    pub later: Vec<Step>,
     /// How it is run.
     pub run: Run,
 }
@@ -173,18 +200,28 @@ impl Workload {
             Source::Trace(trace) => Some(trace.disorder_ms()),
         };
         let clock = VirtualClock::new(&wire.time, disorder_ms).map_err(|invalid| invalid.within("time"))?;
-        let operator = Operator::new(&wire.operator)?;
+        let mut later = pipeline::steps(&wire.pipeline)?;
+        let (operator, ttls) = if later.is_empty() {
+            let operator = Operator::new(&wire.operator)?;
+            let ttls = state::ttls(&wire.states, operator.states()).map_err(|invalid| invalid.within("states"))?;
+            (operator, ttls)
+        } else {
+            wire.check_that_only_the_pipeline_has_operators()?;
+            let first = later.remove(0);
+            (first.operator, first.ttls)
+        };
         let keys = Keys::new(&wire.keys).map_err(|invalid| invalid.within("keys"))?;
         let mut workload = Self {
             source,
             keys,
             values: Values::new(&wire.values).map_err(|invalid| invalid.within("values"))?,
             clock,
-            ttls: state::ttls(&wire.states, operator.states()).map_err(|invalid| invalid.within("states"))?,
+            ttls,
             operator,
-            run: Run::new(&wire.run, from_trace).map_err(|invalid| invalid.within("run"))?,
+            later,
+            run: Run::new(&wire.run, from_trace, !wire.pipeline.is_empty()).map_err(|invalid| invalid.within("run"))?,
         };
-        if wire.run.growth_samples.is_none() && !wire.states.is_empty() {
+        if wire.run.growth_samples.is_none() && !wire.all_states().is_empty() {
             workload.run.growth_samples = GROWTH_SAMPLES;
         }
         workload.check_combination(wire)?;
@@ -212,6 +249,13 @@ impl Workload {
                 ));
             }
         }
+        if !self.later.is_empty() && self.run.prefill > 0.0 {
+            return Err(Invalid::new(
+                "run.prefill",
+                self.run.prefill,
+                "0: a pipeline fills its states by its own events",
+            ));
+        }
         if !self.ttls.is_empty() && self.run.prefill_by == PrefillBy::Ingest && self.prefill_keys() > 0 {
             let allowed = "\"puts\" where states have a TTL: what is ingested has no times";
             return Err(Invalid::new("run.prefill-by", "\"ingest\"", allowed));
@@ -232,7 +276,12 @@ impl Workload {
 
     /// Whether what is seen may depend on background work, so that results cannot be compared.
     pub fn may_see_expired(&self) -> bool {
-        self.ttls.values().any(|ttl| ttl.visibility == StateVisibility::ReturnExpiredIfNotCleanedUp)
+        self.all_ttls().any(|ttl| ttl.visibility == StateVisibility::ReturnExpiredIfNotCleanedUp)
+    }
+
+    /// The TTLs of all states of all operators.
+    pub fn all_ttls(&self) -> impl Iterator<Item = &StateTtl> {
+        self.ttls.values().chain(self.later.iter().flat_map(|step| step.ttls.values()))
     }
 
     /// The keys to prefill: none where keys come and go.

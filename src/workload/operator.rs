@@ -278,6 +278,11 @@ impl Operator {
         operator.map_err(|invalid| invalid.within(&format!("operator.{}", wire.0.name())))
     }
 
+    /// How many streams it reads.
+    pub fn inputs(&self) -> u8 {
+        1
+    }
+
     /// The names of its states.
     pub fn states(&self) -> &'static [&'static str] {
         match self {

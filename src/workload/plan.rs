@@ -194,10 +194,10 @@ impl Plan {
     /// Adds a cell of the variant that comes next. One whose backend does not have a clean-up strategy is left out where
     /// a matrix goes through the strategies, and refused where the file names just this one.
     fn add_cell(&mut self, variant: &Variant, configuration: Configuration) -> Result<(), Invalid> {
-        for (name, state) in &variant.wire.states {
+        for (path, state) in variant.wire.all_states() {
             let Some(cleanup) = state.ttl.as_ref().map(|ttl| ttl.cleanup.0) else { continue };
             let Some(why) = cleanup.why_not_on(configuration.options.backend) else { continue };
-            let path = format!("states.{name}.ttl.cleanup");
+            let path = format!("{path}.ttl.cleanup");
             if !variant.knobs.contains_key(&path) {
                 let found = format!("a strategy that configuration `{}` does not have", configuration.name);
                 return Err(Invalid::new(&path, found, format!("`default`, or a strategy of every backend: {why}")));

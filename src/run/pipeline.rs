@@ -1,0 +1,148 @@
+//! The subtask of a pipeline: its operators side by side, each with a backend of its own.
+//!
+//! What is asked of a subtask as a whole is asked of all of them here. Rows go from one to the next in `stage.rs`, since
+//! the next operator may belong to another subtask.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::drive::Subtask;
+use super::observe::{add_shape, once};
+use crate::backend::{Census, CleanedEntries, Observed};
+use crate::measure::Probe;
+use crate::result::{StoreBudget, StoreCounters, StoreShape, StoreUse};
+use crate::source::Event;
+use crate::state::{Digest, HeapUse, JvmHeap, StateResult};
+use crate::workload::Now;
+
+/// The operators of a pipeline in one subtask.
+pub struct PipelineSubtask<K> {
+    first: Box<dyn Subtask<K>>,
+    later: Vec<Box<dyn Subtask<i64>>>,
+    /// Whether the databases of its operators have one block cache.
+    shares_memory: bool,
+}
+
+impl<K> PipelineSubtask<K> {
+    /// Of the first operator, which takes events of the source, and those behind it. With `shares_memory` their databases
+    /// have one block cache.
+    pub fn new(first: Box<dyn Subtask<K>>, later: Vec<Box<dyn Subtask<i64>>>, shares_memory: bool) -> Self {
+        Self { first, later, shares_memory }
+    }
+
+    /// Whether what the database at this place tells of its cache is not told by another.
+    fn has_own_cache(&self, place: usize) -> bool {
+        place == 0 || !self.shares_memory
+    }
+
+    fn stores(&self) -> impl Iterator<Item = &dyn Observed> {
+        std::iter::once(self.first.store()).chain(self.later.iter().map(|operator| operator.store()))
+    }
+
+    /// Digests of all operators: each counts by its place, so that two of them cannot trade.
+    fn merged(&self, first: Digest, later: impl Iterator<Item = Digest>) -> Digest {
+        let mut all = first;
+        for (digest, place) in later.zip(1_u64..) {
+            all.merge(Digest { sum: digest.sum.wrapping_mul(2 * place + 1), count: digest.count });
+        }
+        all
+    }
+}
+
+impl<K> Subtask<K> for PipelineSubtask<K> {
+    fn prefill(&mut self, batch: &mut [Event<K>]) -> StateResult<()> {
+        self.first.prefill(batch)
+    }
+    fn begin_ingest(&mut self) {
+        self.first.begin_ingest();
+    }
+    fn end_ingest(&mut self) -> StateResult<()> {
+        self.first.end_ingest()
+    }
+    fn save_prefill(&mut self, folder: &Path) -> StateResult<()> {
+        self.first.save_prefill(folder)
+    }
+    fn load_prefill(&mut self, folder: &Path) -> StateResult<()> {
+        self.first.load_prefill(folder)
+    }
+    fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<Duration> {
+        self.first.process(batch)
+    }
+    fn later(&mut self) -> &mut [Box<dyn Subtask<i64>>] {
+        &mut self.later
+    }
+    fn take_rows(&mut self) -> Vec<Event<i64>> {
+        self.first.take_rows()
+    }
+    fn latest(&self) -> Vec<(i64, i64)> {
+        self.later.last().map_or_else(|| self.first.latest(), |last| last.latest())
+    }
+    /// Of the first operator: those behind it move on when its rows have reached them.
+    fn advance(&mut self, now: Now) -> StateResult<Duration> {
+        self.first.advance(now)
+    }
+    fn census(&mut self) -> StateResult<Census> {
+        let mut all = self.first.census()?;
+        self.later.iter_mut().try_for_each(|operator| operator.census().map(|census| all.add(census)))?;
+        Ok(all)
+    }
+    fn cleaned(&self) -> CleanedEntries {
+        let mut all = self.first.cleaned();
+        self.later.iter().for_each(|operator| all.add(operator.cleaned()));
+        all
+    }
+    fn settle(&mut self) -> StateResult<()> {
+        self.first.settle()?;
+        self.later.iter_mut().try_for_each(|operator| operator.settle())
+    }
+    fn heap_use(&self, heap: JvmHeap) -> Option<HeapUse> {
+        let mut all = self.first.heap_use(heap)?;
+        self.later.iter().filter_map(|operator| operator.heap_use(heap)).for_each(|used| all.add(used));
+        Some(all)
+    }
+    fn emitted(&self) -> Digest {
+        self.merged(self.first.emitted(), self.later.iter().map(|operator| operator.emitted()))
+    }
+    fn late_events(&self) -> u64 {
+        self.first.late_events() + self.later.iter().map(|operator| operator.late_events()).sum::<u64>()
+    }
+    fn state_digest(&mut self) -> StateResult<Digest> {
+        let first = self.first.state_digest()?;
+        let later: Vec<_> =
+            self.later.iter_mut().map(|operator| operator.state_digest()).collect::<StateResult<_>>()?;
+        Ok(self.merged(first, later.into_iter()))
+    }
+    fn probe(&mut self) -> &mut Probe {
+        self.first.probe()
+    }
+    fn store(&self) -> &dyn Observed {
+        self
+    }
+}
+
+impl<K> Observed for PipelineSubtask<K> {
+    fn store_budget(&self) -> Option<StoreBudget> {
+        self.first.store().store_budget()
+    }
+    fn store_use(&self) -> StateResult<Option<StoreUse>> {
+        let mut all: Option<StoreUse> = None;
+        for (store, place) in self.stores().zip(0..) {
+            if let Some(used) = store.store_use()? {
+                all.get_or_insert_default().add(&once(used, self.has_own_cache(place)));
+            }
+        }
+        Ok(all)
+    }
+    fn store_counters(&self) -> Option<StoreCounters> {
+        self.stores().filter_map(Observed::store_counters).reduce(|sum, counters| sum.plus(&counters))
+    }
+    fn store_shape(&self) -> StateResult<Option<StoreShape>> {
+        let mut all: Option<StoreShape> = None;
+        for (store, place) in self.stores().zip(0..) {
+            if let Some(shape) = store.store_shape()? {
+                add_shape(all.get_or_insert_default(), shape, self.has_own_cache(place));
+            }
+        }
+        Ok(all)
+    }
+}
