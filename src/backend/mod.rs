@@ -11,6 +11,7 @@ mod rocksdb;
 #[cfg(test)]
 #[cfg(feature = "rocksdb")]
 mod tests;
+mod timers;
 mod ttl;
 
 pub use heap::HeapBackend;

@@ -20,8 +20,8 @@ use std::marker::PhantomData;
 pub use codec::{Codec, CodecError, Payload, encode_str, encode_var_int};
 pub use digest::{Digest, mix};
 pub use jvm::{
-    HeapUse, JVM_ENTRY, JVM_LIST, JVM_MAP, JVM_MAP_NODE, JvmHeap, JvmSize, jvm_list_capacity, jvm_map_capacity,
-    jvm_references,
+    HeapUse, JVM_ENTRY, JVM_LIST, JVM_MAP, JVM_MAP_NODE, JVM_TIMER, JvmHeap, JvmSize, jvm_list_capacity,
+    jvm_map_capacity, jvm_references,
 };
 #[cfg(test)]
 pub(crate) use key::TextNamespace;
@@ -90,7 +90,7 @@ macro_rules! handles {
     ($($(#[$doc:meta])* $name:ident<$($param:ident),*>;)*) => {$(
         $(#[$doc])*
         pub struct $name<$($param),*> {
-            /// Position among the states of the backend, in order of registration.
+            /// Position among the states of the backend, in order of registration; that of the first queue of timers.
             pub(crate) index: usize,
             /// Whether the state has a TTL, so that its values are kept with their times.
             pub(crate) is_timed: bool,

@@ -15,11 +15,11 @@ use crate::state::{HeapUse, JVM_ENTRY, JvmHeap, JvmSize, Key, Namespace, bit_mix
 
 /// Key, namespace and key group of an access.
 pub struct Place<'a, K, N> {
-    key: &'a K,
-    namespace: &'a N,
-    group: usize,
+    pub(super) key: &'a K,
+    pub(super) namespace: &'a N,
+    pub(super) group: usize,
     /// The hash of key and namespace.
-    hash: u32,
+    pub(super) hash: u32,
 }
 
 impl<K, N> Clone for Place<'_, K, N> {
