@@ -22,7 +22,7 @@ use crate::state::{
 use crate::workload::Options;
 
 const SEQUENCES: u32 = 1_000;
-const GROUPS: KeyGroups = KeyGroups { max_parallelism: 128, parallelism: 1 };
+pub(super) const GROUPS: KeyGroups = KeyGroups { max_parallelism: 128, parallelism: 1 };
 
 /// Two backends with one handle each of the same state, and the model.
 struct Rig<K, S, M> {
@@ -38,7 +38,7 @@ struct Rig<K, S, M> {
 }
 
 /// The key types that the rig runs over.
-trait TestKey: Key {
+pub(super) trait TestKey: Key {
     /// A key of a sequence.
     fn make(sequence: i64, key: u8) -> Self;
 }
@@ -56,7 +56,9 @@ impl TestKey for StringKey {
     }
 }
 
-trait TestNamespace: Namespace + Ord {
+/// The namespace types that the rig runs over.
+pub(super) trait TestNamespace: Namespace + Ord {
+    /// One of a few.
     fn make(namespace: u8) -> Self;
 }
 impl TestNamespace for TextNamespace {
@@ -65,7 +67,7 @@ impl TestNamespace for TextNamespace {
     }
 }
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Window(i64);
+pub(super) struct Window(i64);
 impl Codec for Window {
     const FIXED_LEN: Option<usize> = Some(8);
     fn encode(&self, out: &mut Vec<u8>) {

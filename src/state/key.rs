@@ -190,6 +190,12 @@ impl CompositeKey {
         self.prefix_len
     }
 
+    /// The key group of the current key.
+    #[inline]
+    pub fn group(&self) -> u16 {
+        self.bytes[..self.prefix_len].iter().fold(0, |group, byte| group << 8 | u16::from(*byte))
+    }
+
     /// Sets the current key and its key group.
     #[inline]
     pub fn set_key<K: Key>(&mut self, key: &K, group: u16) {
@@ -337,5 +343,6 @@ mod tests {
         let mut key = CompositeKey::new(32_768);
         key.set_key(&42_i64, groups(32_768, 1).group_of(42_i64.hash_code()));
         assert_eq!(hex(key.with_namespace::<i64, _>(&VoidNamespace)), "6e1d000000000000002a00");
+        assert_eq!(key.group(), 28_189);
     }
 }

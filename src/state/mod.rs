@@ -90,7 +90,8 @@ macro_rules! handles {
     ($($(#[$doc:meta])* $name:ident<$($param:ident),*>;)*) => {$(
         $(#[$doc])*
         pub struct $name<$($param),*> {
-            /// Position among the states of the backend, in order of registration; that of the first queue of timers.
+            /// Position among the states of the backend, in order of registration; of timers, that of their first queue
+            /// among what the backend has in one row with it.
             pub(crate) index: usize,
             /// Whether the state has a TTL, so that its values are kept with their times.
             pub(crate) is_timed: bool,

@@ -42,8 +42,8 @@ pub use operator::{AggregateFunction, Mix, MixOperation, MixPreset, Operator, Op
 pub use options::{
     BackendType, CheckpointStorage, CompactionStyle, Compression, FlinkVersion, KnownKey, LocalDir, LogLevel,
     METRICS_PREFIX, MemoryPool, NativeMetric, OPTIONS, OptionRow, Options, PoolScope, PredefinedOptions,
-    ROCKSDB_LEVELS, Reader, TaskManagerMemory, Versions, cache_shards, divide_pool, index_eviction_chance,
-    index_may_fall_off, native_metrics, pool_that_keeps,
+    ROCKSDB_LEVELS, Reader, TaskManagerMemory, TimerServiceFactory, Versions, cache_shards, divide_pool,
+    index_eviction_chance, index_may_fall_off, native_metrics, pool_that_keeps,
 };
 pub use plan::{Cell, Plan, PlannedTrial, Setting, Variant};
 pub use random::{Permutation, Rng, Stream, Zipf};

@@ -21,7 +21,7 @@ use snapshot::SnapshotTable;
 use table::CleanupCursor;
 use timers::TimerQueue;
 
-use super::timers::{DOMAINS, queue_name};
+use super::timers::{DOMAINS, queue_name, queue_of};
 use super::ttl::{Census, Change, CleanedEntries, ExpiringState};
 
 use crate::state::{
@@ -168,7 +168,7 @@ impl<K: Key> HeapBackend<K> {
         domain: TimeDomain,
         namespace: &'n N,
     ) -> (&'a mut TimerQueue<K, N>, Place<'p, K, N>) {
-        self.locate_in(t.index + domain as usize, namespace)
+        self.locate_in(queue_of(t, domain), namespace)
     }
 
     #[inline(always)]
@@ -532,7 +532,7 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         domain: TimeDomain,
         until_ms: i64,
     ) -> StateResult<Option<Timer<K, N>>> {
-        let queue: &mut TimerQueue<K, N> = self.states[t.index + domain as usize].table_mut();
+        let queue: &mut TimerQueue<K, N> = self.states[queue_of(t, domain)].table_mut();
         let timer = queue.take(until_ms);
         if let Some(timer) = &timer {
             self.set_current_key(&timer.key);
