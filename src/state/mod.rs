@@ -11,6 +11,7 @@ mod jvm;
 mod key;
 mod timer;
 mod ttl;
+mod window;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -34,6 +35,7 @@ pub use ttl::{
     CleanupStrategies, CompactionFilterCleanup, IncrementalCleanup, StateTtl, StateTtls, StateVisibility, Timed,
     UpdateType,
 };
+pub use window::TimeWindow;
 
 /// What the value of a state must be able to do.
 pub trait StateValue: Codec + JvmSize + Clone + Send + Sync + 'static {}
@@ -67,6 +69,8 @@ pub trait Aggregate: 'static {
     fn create() -> Self::Accumulator;
     /// Adds one element.
     fn add(accumulator: &mut Self::Accumulator, element: Self::In);
+    /// Adds what another accumulator has gathered.
+    fn merge(accumulator: &mut Self::Accumulator, other: Self::Accumulator);
     /// The result so far.
     fn result(accumulator: &Self::Accumulator) -> Self::Out;
 }
@@ -208,6 +212,13 @@ pub trait KeyedStateBackend<K: Key> {
     fn list_update<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N, list: Vec<T>) -> StateResult<()>;
     /// Removes the list.
     fn clear_list<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N) -> StateResult<()>;
+    /// Appends the lists of other namespaces to that of `target` and removes them there: Flink's `mergeNamespaces`.
+    fn merge_list<N: Namespace, T: StateValue>(
+        &mut self,
+        s: ListState<N, T>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()>;
 
     /// The value of a user key.
     fn map_get<N: Namespace, U: UserKey, T: StateValue>(
@@ -269,6 +280,13 @@ pub trait KeyedStateBackend<K: Key> {
     ) -> StateResult<()>;
     /// Removes the reduced value.
     fn clear_reducing<N: Namespace, F: Reduce>(&mut self, s: ReducingState<N, F>, n: &N) -> StateResult<()>;
+    /// Reduces the values of other namespaces into that of `target` and removes them there: Flink's `mergeNamespaces`.
+    fn merge_reducing<N: Namespace, F: Reduce>(
+        &mut self,
+        s: ReducingState<N, F>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()>;
 
     /// The result of what was added, or `None` where nothing was.
     fn aggregating_get<N: Namespace, F: Aggregate>(
@@ -285,6 +303,14 @@ pub trait KeyedStateBackend<K: Key> {
     ) -> StateResult<()>;
     /// Removes the accumulator.
     fn clear_aggregating<N: Namespace, F: Aggregate>(&mut self, s: AggregatingState<N, F>, n: &N) -> StateResult<()>;
+    /// Merges the accumulators of other namespaces into that of `target` and removes them there: Flink's
+    /// `mergeNamespaces`.
+    fn merge_aggregating<N: Namespace, F: Aggregate>(
+        &mut self,
+        s: AggregatingState<N, F>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()>;
 
     /// Registers a timer for the current key; one that is registered already stays one.
     fn register_timer<N: Namespace>(

@@ -184,6 +184,29 @@ impl<K: Key> HeapBackend<K> {
     }
 }
 
+impl<K: Key> HeapBackend<K> {
+    /// Takes what the current key holds in some namespaces, merged; none where it holds nothing.
+    fn take_merged<N: Namespace, V: Object<K, N>, R>(
+        &mut self,
+        index: usize,
+        namespaces: &[N],
+        merge: impl Fn(&mut V, V) -> R,
+    ) -> Option<V> {
+        let mut merged = None;
+        for namespace in namespaces {
+            let (table, place) = self.locate::<N, V>(index, namespace);
+            merged = match (merged, table.take(place)) {
+                (Some(mut kept), Some(taken)) => {
+                    merge(&mut kept, taken);
+                    Some(kept)
+                }
+                (kept, taken) => kept.or(taken),
+            };
+        }
+        merged
+    }
+}
+
 impl<K> crate::backend::Observed for HeapBackend<K> {}
 
 impl<K: Key> super::Prefill<K> for HeapBackend<K> {
@@ -356,6 +379,17 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         table.remove(place);
         Ok(())
     }
+    fn merge_list<N: Namespace, T: StateValue>(
+        &mut self,
+        s: ListState<N, T>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()> {
+        let Some(merged) = self.take_merged(s.index, sources, List::append) else { return Ok(()) };
+        let (table, place) = self.locate::<N, List<T>>(s.index, target);
+        table.transform(place, merged, |merged| merged, List::append);
+        Ok(())
+    }
 
     #[inline(always)]
     fn map_get<N: Namespace, U: UserKey, T: StateValue>(
@@ -466,6 +500,18 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         table.remove(place);
         Ok(())
     }
+    fn merge_reducing<N: Namespace, F: Reduce>(
+        &mut self,
+        s: ReducingState<N, F>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()> {
+        let reduce = |kept: &mut Single<F::Value>, other: Single<F::Value>| kept.0 = F::reduce(&kept.0, other.0);
+        match self.take_merged(s.index, sources, reduce) {
+            Some(merged) => self.reducing_add(s, target, merged.0),
+            None => Ok(()),
+        }
+    }
 
     #[inline(always)]
     fn aggregating_get<N: Namespace, F: Aggregate>(
@@ -499,6 +545,21 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
     fn clear_aggregating<N: Namespace, F: Aggregate>(&mut self, s: AggregatingState<N, F>, n: &N) -> StateResult<()> {
         let (table, place) = self.locate::<N, Single<F::Accumulator>>(s.index, n);
         table.remove(place);
+        Ok(())
+    }
+    fn merge_aggregating<N: Namespace, F: Aggregate>(
+        &mut self,
+        s: AggregatingState<N, F>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()> {
+        let merge = |kept: &mut Single<F::Accumulator>, other: Single<F::Accumulator>| {
+            F::merge(&mut kept.0, other.0);
+            kept.jvm_bytes()
+        };
+        let Some(merged) = self.take_merged(s.index, sources, merge) else { return Ok(()) };
+        let (table, place) = self.locate::<N, Single<F::Accumulator>>(s.index, target);
+        table.transform(place, merged, |merged| merged, merge);
         Ok(())
     }
 

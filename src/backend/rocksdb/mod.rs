@@ -398,6 +398,32 @@ impl<K: Key> RocksDbBackend<K> {
         self.db.delete_cf_opt(&self.states[state].family, key, &self.write_options).map_err(storage)
     }
 
+    /// Reads an entry and deletes it, if it is there; its bytes.
+    fn take<N: Namespace>(&mut self, state: usize, n: &N) -> StateResult<Option<Vec<u8>>> {
+        let Some(bytes) = self.read(state, n)?.map(|bytes| bytes.to_vec()) else { return Ok(None) };
+        self.delete(state, n)?;
+        Ok(Some(bytes))
+    }
+
+    /// Takes what the current key holds in some namespaces, merged; none where it holds nothing.
+    fn take_merged<N: Namespace, T: Codec>(
+        &mut self,
+        state: usize,
+        namespaces: &[N],
+        merge: impl Fn(&mut T, T),
+    ) -> StateResult<Option<T>> {
+        let mut merged = None;
+        for namespace in namespaces {
+            let Some(bytes) = self.take(state, namespace)? else { continue };
+            let taken = T::decode(&mut bytes.as_slice())?;
+            match &mut merged {
+                Some(kept) => merge(kept, taken),
+                None => merged = Some(taken),
+            }
+        }
+        Ok(merged)
+    }
+
     /// Visits the entries below the current key's prefix as Flink's map iterator does: at most 128 are read, the
     /// iterator is closed, and the next chunk starts behind the last entry.
     fn scan<N: Namespace>(
@@ -545,6 +571,20 @@ impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
     fn clear_list<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N) -> StateResult<()> {
         self.delete(s.index, n)
     }
+    /// The bytes of each list are merged as one operand, as in Flink.
+    fn merge_list<N: Namespace, T: StateValue>(
+        &mut self,
+        s: ListState<N, T>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()> {
+        for source in sources {
+            let Some(list) = self.take(s.index, source)? else { continue };
+            let key = self.key.with_namespace::<K, N>(target);
+            self.db.merge_cf_opt(&self.states[s.index].family, key, list, &self.write_options).map_err(storage)?;
+        }
+        Ok(())
+    }
 
     #[inline]
     fn map_get<N: Namespace, U: UserKey, T: StateValue>(
@@ -646,6 +686,18 @@ impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
     fn clear_reducing<N: Namespace, F: Reduce>(&mut self, s: ReducingState<N, F>, n: &N) -> StateResult<()> {
         self.delete(s.index, n)
     }
+    /// A read and a deletion of each source, then a read and a write of the target, as in Flink.
+    fn merge_reducing<N: Namespace, F: Reduce>(
+        &mut self,
+        s: ReducingState<N, F>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()> {
+        match self.take_merged(s.index, sources, |kept, other| *kept = F::reduce(kept, other))? {
+            Some(merged) => self.reducing_add(s, target, merged),
+            None => Ok(()),
+        }
+    }
 
     #[inline]
     fn aggregating_get<N: Namespace, F: Aggregate>(
@@ -669,6 +721,23 @@ impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
     #[inline]
     fn clear_aggregating<N: Namespace, F: Aggregate>(&mut self, s: AggregatingState<N, F>, n: &N) -> StateResult<()> {
         self.delete(s.index, n)
+    }
+    /// As [`merge_reducing`](Self::merge_reducing).
+    fn merge_aggregating<N: Namespace, F: Aggregate>(
+        &mut self,
+        s: AggregatingState<N, F>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()> {
+        let Some(merged) = self.take_merged::<N, F::Accumulator>(s.index, sources, F::merge)? else { return Ok(()) };
+        let accumulator = match self.read_as::<N, F::Accumulator>(s.index, target)? {
+            Some(mut kept) => {
+                F::merge(&mut kept, merged);
+                kept
+            }
+            None => merged,
+        };
+        self.write(s.index, target, |out| accumulator.encode(out))
     }
 
     fn settle(&mut self) -> StateResult<()> {
