@@ -62,6 +62,7 @@ enum Op {
     Modify(u16),
     Add(u16, i64),
     Remove(u16),
+    Take(u16),
     /// Many puts, so that the maps grow.
     PutMany(u16, u16),
     Snapshot,
@@ -76,7 +77,8 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (key(), any::<i64>()).prop_map(|(key, value)| Op::Put(key, value)),
         6 => key().prop_map(Op::Modify),
         6 => (key(), any::<i64>()).prop_map(|(key, value)| Op::Add(key, value)),
-        6 => key().prop_map(Op::Remove),
+        3 => key().prop_map(Op::Remove),
+        3 => key().prop_map(Op::Take),
         2 => (key(), 1_u16..300).prop_map(|(first, count)| Op::PutMany(first, count)),
         2 => Just(Op::Snapshot),
         2 => any::<usize>().prop_map(Op::Release),
@@ -141,6 +143,10 @@ fn apply(table: &mut Table, model: &mut Model, alive: &Arc<AtomicI64>, op: &Op) 
                 });
             });
             model.entry(key.into()).and_modify(|kept| *kept ^= number).or_insert(number);
+        }
+        Op::Take(key) => {
+            let taken = at(key, |place| table.take(place)).map(|value| value.get());
+            assert_eq!(taken, model.remove(&key.into()));
         }
         Op::Remove(key) => {
             at(key, |place| table.remove(place));
