@@ -18,13 +18,17 @@ use crate::backend::{ExpiringState, HeapBackend, NullBackend, Observed, Prefill}
 use crate::backend::{RocksDbBackend, SharedMemory};
 use crate::measure::Probe;
 use crate::operator::{
-    AggregateOperator, Average, Counter, ListBuffer, MapOperator, Max, MixOperator, Operator, ReduceOperator, Sum,
-    Summary, ValueOfMap,
+    AggregateOperator, Aggregated, Average, Contents, Counter, EventTime, ListBuffer, Listed, MapOperator, Max,
+    MixOperator, Operator, ProcessingTime, ReduceOperator, Reduced, SessionWindowOperator, Sum, Summary, ValueOfMap,
+    WindowOperator,
 };
 use crate::result::PrefillOrigin;
 use crate::source::SourceKey;
 use crate::state::{StateError, StateResult, StringKey};
-use crate::workload::{AggregateFunction, BackendType, KeyType, Operator as OperatorSpec, ReduceFunction, Workload};
+use crate::workload::{
+    AggregateFunction, BackendType, KeyType, Operator as OperatorSpec, ReduceFunction, WindowContents, WindowTime,
+    Windows, Workload,
+};
 
 /// Runs one trial in this process; no report where it only made a prefill.
 ///
@@ -165,7 +169,32 @@ fn open_operator<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Sen
         OperatorSpec::ListBuffer { clear_every } => open::<K, B, ListBuffer>(backend, clear_every, probe),
         OperatorSpec::Map { entries } => open::<K, B, MapOperator>(backend, entries, probe),
         OperatorSpec::ValueOfMap { entries } => open::<K, B, ValueOfMap>(backend, entries, probe),
+        OperatorSpec::Window { windows, contents } => match contents {
+            WindowContents::Reduce(ReduceFunction::Sum) => open_windows::<K, B, Reduced<Sum>>(backend, windows, probe),
+            WindowContents::Reduce(ReduceFunction::Max) => open_windows::<K, B, Reduced<Max>>(backend, windows, probe),
+            WindowContents::Aggregate(AggregateFunction::Average) => {
+                open_windows::<K, B, Aggregated<Average>>(backend, windows, probe)
+            }
+            WindowContents::Aggregate(AggregateFunction::Summary) => {
+                open_windows::<K, B, Aggregated<Summary>>(backend, windows, probe)
+            }
+            WindowContents::List => open_windows::<K, B, Listed>(backend, windows, probe),
+        },
         OperatorSpec::Mix(mix) => open::<K, B, MixOperator>(backend, mix, probe),
+    }
+}
+
+fn open_windows<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Send + 'static, C: Contents>(
+    backend: B,
+    windows: &Windows,
+    probe: Probe,
+) -> StateResult<Box<dyn Subtask<K>>> {
+    match windows {
+        Windows::Sliding(spec, WindowTime::Event) => open::<K, B, WindowOperator<C, EventTime>>(backend, spec, probe),
+        Windows::Sliding(spec, WindowTime::Processing) => {
+            open::<K, B, WindowOperator<C, ProcessingTime>>(backend, spec, probe)
+        }
+        Windows::Session(spec) => open::<K, B, SessionWindowOperator<C>>(backend, spec, probe),
     }
 }
 
