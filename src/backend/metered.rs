@@ -67,6 +67,7 @@ impl<K: Key, B: KeyedStateBackend<K>> KeyedStateBackend<K> for Metered<B> {
         list_scan [N: Namespace, T: StateValue] (s: ListState<N, T>, n: &N, visit: impl FnMut(&T)) -> StateResult<()> = ListGet;
         list_update [N: Namespace, T: StateValue] (s: ListState<N, T>, n: &N, list: Vec<T>) -> StateResult<()> = ListUpdate;
         clear_list [N: Namespace, T: StateValue] (s: ListState<N, T>, n: &N) -> StateResult<()> = ListClear;
+        merge_list [N: Namespace, T: StateValue] (s: ListState<N, T>, target: &N, sources: &[N]) -> StateResult<()> = ListMerge;
         map_get [N: Namespace, U: UserKey, T: StateValue] (s: MapState<N, U, T>, n: &N, key: &U) -> StateResult<Option<Cow<'_, T>>> = MapGet;
         map_contains [N: Namespace, U: UserKey, T: StateValue] (s: MapState<N, U, T>, n: &N, key: &U) -> StateResult<bool> = MapContains;
         map_put [N: Namespace, U: UserKey, T: StateValue] (s: MapState<N, U, T>, n: &N, key: U, value: T) -> StateResult<()> = MapPut;
@@ -77,9 +78,11 @@ impl<K: Key, B: KeyedStateBackend<K>> KeyedStateBackend<K> for Metered<B> {
         reducing_get [N: Namespace, F: Reduce] (s: ReducingState<N, F>, n: &N) -> StateResult<Option<Cow<'_, F::Value>>> = ReducingGet;
         reducing_add [N: Namespace, F: Reduce] (s: ReducingState<N, F>, n: &N, value: F::Value) -> StateResult<()> = ReducingAdd;
         clear_reducing [N: Namespace, F: Reduce] (s: ReducingState<N, F>, n: &N) -> StateResult<()> = ReducingClear;
+        merge_reducing [N: Namespace, F: Reduce] (s: ReducingState<N, F>, target: &N, sources: &[N]) -> StateResult<()> = ReducingMerge;
         aggregating_get [N: Namespace, F: Aggregate] (s: AggregatingState<N, F>, n: &N) -> StateResult<Option<F::Out>> = AggregatingGet;
         aggregating_add [N: Namespace, F: Aggregate] (s: AggregatingState<N, F>, n: &N, element: F::In) -> StateResult<()> = AggregatingAdd;
         clear_aggregating [N: Namespace, F: Aggregate] (s: AggregatingState<N, F>, n: &N) -> StateResult<()> = AggregatingClear;
+        merge_aggregating [N: Namespace, F: Aggregate] (s: AggregatingState<N, F>, target: &N, sources: &[N]) -> StateResult<()> = AggregatingMerge;
         register_timer [N: Namespace] (t: TimerService<N>, domain: TimeDomain, n: &N, time_ms: i64) -> StateResult<()> = TimerRegister;
         delete_timer [N: Namespace] (t: TimerService<N>, domain: TimeDomain, n: &N, time_ms: i64) -> StateResult<()> = TimerDelete;
         take_timer [N: Namespace] (t: TimerService<N>, domain: TimeDomain, until_ms: i64) -> StateResult<Option<Timer<K, N>>> = TimerTake;

@@ -11,6 +11,10 @@ mod rocksdb;
 #[cfg(test)]
 #[cfg(feature = "rocksdb")]
 mod tests;
+#[cfg(test)]
+#[cfg(feature = "rocksdb")]
+mod timer_tests;
+mod timers;
 mod ttl;
 #[cfg(test)]
 #[cfg(feature = "rocksdb")]

@@ -101,6 +101,10 @@ impl<K: Key> KeyedStateBackend<K> for NullBackend {
     fn clear_list<N: Namespace, T: StateValue>(&mut self, _: ListState<N, T>, _: &N) -> StateResult<()> {
         Ok(())
     }
+    #[inline]
+    fn merge_list<N: Namespace, T: StateValue>(&mut self, _: ListState<N, T>, _: &N, _: &[N]) -> StateResult<()> {
+        Ok(())
+    }
 
     #[inline]
     fn map_get<N: Namespace, U: UserKey, T: StateValue>(
@@ -177,6 +181,10 @@ impl<K: Key> KeyedStateBackend<K> for NullBackend {
     fn clear_reducing<N: Namespace, F: Reduce>(&mut self, _: ReducingState<N, F>, _: &N) -> StateResult<()> {
         Ok(())
     }
+    #[inline]
+    fn merge_reducing<N: Namespace, F: Reduce>(&mut self, _: ReducingState<N, F>, _: &N, _: &[N]) -> StateResult<()> {
+        Ok(())
+    }
 
     #[inline]
     fn aggregating_get<N: Namespace, F: Aggregate>(
@@ -197,6 +205,15 @@ impl<K: Key> KeyedStateBackend<K> for NullBackend {
     }
     #[inline]
     fn clear_aggregating<N: Namespace, F: Aggregate>(&mut self, _: AggregatingState<N, F>, _: &N) -> StateResult<()> {
+        Ok(())
+    }
+    #[inline]
+    fn merge_aggregating<N: Namespace, F: Aggregate>(
+        &mut self,
+        _: AggregatingState<N, F>,
+        _: &N,
+        _: &[N],
+    ) -> StateResult<()> {
         Ok(())
     }
 

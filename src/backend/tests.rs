@@ -13,16 +13,16 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::heap::HeapSnapshot;
-use super::{HeapBackend, RocksDbBackend, SharedMemory};
+use super::{ExpiringState, HeapBackend, RocksDbBackend, SharedMemory, TtlBackend};
 use crate::state::{
-    Aggregate, AggregatingState, Codec, CodecError, Digest, JvmSize, Key, KeyGroups, KeyedStateBackend, ListState,
-    MapState, Namespace, Payload, Reduce, ReducingState, StateResult, StateTtls, StringKey, TextNamespace, ValueState,
-    VoidNamespace,
+    Aggregate, AggregatingState, CleanupStrategies, Codec, CodecError, Digest, JvmSize, Key, KeyGroups,
+    KeyedStateBackend, ListState, MapState, Namespace, Payload, Reduce, ReducingState, StateResult, StateTtl,
+    StateTtls, StateVisibility, StringKey, TextNamespace, UpdateType, ValueState, VoidNamespace,
 };
 use crate::workload::Options;
 
 const SEQUENCES: u32 = 1_000;
-const GROUPS: KeyGroups = KeyGroups { max_parallelism: 128, parallelism: 1 };
+pub(super) const GROUPS: KeyGroups = KeyGroups { max_parallelism: 128, parallelism: 1 };
 
 /// Two backends with one handle each of the same state, and the model.
 struct Rig<K, S, M> {
@@ -38,7 +38,7 @@ struct Rig<K, S, M> {
 }
 
 /// The key types that the rig runs over.
-trait TestKey: Key {
+pub(super) trait TestKey: Key {
     /// A key of a sequence.
     fn make(sequence: i64, key: u8) -> Self;
 }
@@ -56,7 +56,9 @@ impl TestKey for StringKey {
     }
 }
 
-trait TestNamespace: Namespace + Ord {
+/// The namespace types that the rig runs over.
+pub(super) trait TestNamespace: Namespace + Ord {
+    /// One of a few.
     fn make(namespace: u8) -> Self;
 }
 impl TestNamespace for TextNamespace {
@@ -65,7 +67,7 @@ impl TestNamespace for TextNamespace {
     }
 }
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Window(i64);
+pub(super) struct Window(i64);
 impl Codec for Window {
     const FIXED_LEN: Option<usize> = Some(8);
     fn encode(&self, out: &mut Vec<u8>) {
@@ -156,6 +158,10 @@ impl Aggregate for CountAndSum {
         *count += 1;
         *sum = sum.wrapping_add(element);
     }
+    fn merge((count, sum): &mut (i64, i64), other: (i64, i64)) {
+        *count += other.0;
+        *sum = sum.wrapping_add(other.1);
+    }
     fn result((count, sum): &(i64, i64)) -> String {
         format!("{sum}/{count}")
     }
@@ -183,6 +189,25 @@ fn payload() -> impl Strategy<Value = Payload> {
 
 /// The state that a model keeps by sequence, key and namespace.
 type Entries<N, T> = BTreeMap<(i64, u8, N), T>;
+
+/// Namespaces that may be merged into another one.
+fn sources() -> impl Strategy<Value = Vec<u8>> {
+    vec(0_u8..3, 0..3)
+}
+
+/// The namespaces of these numbers, without the one that they are merged into.
+fn sources_of<N: TestNamespace>(numbers: &[u8], target: &N) -> Vec<N> {
+    numbers.iter().map(|&number| N::make(number)).filter(|source| source != target).collect()
+}
+
+/// Merges namespaces of a model that keeps everything that was added, in order.
+fn merge_in_model<N: TestNamespace, T>(model: &mut Entries<N, Vec<T>>, at: (i64, u8, N), numbers: &[u8]) {
+    let sources = sources_of(numbers, &at.2).into_iter();
+    let merged: Vec<T> = sources.filter_map(|source| model.remove(&(at.0, at.1, source))).flatten().collect();
+    if !merged.is_empty() {
+        model.entry(at).or_default().extend(merged);
+    }
+}
 
 #[expect(clippy::type_complexity, reason = "each function once, where it is called")]
 /// Runs random sequences: what every operation returns must be equal in all three, and the digests in the end.
@@ -317,6 +342,7 @@ enum ListOp {
     Add(Payload),
     Update(Vec<Payload>),
     Clear,
+    Merge(Vec<u8>),
 }
 
 fn list_op() -> impl Strategy<Value = ListOp> {
@@ -324,11 +350,12 @@ fn list_op() -> impl Strategy<Value = ListOp> {
         2 => Just(ListOp::Get),
         4 => payload().prop_map(ListOp::Add),
         1 => vec(payload(), 0..4).prop_map(ListOp::Update),
-        1 => Just(ListOp::Clear)
+        1 => Just(ListOp::Clear),
+        1 => sources().prop_map(ListOp::Merge)
     ]
 }
 
-fn apply_list<K: Key, N: Namespace, B: KeyedStateBackend<K>>(
+fn apply_list<K: Key, N: TestNamespace, B: KeyedStateBackend<K>>(
     backend: &mut B,
     state: ListState<N, Payload>,
     namespace: &N,
@@ -343,11 +370,12 @@ fn apply_list<K: Key, N: Namespace, B: KeyedStateBackend<K>>(
         ListOp::Add(element) => backend.list_add(state, namespace, element.clone())?,
         ListOp::Update(list) => backend.list_update(state, namespace, list.clone())?,
         ListOp::Clear => backend.clear_list(state, namespace)?,
+        ListOp::Merge(numbers) => backend.merge_list(state, namespace, &sources_of(numbers, namespace))?,
     }
     Ok(String::new())
 }
 
-fn model_list<N: Ord>(model: &mut Entries<N, Vec<Payload>>, at: (i64, u8, N), op: &ListOp) -> String {
+fn model_list<N: TestNamespace>(model: &mut Entries<N, Vec<Payload>>, at: (i64, u8, N), op: &ListOp) -> String {
     match op {
         ListOp::Get => return format!("{:?}", model.get(&at).map_or(&[][..], Vec::as_slice)),
         ListOp::Add(element) => model.entry(at).or_default().push(element.clone()),
@@ -357,6 +385,7 @@ fn model_list<N: Ord>(model: &mut Entries<N, Vec<Payload>>, at: (i64, u8, N), op
         ListOp::Clear => {
             model.remove(&at);
         }
+        ListOp::Merge(numbers) => merge_in_model(model, at, numbers),
     }
     String::new()
 }
@@ -445,13 +474,19 @@ enum FoldOp<T> {
     Get,
     Add(T),
     Clear,
+    Merge(Vec<u8>),
 }
 
 fn fold_op<T: Clone + std::fmt::Debug>(element: impl Strategy<Value = T>) -> impl Strategy<Value = FoldOp<T>> {
-    prop_oneof![2 => Just(FoldOp::Get), 4 => element.prop_map(FoldOp::Add), 1 => Just(FoldOp::Clear)]
+    prop_oneof![
+        2 => Just(FoldOp::Get),
+        4 => element.prop_map(FoldOp::Add),
+        1 => Just(FoldOp::Clear),
+        1 => sources().prop_map(FoldOp::Merge)
+    ]
 }
 
-fn apply_reducing<K: Key, N: Namespace, B: KeyedStateBackend<K>>(
+fn apply_reducing<K: Key, N: TestNamespace, B: KeyedStateBackend<K>>(
     backend: &mut B,
     state: ReducingState<N, Longest>,
     namespace: &N,
@@ -461,11 +496,16 @@ fn apply_reducing<K: Key, N: Namespace, B: KeyedStateBackend<K>>(
         FoldOp::Get => return Ok(format!("{:?}", backend.reducing_get(state, namespace)?.as_deref())),
         FoldOp::Add(value) => backend.reducing_add(state, namespace, value.clone())?,
         FoldOp::Clear => backend.clear_reducing(state, namespace)?,
+        FoldOp::Merge(numbers) => backend.merge_reducing(state, namespace, &sources_of(numbers, namespace))?,
     }
     Ok(String::new())
 }
 
-fn model_reducing<N: Ord>(model: &mut Entries<N, Vec<Payload>>, at: (i64, u8, N), op: &FoldOp<Payload>) -> String {
+fn model_reducing<N: TestNamespace>(
+    model: &mut Entries<N, Vec<Payload>>,
+    at: (i64, u8, N),
+    op: &FoldOp<Payload>,
+) -> String {
     match op {
         // From all that was added: the longest, the last of them.
         FoldOp::Get => return format!("{:?}", model.get(&at).and_then(|all| all.iter().max_by_key(|p| p.0.len()))),
@@ -473,6 +513,7 @@ fn model_reducing<N: Ord>(model: &mut Entries<N, Vec<Payload>>, at: (i64, u8, N)
         FoldOp::Clear => {
             model.remove(&at);
         }
+        FoldOp::Merge(numbers) => merge_in_model(model, at, numbers),
     }
     String::new()
 }
@@ -487,7 +528,7 @@ differential!(
     model_reducing
 );
 
-fn apply_aggregating<K: Key, N: Namespace, B: KeyedStateBackend<K>>(
+fn apply_aggregating<K: Key, N: TestNamespace, B: KeyedStateBackend<K>>(
     backend: &mut B,
     state: AggregatingState<N, CountAndSum>,
     namespace: &N,
@@ -497,11 +538,12 @@ fn apply_aggregating<K: Key, N: Namespace, B: KeyedStateBackend<K>>(
         FoldOp::Get => return Ok(format!("{:?}", backend.aggregating_get(state, namespace)?)),
         FoldOp::Add(value) => backend.aggregating_add(state, namespace, *value)?,
         FoldOp::Clear => backend.clear_aggregating(state, namespace)?,
+        FoldOp::Merge(numbers) => backend.merge_aggregating(state, namespace, &sources_of(numbers, namespace))?,
     }
     Ok(String::new())
 }
 
-fn model_aggregating<N: Ord>(model: &mut Entries<N, Vec<i64>>, at: (i64, u8, N), op: &FoldOp<i64>) -> String {
+fn model_aggregating<N: TestNamespace>(model: &mut Entries<N, Vec<i64>>, at: (i64, u8, N), op: &FoldOp<i64>) -> String {
     match op {
         FoldOp::Get => {
             let all = model.get(&at);
@@ -513,6 +555,7 @@ fn model_aggregating<N: Ord>(model: &mut Entries<N, Vec<i64>>, at: (i64, u8, N),
         FoldOp::Clear => {
             model.remove(&at);
         }
+        FoldOp::Merge(numbers) => merge_in_model(model, at, numbers),
     }
     String::new()
 }
@@ -526,6 +569,58 @@ differential!(
     apply_aggregating,
     model_aggregating
 );
+
+#[test]
+fn merging_leaves_out_what_has_expired_and_moves_a_lone_value_with_its_time() {
+    let ttl = StateTtl {
+        ttl_ms: 10,
+        update_type: UpdateType::OnCreateAndWrite,
+        visibility: StateVisibility::NeverReturnExpired,
+        cleanup: CleanupStrategies::default(),
+    };
+    let ttls: StateTtls = ["longest", "count", "list"].map(|name| (name.to_owned(), ttl)).into();
+    let folder = tempfile::tempdir().unwrap();
+    merge_expiring(TtlBackend::new(HeapBackend::<i64>::new(GROUPS, 0).with_ttls(ttls.clone())));
+    let rocksdb = RocksDbBackend::<i64>::open(folder.path(), &Options::default(), (GROUPS, 0), None, false, ttls);
+    merge_expiring(TtlBackend::new(rocksdb.unwrap()));
+}
+
+fn merge_expiring<B: ExpiringState<i64>>(mut backend: TtlBackend<B>) {
+    let longest = backend.reducing_state::<Window, Longest>("longest").unwrap();
+    let count = backend.aggregating_state::<Window, CountAndSum>("count").unwrap();
+    let list = backend.list_state::<Window, i64>("list").unwrap();
+    backend.set_current_key(&7);
+    for (time_ms, window) in [(0, 1), (5, 2), (12, 3)] {
+        backend.set_current_time(time_ms);
+        backend.reducing_add(longest, &Window(window), Payload([window as u8].into())).unwrap();
+        backend.aggregating_add(count, &Window(window), window).unwrap();
+        backend.list_add(list, &Window(window), window).unwrap();
+    }
+    let merge = |backend: &mut TtlBackend<B>, target: i64, sources: &[i64]| {
+        let sources: Vec<_> = sources.iter().map(|source| Window(*source)).collect();
+        backend.merge_reducing(longest, &Window(target), &sources).unwrap();
+        backend.merge_aggregating(count, &Window(target), &sources).unwrap();
+        backend.merge_list(list, &Window(target), &sources).unwrap();
+    };
+    let read = |backend: &mut TtlBackend<B>, window: i64| {
+        let mut elements = Vec::new();
+        backend.list_scan(list, &Window(window), |element| elements.push(*element)).unwrap();
+        let longest = backend.reducing_get(longest, &Window(window)).unwrap().map(|longest| longest.0[0]);
+        (longest, backend.aggregating_get(count, &Window(window)).unwrap(), elements)
+    };
+    let (gone, both) = ((None, None, vec![]), (Some(3), Some("5/2".to_owned())));
+    // At 12 ms the value of 0 ms has expired: it is moved, but leaves nothing in what it meets.
+    merge(&mut backend, 4, &[1]);
+    merge(&mut backend, 4, &[2, 3]);
+    // What two values made is of 12 ms, and keeps that time when it is moved alone; list elements keep their own.
+    backend.set_current_time(20);
+    merge(&mut backend, 5, &[4]);
+    backend.set_current_time(21);
+    assert_eq!(read(&mut backend, 5), (both.0, both.1, vec![3]));
+    assert_eq!([1, 2, 3, 4].map(|window| read(&mut backend, window)), [(); 4].map(|()| gone.clone()));
+    backend.set_current_time(22);
+    assert_eq!(read(&mut backend, 5), gone);
+}
 
 #[test]
 fn a_name_is_taken_once() {

@@ -363,6 +363,56 @@ impl<B> TtlBackend<B> {
         }
     }
 
+    /// Merges the values of some namespaces into that of another one, as `TtlReduceFunction` and `TtlAggregateFunction`
+    /// do: what has expired is left out, and what comes of two values has the present time. A value that meets no other
+    /// one is moved as it is. Flink makes no step of clean-up here.
+    fn timed_merge<K: Key, N: Namespace, T: StateValue>(
+        &mut self,
+        s: ValueState<N, Timed<T>>,
+        target: &N,
+        sources: &[N],
+        merge: impl Fn(&mut T, T),
+    ) -> StateResult<()>
+    where
+        B: ExpiringState<K>,
+    {
+        let (ttl, now_ms) = (self.ttl(s.index), self.now_ms);
+        let is_live = |timed: &Timed<T>| !ttl.has_expired(timed.last_access_ms, now_ms);
+        let both = |kept: Timed<T>, other: Timed<T>| {
+            let value = match (is_live(&kept), is_live(&other)) {
+                (true, true) => {
+                    let mut value = kept.value;
+                    merge(&mut value, other.value);
+                    value
+                }
+                (true, false) => kept.value,
+                (false, true) => other.value,
+                (false, false) => return None,
+            };
+            Some(Timed { last_access_ms: now_ms, value })
+        };
+        let mut merged = None;
+        for source in sources {
+            let taken = self.inner.modify(s, source, |timed: &mut Timed<T>| (Change::Remove, timed.clone()))?;
+            merged = match (merged, taken) {
+                (Some(kept), Some(taken)) => both(kept, taken),
+                (kept, taken) => kept.or(taken),
+            };
+        }
+        let Some(merged) = merged else { return Ok(()) };
+        let mut waiting = Some(merged);
+        self.inner.modify(s, target, |timed: &mut Timed<T>| {
+            match waiting.take().and_then(|merged| both(timed.clone(), merged)) {
+                Some(value) => {
+                    *timed = value;
+                    (Change::Write, ())
+                }
+                None => (Change::Remove, ()),
+            }
+        })?;
+        waiting.map_or(Ok(()), |merged| self.inner.update(s, target, merged))
+    }
+
     /// A write of any kind: the access counts, whatever it does.
     #[inline]
     fn write<K: Key>(&mut self, state: usize)
@@ -512,6 +562,18 @@ impl<K: Key, B: ExpiringState<K>> KeyedStateBackend<K> for TtlBackend<B> {
         }
         self.inner.clear_list(s, n)
     }
+    /// Elements keep their times.
+    fn merge_list<N: Namespace, T: StateValue>(
+        &mut self,
+        s: ListState<N, T>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()> {
+        if s.is_timed {
+            return self.inner.merge_list::<N, Timed<T>>(raw!(ListState, s), target, sources);
+        }
+        self.inner.merge_list(s, target, sources)
+    }
 
     #[inline(always)]
     fn map_get<N: Namespace, U: UserKey, T: StateValue>(
@@ -629,6 +691,18 @@ impl<K: Key, B: ExpiringState<K>> KeyedStateBackend<K> for TtlBackend<B> {
         }
         self.inner.clear_reducing(s, n)
     }
+    fn merge_reducing<N: Namespace, F: Reduce>(
+        &mut self,
+        s: ReducingState<N, F>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()> {
+        if s.is_timed {
+            let reduce = |kept: &mut F::Value, other| *kept = F::reduce(kept, other);
+            return self.timed_merge(raw!(ValueState, s), target, sources, reduce);
+        }
+        self.inner.merge_reducing(s, target, sources)
+    }
 
     #[inline(always)]
     fn aggregating_get<N: Namespace, F: Aggregate>(
@@ -669,6 +743,17 @@ impl<K: Key, B: ExpiringState<K>> KeyedStateBackend<K> for TtlBackend<B> {
             return self.inner.clear_value::<N, Timed<F::Accumulator>>(raw!(ValueState, s), n);
         }
         self.inner.clear_aggregating(s, n)
+    }
+    fn merge_aggregating<N: Namespace, F: Aggregate>(
+        &mut self,
+        s: AggregatingState<N, F>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()> {
+        if s.is_timed {
+            return self.timed_merge(raw!(ValueState, s), target, sources, F::merge);
+        }
+        self.inner.merge_aggregating(s, target, sources)
     }
 
     #[inline]

@@ -34,6 +34,8 @@ access_kinds! {
     ListUpdate = "list.update",
     /// `ListState.clear`.
     ListClear = "list.clear",
+    /// `InternalMergingState.mergeNamespaces` of a list state.
+    ListMerge = "list.merge-namespaces",
     /// `MapState.get`.
     MapGet = "map.get",
     /// `MapState.contains`.
@@ -54,12 +56,16 @@ access_kinds! {
     ReducingAdd = "reducing.add",
     /// `ReducingState.clear`.
     ReducingClear = "reducing.clear",
+    /// `InternalMergingState.mergeNamespaces` of a reducing state.
+    ReducingMerge = "reducing.merge-namespaces",
     /// `AggregatingState.get`.
     AggregatingGet = "aggregating.get",
     /// `AggregatingState.add`.
     AggregatingAdd = "aggregating.add",
     /// `AggregatingState.clear`.
     AggregatingClear = "aggregating.clear",
+    /// `InternalMergingState.mergeNamespaces` of a aggregating state.
+    AggregatingMerge = "aggregating.merge-namespaces",
     /// `InternalTimerService.register…Timer`.
     TimerRegister = "timer.register",
     /// `InternalTimerService.delete…Timer`.

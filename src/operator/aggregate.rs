@@ -19,6 +19,11 @@ impl Aggregate for Average {
         *sum = sum.wrapping_add(element);
     }
     #[inline]
+    fn merge((count, sum): &mut (i64, i64), other: (i64, i64)) {
+        *count += other.0;
+        *sum = sum.wrapping_add(other.1);
+    }
+    #[inline]
     fn result((count, sum): &(i64, i64)) -> u64 {
         mix(*count as u64, *sum as u64)
     }
@@ -38,6 +43,12 @@ impl Aggregate for Summary {
         *count += 1;
         *sum = sum.wrapping_add(element);
         *max = element.max(*max);
+    }
+    #[inline]
+    fn merge((count, sum, max): &mut (i64, i64, i64), other: (i64, i64, i64)) {
+        *count += other.0;
+        *sum = sum.wrapping_add(other.1);
+        *max = other.2.max(*max);
     }
     #[inline]
     fn result((count, sum, max): &(i64, i64, i64)) -> u64 {

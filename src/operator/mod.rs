@@ -7,6 +7,7 @@ mod map;
 mod mix;
 mod reduce;
 mod value_of_map;
+mod window;
 
 pub use aggregate::{AggregateOperator, Average, Summary};
 pub use counter::Counter;
@@ -15,6 +16,9 @@ pub use map::MapOperator;
 pub use mix::MixOperator;
 pub use reduce::{Max, ReduceOperator, Sum};
 pub use value_of_map::ValueOfMap;
+pub use window::{
+    Aggregated, Contents, EventTime, Listed, ProcessingTime, Reduced, SessionWindowOperator, WindowOperator,
+};
 
 use std::collections::BTreeMap;
 

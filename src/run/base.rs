@@ -87,7 +87,11 @@ fn key(plan: &Plan, trial: &PlannedTrial) -> Option<String> {
         return None;
     }
     let format = match configuration.options.backend {
-        BackendType::RocksDb => configuration.options.file_format(),
+        // Timers are in the database or beside it.
+        BackendType::RocksDb => {
+            let options = &configuration.options;
+            format!("{} {:?}", options.file_format(), options.timer_service_factory)
+        }
         BackendType::HashMap => "heap".to_owned(),
         BackendType::Null => return None,
     };

@@ -19,14 +19,16 @@ use crate::backend::{ExpiringState, HeapBackend, NullBackend, Observed, Prefill}
 use crate::backend::{RocksDbBackend, SharedMemory};
 use crate::measure::Probe;
 use crate::operator::{
-    AggregateOperator, Average, Collector, Counter, ListBuffer, MapOperator, Max, MixOperator, Operator,
-    ReduceOperator, Sum, Summary, ValueOfMap,
+    AggregateOperator, Aggregated, Average, Collector, Contents, Counter, EventTime, ListBuffer, Listed, MapOperator,
+    Max, MixOperator, Operator, ProcessingTime, ReduceOperator, Reduced, SessionWindowOperator, Sum, Summary,
+    ValueOfMap, WindowOperator,
 };
 use crate::result::PrefillOrigin;
 use crate::source::SourceKey;
 use crate::state::{StateError, StateResult, StateTtls, StringKey};
 use crate::workload::{
-    AggregateFunction, BackendType, KeyType, Operator as OperatorSpec, ReduceFunction, RowField, Step, Workload,
+    AggregateFunction, BackendType, KeyType, Operator as OperatorSpec, ReduceFunction, RowField, Step, WindowContents,
+    WindowTime, Windows, Workload,
 };
 
 /// Runs one trial in this process; no report where it only made a prefill.
@@ -142,6 +144,12 @@ struct Job<'a> {
     next_key: Option<RowField>,
 }
 
+/// What an operator is run in, beside its backend.
+struct Harness {
+    probe: Probe,
+    out: Collector,
+}
+
 /// Opens the backend of a subtask, and the operator on it.
 fn open_subtask<K: SourceKey>(
     spec: &TrialSpec,
@@ -151,20 +159,21 @@ fn open_subtask<K: SourceKey>(
     probe: Probe,
 ) -> StateResult<Box<dyn Subtask<K>>> {
     let groups = workload.run.groups;
+    let harness = Harness { probe, out: Collector::forwarding(job.next_key) };
     let folder = &place.folder;
     std::fs::create_dir_all(folder).map_err(|error| StateError::Storage(format!("{}: {error}", folder.display())))?;
     match spec.options.backend {
-        BackendType::Null => open_operator(NullBackend::default(), job, probe),
+        BackendType::Null => open_operator(NullBackend::default(), job, harness),
         BackendType::HashMap => {
             let backend = HeapBackend::<K>::new(groups, place.subtask).with_ttls(job.ttls.clone());
-            open_operator(backend, job, probe)
+            open_operator(backend, job, harness)
         }
         #[cfg(feature = "rocksdb")]
         BackendType::RocksDb => {
             let (place_in_job, ttls) = ((groups, place.subtask), job.ttls.clone());
             let backend =
                 RocksDbBackend::<K>::open(folder, &spec.options, place_in_job, place.memory, spec.counters, ttls)?;
-            open_operator(backend, job, probe)
+            open_operator(backend, job, harness)
         }
         #[cfg(not(feature = "rocksdb"))]
         BackendType::RocksDb => {
@@ -176,31 +185,58 @@ fn open_subtask<K: SourceKey>(
 fn open_operator<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Send + 'static>(
     backend: B,
     job: &Job<'_>,
-    probe: Probe,
+    harness: Harness,
 ) -> StateResult<Box<dyn Subtask<K>>> {
-    let out = Collector::forwarding(job.next_key);
     match job.operator {
-        OperatorSpec::Counter => open::<K, B, Counter>(backend, &(), probe, out),
+        OperatorSpec::Counter => open::<K, B, Counter>(backend, &(), harness),
         OperatorSpec::Reduce { function, emit } => match function {
-            ReduceFunction::Sum => open::<K, B, ReduceOperator<Sum>>(backend, emit, probe, out),
-            ReduceFunction::Max => open::<K, B, ReduceOperator<Max>>(backend, emit, probe, out),
+            ReduceFunction::Sum => open::<K, B, ReduceOperator<Sum>>(backend, emit, harness),
+            ReduceFunction::Max => open::<K, B, ReduceOperator<Max>>(backend, emit, harness),
         },
         OperatorSpec::Aggregate { function, emit } => match function {
-            AggregateFunction::Average => open::<K, B, AggregateOperator<Average>>(backend, emit, probe, out),
-            AggregateFunction::Summary => open::<K, B, AggregateOperator<Summary>>(backend, emit, probe, out),
+            AggregateFunction::Average => open::<K, B, AggregateOperator<Average>>(backend, emit, harness),
+            AggregateFunction::Summary => open::<K, B, AggregateOperator<Summary>>(backend, emit, harness),
         },
-        OperatorSpec::ListBuffer { clear_every } => open::<K, B, ListBuffer>(backend, clear_every, probe, out),
-        OperatorSpec::Map { entries } => open::<K, B, MapOperator>(backend, entries, probe, out),
-        OperatorSpec::ValueOfMap { entries } => open::<K, B, ValueOfMap>(backend, entries, probe, out),
-        OperatorSpec::Mix(mix) => open::<K, B, MixOperator>(backend, mix, probe, out),
+        OperatorSpec::ListBuffer { clear_every } => open::<K, B, ListBuffer>(backend, clear_every, harness),
+        OperatorSpec::Map { entries } => open::<K, B, MapOperator>(backend, entries, harness),
+        OperatorSpec::ValueOfMap { entries } => open::<K, B, ValueOfMap>(backend, entries, harness),
+        OperatorSpec::Window { windows, contents } => match contents {
+            WindowContents::Reduce(ReduceFunction::Sum) => {
+                open_windows::<K, B, Reduced<Sum>>(backend, windows, harness)
+            }
+            WindowContents::Reduce(ReduceFunction::Max) => {
+                open_windows::<K, B, Reduced<Max>>(backend, windows, harness)
+            }
+            WindowContents::Aggregate(AggregateFunction::Average) => {
+                open_windows::<K, B, Aggregated<Average>>(backend, windows, harness)
+            }
+            WindowContents::Aggregate(AggregateFunction::Summary) => {
+                open_windows::<K, B, Aggregated<Summary>>(backend, windows, harness)
+            }
+            WindowContents::List => open_windows::<K, B, Listed>(backend, windows, harness),
+        },
+        OperatorSpec::Mix(mix) => open::<K, B, MixOperator>(backend, mix, harness),
+    }
+}
+
+fn open_windows<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Send + 'static, C: Contents>(
+    backend: B,
+    windows: &Windows,
+    harness: Harness,
+) -> StateResult<Box<dyn Subtask<K>>> {
+    match windows {
+        Windows::Sliding(spec, WindowTime::Event) => open::<K, B, WindowOperator<C, EventTime>>(backend, spec, harness),
+        Windows::Sliding(spec, WindowTime::Processing) => {
+            open::<K, B, WindowOperator<C, ProcessingTime>>(backend, spec, harness)
+        }
+        Windows::Session(spec) => open::<K, B, SessionWindowOperator<C>>(backend, spec, harness),
     }
 }
 
 fn open<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Send + 'static, O: Operator<K> + Send + 'static>(
     backend: B,
     spec: &O::Spec,
-    probe: Probe,
-    out: Collector,
+    harness: Harness,
 ) -> StateResult<Box<dyn Subtask<K>>> {
-    Ok(Box::new(OperatorSubtask::<K, B, O>::open(backend, spec, probe, out)?))
+    Ok(Box::new(OperatorSubtask::<K, B, O>::open(backend, spec, harness.probe, harness.out)?))
 }

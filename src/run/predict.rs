@@ -9,7 +9,7 @@ use crate::workload::{
 /// What one cell is expected to need. Modelled: entries × the mean size of one, from the workload alone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prediction {
-    /// Entries in the state at the end; none where a trace decides.
+    /// Entries in the state at the end; none where a trace or time decides.
     pub entries: Option<f64>,
     /// Serialized bytes of the state, keys included.
     pub state_bytes: Option<f64>,
@@ -117,7 +117,7 @@ pub fn index_cliff(plan: &Plan, cell: &Cell) -> Option<IndexCliff> {
     })
 }
 
-/// Entries and serialized bytes of the state at the end of a run.
+/// Entries and serialized bytes of the state at the end of a run; none where a trace decides, or which windows are open.
 fn state_size(workload: &Workload) -> Option<(f64, f64)> {
     if matches!(workload.source, Source::Trace(_)) {
         return None;
@@ -136,6 +136,7 @@ fn state_size(workload: &Workload) -> Option<(f64, f64)> {
         }
         Operator::Map { entries } => per_key(f64::from(*entries), 9.0 + payload),
         Operator::ValueOfMap { entries } => per_key(1.0, 4.0 + f64::from(*entries) * (9.0 + payload)),
+        Operator::Window { .. } => None,
         Operator::Mix(mix) => {
             let appended = events.unwrap_or(0.0) * mix.share(MixOperation::Append) * (payload + 1.0);
             let inserted =

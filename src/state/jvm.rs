@@ -17,6 +17,8 @@ pub const JVM_LIST: u64 = 24;
 pub const JVM_MAP: u64 = 48;
 /// A node of a `HashMap`.
 pub const JVM_MAP_NODE: u64 = 32;
+/// A timer, `TimerHeapInternalTimer`: header, its index in the queue, time, 2 references.
+pub const JVM_TIMER: u64 = 32;
 /// A boxed `Long` or `Double`.
 const JVM_LONG: u64 = 24;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::codec::{Codec, CodecError, encode_str, encode_var_int};
 use super::jvm::JvmSize;
+use super::timer::encode_time;
 
 /// A key of a keyed stream: what Flink's `KeySelector` returns.
 pub trait Key: Codec + JvmSize + Clone + Eq + Send + Sync + 'static {
@@ -197,6 +198,12 @@ impl CompositeKey {
         self.prefix_len
     }
 
+    /// The key group of the current key.
+    #[inline]
+    pub fn group(&self) -> u16 {
+        self.bytes[..self.prefix_len].iter().fold(0, |group, byte| group << 8 | u16::from(*byte))
+    }
+
     /// Sets the current key and its key group.
     #[inline]
     pub fn set_key<K: Key>(&mut self, key: &K, group: u16) {
@@ -229,6 +236,16 @@ impl CompositeKey {
         self.with_namespace::<K, N>(namespace);
         user_key.encode(&mut self.bytes);
         &self.bytes
+    }
+
+    /// Appends the bytes under which a timer of the current key is kept, whose value is empty:
+    /// `key group ++ time with its sign flipped ++ key ++ namespace`.
+    #[inline]
+    pub fn encode_timer<N: Namespace>(&self, namespace: &N, time_ms: i64, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.bytes[..self.prefix_len]);
+        encode_time(time_ms, out);
+        out.extend_from_slice(&self.bytes[self.prefix_len..self.key_end]);
+        namespace.encode(out);
     }
 }
 
@@ -322,8 +339,18 @@ mod tests {
         key.set_key(&StringKey::new("key"), 72);
         assert_eq!(hex(key.with_namespace::<StringKey, _>(&VoidNamespace)), "48046b657900");
         assert_eq!(hex(key.with_namespace::<StringKey, _>(&TextNamespace("NS".into()))), "48046b657904034e5303");
+        let mut key = CompositeKey::new(128);
+        key.set_key(&42_i64, 1);
+        let timer = |time_ms| {
+            let mut bytes = Vec::new();
+            key.encode_timer(&VoidNamespace, time_ms, &mut bytes);
+            hex(&bytes)
+        };
+        assert_eq!(timer(-5), "017ffffffffffffffb000000000000002a00");
+        assert_eq!(timer(1_000), "0180000000000003e8000000000000002a00");
         let mut key = CompositeKey::new(32_768);
         key.set_key(&42_i64, groups(32_768, 1).group_of(42_i64.hash_code()));
         assert_eq!(hex(key.with_namespace::<i64, _>(&VoidNamespace)), "6e1d000000000000002a00");
+        assert_eq!(key.group(), 28_189);
     }
 }

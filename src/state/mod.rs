@@ -11,6 +11,7 @@ mod jvm;
 mod key;
 mod timer;
 mod ttl;
+mod window;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -20,8 +21,8 @@ use std::marker::PhantomData;
 pub use codec::{Codec, CodecError, Payload, encode_str, encode_var_int};
 pub use digest::{Digest, mix};
 pub use jvm::{
-    HeapUse, JVM_ENTRY, JVM_LIST, JVM_MAP, JVM_MAP_NODE, JvmHeap, JvmSize, jvm_list_capacity, jvm_map_capacity,
-    jvm_references,
+    HeapUse, JVM_ENTRY, JVM_LIST, JVM_MAP, JVM_MAP_NODE, JVM_TIMER, JvmHeap, JvmSize, jvm_list_capacity,
+    jvm_map_capacity, jvm_references,
 };
 #[cfg(test)]
 pub(crate) use key::TextNamespace;
@@ -29,11 +30,12 @@ pub use key::{
     CompositeKey, Key, KeyGroups, MAX_PARALLELISM_LIMIT, Namespace, StringKey, VoidNamespace, bit_mix,
     default_max_parallelism, murmur_hash,
 };
-pub use timer::{TimeDomain, Timer};
+pub use timer::{TimeDomain, Timer, TimerService};
 pub use ttl::{
     CleanupStrategies, CompactionFilterCleanup, IncrementalCleanup, StateTtl, StateTtls, StateVisibility, Timed,
     UpdateType,
 };
+pub use window::TimeWindow;
 
 /// What the value of a state must be able to do.
 pub trait StateValue: Codec + JvmSize + Clone + Send + Sync + 'static {}
@@ -67,6 +69,8 @@ pub trait Aggregate: 'static {
     fn create() -> Self::Accumulator;
     /// Adds one element.
     fn add(accumulator: &mut Self::Accumulator, element: Self::In);
+    /// Adds what another accumulator has gathered.
+    fn merge(accumulator: &mut Self::Accumulator, other: Self::Accumulator);
     /// The result so far.
     fn result(accumulator: &Self::Accumulator) -> Self::Out;
 }
@@ -90,7 +94,8 @@ macro_rules! handles {
     ($($(#[$doc:meta])* $name:ident<$($param:ident),*>;)*) => {$(
         $(#[$doc])*
         pub struct $name<$($param),*> {
-            /// Position among the states of the backend, in order of registration.
+            /// Position among the states of the backend, in order of registration; of timers, that of their first queue
+            /// among what the backend has in one row with it.
             pub(crate) index: usize,
             /// Whether the state has a TTL, so that its values are kept with their times.
             pub(crate) is_timed: bool,
@@ -123,8 +128,6 @@ handles! {
     ReducingState<N, F>;
     /// Handle of an `AggregatingState` with namespace `N` and aggregate function `F`.
     AggregatingState<N, F>;
-    /// Handle of the timers of an operator, with namespace `N`: Flink's `InternalTimerService`.
-    TimerService<N>;
 }
 
 /// Why a state access failed.
@@ -207,6 +210,13 @@ pub trait KeyedStateBackend<K: Key> {
     fn list_update<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N, list: Vec<T>) -> StateResult<()>;
     /// Removes the list.
     fn clear_list<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N) -> StateResult<()>;
+    /// Appends the lists of other namespaces to that of `target` and removes them there: Flink's `mergeNamespaces`.
+    fn merge_list<N: Namespace, T: StateValue>(
+        &mut self,
+        s: ListState<N, T>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()>;
 
     /// The value of a user key.
     fn map_get<N: Namespace, U: UserKey, T: StateValue>(
@@ -268,6 +278,13 @@ pub trait KeyedStateBackend<K: Key> {
     ) -> StateResult<()>;
     /// Removes the reduced value.
     fn clear_reducing<N: Namespace, F: Reduce>(&mut self, s: ReducingState<N, F>, n: &N) -> StateResult<()>;
+    /// Reduces the values of other namespaces into that of `target` and removes them there: Flink's `mergeNamespaces`.
+    fn merge_reducing<N: Namespace, F: Reduce>(
+        &mut self,
+        s: ReducingState<N, F>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()>;
 
     /// The result of what was added, or `None` where nothing was.
     fn aggregating_get<N: Namespace, F: Aggregate>(
@@ -284,6 +301,14 @@ pub trait KeyedStateBackend<K: Key> {
     ) -> StateResult<()>;
     /// Removes the accumulator.
     fn clear_aggregating<N: Namespace, F: Aggregate>(&mut self, s: AggregatingState<N, F>, n: &N) -> StateResult<()>;
+    /// Merges the accumulators of other namespaces into that of `target` and removes them there: Flink's
+    /// `mergeNamespaces`.
+    fn merge_aggregating<N: Namespace, F: Aggregate>(
+        &mut self,
+        s: AggregatingState<N, F>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()>;
 
     /// Registers a timer for the current key; one that is registered already stays one.
     fn register_timer<N: Namespace>(

@@ -1,5 +1,30 @@
 //! Timers: what an operator asks to be called back for, per key and namespace.
 
+use super::codec::{Codec, CodecError};
+use super::key::{Key, Namespace};
+
+use std::marker::PhantomData;
+
+/// Handle of the timers of an operator, with namespace `N`: Flink's `InternalTimerService`.
+pub struct TimerService<N> {
+    /// Position among the timer services of the backend, in order of registration.
+    pub(crate) index: usize,
+    marker: PhantomData<fn() -> N>,
+}
+
+impl<N> TimerService<N> {
+    pub(crate) const fn new(index: usize) -> Self {
+        Self { index, marker: PhantomData }
+    }
+}
+
+impl<N> Clone for TimerService<N> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<N> Copy for TimerService<N> {}
+
 /// Which clock a timer waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TimeDomain {
@@ -18,4 +43,23 @@ pub struct Timer<K, N> {
     pub key: K,
     /// Its namespace.
     pub namespace: N,
+}
+
+/// A time as it is written: big endian with its sign flipped, so that bytes sort as times do.
+pub(super) fn encode_time(time_ms: i64, out: &mut Vec<u8>) {
+    (time_ms ^ i64::MIN).encode(out);
+}
+
+/// Flink's `TimerSerializer`: time, key, namespace.
+impl<K: Key, N: Namespace> Codec for Timer<K, N> {
+    const FIXED_LEN: Option<usize> = <(i64, K, N)>::FIXED_LEN;
+    fn encode(&self, out: &mut Vec<u8>) {
+        encode_time(self.time_ms, out);
+        self.key.encode(out);
+        self.namespace.encode(out);
+    }
+    fn decode(input: &mut &[u8]) -> Result<Self, CodecError> {
+        let (time, key, namespace) = <(i64, K, N)>::decode(input)?;
+        Ok(Self { time_ms: time ^ i64::MIN, key, namespace })
+    }
 }

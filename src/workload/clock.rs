@@ -68,8 +68,8 @@ impl Now {
     pub const START: Self = Self { processing_ms: i64::MIN, watermark_ms: i64::MIN };
 }
 
-/// Longest span of the clock's settings: a hundred years keep every sum of times far from the ends of 64 bits.
-const MOST_MS: i64 = 100 * 366 * 24 * 3_600_000;
+/// Longest span of a setting on the virtual clock: a hundred years keep every sum of times far from the ends of 64 bits.
+pub(super) const MOST_MS: i64 = 100 * 366 * 24 * 3_600_000;
 
 impl VirtualClock {
     /// Checks the wire form; paths of errors are relative to `time`. A trace brings its own times.

@@ -22,6 +22,7 @@ mod state;
 mod trace;
 mod units;
 mod values;
+mod window;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,8 +44,8 @@ pub use operator::{AggregateFunction, Mix, MixOperation, MixPreset, Operator, Op
 pub use options::{
     BackendType, CheckpointStorage, CompactionStyle, Compression, FlinkVersion, JobShape, KnownKey, LocalDir, LogLevel,
     METRICS_PREFIX, MemoryPool, NativeMetric, OPTIONS, OptionRow, Options, PoolScope, PredefinedOptions,
-    ROCKSDB_LEVELS, Reader, TaskManagerMemory, Versions, cache_shards, divide_pool, index_eviction_chance,
-    index_may_fall_off, native_metrics, pool_that_keeps,
+    ROCKSDB_LEVELS, Reader, TaskManagerMemory, TimerServiceFactory, Versions, cache_shards, divide_pool,
+    index_eviction_chance, index_may_fall_off, native_metrics, pool_that_keeps,
 };
 pub use pipeline::{RowField, Step, StepWire};
 pub use plan::{Cell, Plan, PlannedTrial, Setting, Variant};
@@ -54,6 +55,7 @@ pub use state::{CleanupWire, StateWire, TtlWire};
 pub use trace::{KeyColumns, MissingPolicy, TimeFormat, Trace, TraceFormat, TraceWire};
 pub use units::{Bytes, Time};
 pub use values::{PayloadMaker, SizeDistribution, SizeWire, Values, ValuesWire};
+pub use window::{SessionWindows, SlidingWindows, WindowContents, WindowTime, Windows};
 
 /// A workload file.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -271,6 +273,16 @@ impl Workload {
         if self.keys.is_ephemeral() && wire.run.prefill.is_some_and(|share| share > 0.0) {
             return Err(Invalid::new("run.prefill", self.run.prefill, "0: ephemeral keys are never there before"));
         }
+        if self.operator.has_windows() {
+            if wire.run.prefill.is_some_and(|share| share > 0.0) {
+                let allowed = "0: windows open with their events, so the warm-up fills the state";
+                return Err(Invalid::new("run.prefill", self.run.prefill, allowed));
+            }
+            if let Some(state) = self.ttls.keys().next() {
+                let allowed = "none: a window's state goes with the window, and Flink gives it no TTL";
+                return Err(Invalid::new(&format!("states.{state}.ttl"), "a TTL", allowed));
+            }
+        }
         Ok(())
     }
 
@@ -284,9 +296,9 @@ impl Workload {
         self.ttls.values().chain(self.later.iter().flat_map(|step| step.ttls.values()))
     }
 
-    /// The keys to prefill: none where keys come and go.
+    /// The keys to prefill: none where keys, or the windows that they are in, come and go.
     pub fn prefill_keys(&self) -> u64 {
-        if self.keys.is_ephemeral() {
+        if self.keys.is_ephemeral() || self.operator.has_windows() {
             return 0;
         }
         (self.keys.cardinality as f64 * self.run.prefill).round() as u64
@@ -317,9 +329,15 @@ mod tests {
             (format!("{trace}run.prefill = 1.0"), "run.prefill"),
             (format!("{trace}operator.mix.preset = 'ycsb-a'"), "operator"),
             ("keys.distribution = 'ephemeral'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
+            ("operator = 'tumbling-window'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
+            (
+                "operator = 'session-window'\nstates.window-contents.ttl.time = 5".to_owned(),
+                "states.window-contents.ttl",
+            ),
         ] {
             assert_eq!(workload(&text).unwrap_err().path, path, "{text}");
         }
         assert!(workload("keys.absent = 0.1\noperator.mix.preset = 'ycsb-b'").is_ok());
+        assert_eq!(workload("operator = 'sliding-window'").unwrap().prefill_keys(), 0);
     }
 }

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, Shorthand, check_range};
+use super::window::{SessionWindowWire, SlidingWindowWire, TumblingWindowWire};
+use super::{Invalid, Shorthand, WindowContents, Windows, check_range};
 
 /// The operator as the file spells it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +48,12 @@ pub enum OperatorWire {
         #[serde(default = "default_entries")]
         entries: u32,
     },
+    /// Gathers the events of each key in windows that follow each other, and emits each window when its time has passed.
+    TumblingWindow(TumblingWindowWire),
+    /// Gathers the events of each key in windows that overlap, each event in several.
+    SlidingWindow(SlidingWindowWire),
+    /// Gathers the events of each key in windows that grow and merge as long as no gap is between events.
+    SessionWindow(SessionWindowWire),
     /// A synthetic mix of state accesses in given shares.
     Mix {
         /// Shares of a known workload; shares given beside it replace its own.
@@ -214,6 +221,13 @@ pub enum Operator {
         /// Entries of each key's map.
         entries: u32,
     },
+    /// See [`OperatorWire::TumblingWindow`], [`OperatorWire::SlidingWindow`] and [`OperatorWire::SessionWindow`].
+    Window {
+        /// Which windows an event is in.
+        windows: Windows,
+        /// What they keep.
+        contents: WindowContents,
+    },
     /// See [`OperatorWire::Mix`].
     Mix(Mix),
 }
@@ -262,6 +276,9 @@ impl Operator {
     /// A number out of range, or shares that do not sum to 1.
     pub fn new(wire: &Shorthand<OperatorWire>) -> Result<Self, Invalid> {
         let entries_of = |entries: u32| check_range("entries", entries, 1..=100_000);
+        let windows = |windows: Result<Windows, Invalid>, contents| {
+            windows.map(|windows| Self::Window { windows, contents: WindowContents::new(contents) })
+        };
         let operator = match &wire.0 {
             OperatorWire::Counter {} => Ok(Self::Counter),
             OperatorWire::Reduce { function, emit } => Ok(Self::Reduce { function: *function, emit: *emit }),
@@ -270,6 +287,9 @@ impl Operator {
                 .map(|clear_every| Self::ListBuffer { clear_every }),
             OperatorWire::Map { entries } => entries_of(*entries).map(|entries| Self::Map { entries }),
             OperatorWire::ValueOfMap { entries } => entries_of(*entries).map(|entries| Self::ValueOfMap { entries }),
+            OperatorWire::TumblingWindow(wire) => windows(Windows::tumbling(wire), &wire.contents),
+            OperatorWire::SlidingWindow(wire) => windows(Windows::sliding(wire), &wire.contents),
+            OperatorWire::SessionWindow(wire) => windows(Windows::session(wire), &wire.contents),
             OperatorWire::Mix { preset, read, update, read_modify_write, insert, append, delete, scan, entries } => {
                 let given = [*read, *update, *read_modify_write, *insert, *append, *delete, *scan];
                 mix(*preset, given, *entries).map(Self::Mix)
@@ -291,13 +311,24 @@ impl Operator {
             Self::Aggregate { .. } => &["aggregate"],
             Self::ListBuffer { .. } => &["buffer", "length"],
             Self::Map { .. } | Self::ValueOfMap { .. } => &["map"],
+            Self::Window { windows: Windows::Session(_), .. } => &["window-contents", "merging-window-set"],
+            Self::Window { .. } => &["window-contents"],
             Self::Mix(_) => &["value", "list", "map"],
         }
     }
 
     /// Whether the payload of an event is stored.
     pub fn stores_payload(&self) -> bool {
-        matches!(self, Self::ListBuffer { .. } | Self::Map { .. } | Self::ValueOfMap { .. } | Self::Mix(_))
+        match self {
+            Self::Counter | Self::Reduce { .. } | Self::Aggregate { .. } => false,
+            Self::ListBuffer { .. } | Self::Map { .. } | Self::ValueOfMap { .. } | Self::Mix(_) => true,
+            Self::Window { contents, .. } => *contents == WindowContents::List,
+        }
+    }
+
+    /// Whether its state is that of windows, which come and go.
+    pub fn has_windows(&self) -> bool {
+        matches!(self, Self::Window { .. })
     }
 }
 
@@ -334,6 +365,9 @@ impl OperatorWire {
             Self::ListBuffer { .. } => "list-buffer",
             Self::Map { .. } => "map",
             Self::ValueOfMap { .. } => "value-of-map",
+            Self::TumblingWindow(_) => "tumbling-window",
+            Self::SlidingWindow(_) => "sliding-window",
+            Self::SessionWindow(_) => "session-window",
             Self::Mix { .. } => "mix",
         }
     }

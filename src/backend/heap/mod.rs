@@ -6,6 +6,7 @@ mod snapshot;
 mod table;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod versions;
 
 use std::any::{Any, TypeId};
@@ -18,7 +19,9 @@ pub use table::{Place, StateTable, TableSnapshot};
 use object::{IsExpired, List, Map, Object, Single};
 use snapshot::SnapshotTable;
 use table::CleanupCursor;
+use timers::TimerQueue;
 
+use super::timers::{DOMAINS, queue_name, queue_of};
 use super::ttl::{Census, Change, CleanedEntries, ExpiringState};
 
 use crate::state::{
@@ -120,13 +123,17 @@ impl<K: Key> HeapBackend<K> {
     }
 
     fn register<N: Namespace, V: Object<K, N>>(&mut self, name: &str) -> StateResult<usize> {
+        self.register_table(name, StateTable::<K, N, V>::new(self.group_count))
+    }
+
+    fn register_table<T: Table<K>>(&mut self, name: &str, table: T) -> StateResult<usize> {
         if self.states.iter().any(|state| state.name == name) {
             return Err(StateError::DuplicateName(name.to_owned()));
         }
         self.states.push(State {
             name: name.to_owned(),
-            table: Box::new(StateTable::<K, N, V>::new(self.group_count)),
-            table_type: TypeId::of::<StateTable<K, N, V>>(),
+            table: Box::new(table),
+            table_type: TypeId::of::<T>(),
             ttl: self.ttls.get(name).copied(),
             cleanup: CleanupCursor::default(),
         });
@@ -145,15 +152,58 @@ impl<K: Key> HeapBackend<K> {
 
     /// The table of a state and the place of the current key in it.
     #[inline(always)]
-    #[expect(clippy::expect_used, reason = "the caller sets a key before the first access")]
     fn locate<'a: 'p, 'n: 'p, 'p, N: Namespace, V: 'static>(
         &'a mut self,
         index: usize,
         namespace: &'n N,
     ) -> (&'a mut StateTable<K, N, V>, Place<'p, K, N>) {
+        self.locate_in(index, namespace)
+    }
+
+    /// The queue of a timer service and the place of the current key in it.
+    #[inline(always)]
+    fn locate_timers<'a: 'p, 'n: 'p, 'p, N: Namespace>(
+        &'a mut self,
+        t: TimerService<N>,
+        domain: TimeDomain,
+        namespace: &'n N,
+    ) -> (&'a mut TimerQueue<K, N>, Place<'p, K, N>) {
+        self.locate_in(queue_of(t, domain), namespace)
+    }
+
+    #[inline(always)]
+    #[expect(clippy::expect_used, reason = "the caller sets a key before the first access")]
+    fn locate_in<'a: 'p, 'n: 'p, 'p, N: Namespace, T: 'static>(
+        &'a mut self,
+        index: usize,
+        namespace: &'n N,
+    ) -> (&'a mut T, Place<'p, K, N>) {
         let current = self.current.as_ref().expect("a current key");
         let place = Place::new(&current.key, current.hash_code, namespace, current.group);
         (self.states[index].table_mut(), place)
+    }
+}
+
+impl<K: Key> HeapBackend<K> {
+    /// Takes what the current key holds in some namespaces, merged; none where it holds nothing.
+    fn take_merged<N: Namespace, V: Object<K, N>, R>(
+        &mut self,
+        index: usize,
+        namespaces: &[N],
+        merge: impl Fn(&mut V, V) -> R,
+    ) -> Option<V> {
+        let mut merged = None;
+        for namespace in namespaces {
+            let (table, place) = self.locate::<N, V>(index, namespace);
+            merged = match (merged, table.take(place)) {
+                (Some(mut kept), Some(taken)) => {
+                    merge(&mut kept, taken);
+                    Some(kept)
+                }
+                (kept, taken) => kept.or(taken),
+            };
+        }
+        merged
     }
 }
 
@@ -214,7 +264,11 @@ impl<K: Key, N: Namespace, V: Object<K, N>> Table<K> for StateTable<K, N, V> {
         Some(Box::new(StateTable::snapshot(self)?))
     }
     fn read_group(&mut self, groups: KeyGroups, at: (u16, usize), input: &mut &[u8]) -> StateResult<()> {
-        snapshot::read_entries(self, groups, at, input)
+        snapshot::read_entries(at.0, input, |input| {
+            let (namespace, key) = (N::decode(input)?, K::decode(input)?);
+            let value = V::decode(input)?;
+            Ok(self.insert_new(snapshot::place_in_group(&key, &namespace, groups, at)?, value))
+        })
     }
     fn heap_use(&self, heap: JvmHeap) -> HeapUse {
         StateTable::heap_use(self, heap)
@@ -246,8 +300,12 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         self.register::<N, Single<F::Accumulator>>(name).map(AggregatingState::new)
     }
 
-    fn timer_service<N: Namespace>(&mut self, _: &str) -> StateResult<TimerService<N>> {
-        Err(StateError::Storage("this backend has no timers".to_owned()))
+    fn timer_service<N: Namespace>(&mut self, name: &str) -> StateResult<TimerService<N>> {
+        let first = self.states.len();
+        for domain in DOMAINS {
+            self.register_table(&queue_name(name, domain), TimerQueue::<K, N>::new(self.group_count))?;
+        }
+        Ok(TimerService::new(first))
     }
 
     #[inline(always)]
@@ -319,6 +377,17 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
     fn clear_list<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N) -> StateResult<()> {
         let (table, place) = self.locate::<N, List<T>>(s.index, n);
         table.remove(place);
+        Ok(())
+    }
+    fn merge_list<N: Namespace, T: StateValue>(
+        &mut self,
+        s: ListState<N, T>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()> {
+        let Some(merged) = self.take_merged(s.index, sources, List::append) else { return Ok(()) };
+        let (table, place) = self.locate::<N, List<T>>(s.index, target);
+        table.transform(place, merged, |merged| merged, List::append);
         Ok(())
     }
 
@@ -431,6 +500,18 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         table.remove(place);
         Ok(())
     }
+    fn merge_reducing<N: Namespace, F: Reduce>(
+        &mut self,
+        s: ReducingState<N, F>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()> {
+        let reduce = |kept: &mut Single<F::Value>, other: Single<F::Value>| kept.0 = F::reduce(&kept.0, other.0);
+        match self.take_merged(s.index, sources, reduce) {
+            Some(merged) => self.reducing_add(s, target, merged.0),
+            None => Ok(()),
+        }
+    }
 
     #[inline(always)]
     fn aggregating_get<N: Namespace, F: Aggregate>(
@@ -466,20 +547,58 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         table.remove(place);
         Ok(())
     }
+    fn merge_aggregating<N: Namespace, F: Aggregate>(
+        &mut self,
+        s: AggregatingState<N, F>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()> {
+        let merge = |kept: &mut Single<F::Accumulator>, other: Single<F::Accumulator>| {
+            F::merge(&mut kept.0, other.0);
+            kept.jvm_bytes()
+        };
+        let Some(merged) = self.take_merged(s.index, sources, merge) else { return Ok(()) };
+        let (table, place) = self.locate::<N, Single<F::Accumulator>>(s.index, target);
+        table.transform(place, merged, |merged| merged, merge);
+        Ok(())
+    }
 
-    fn register_timer<N: Namespace>(&mut self, _: TimerService<N>, _: TimeDomain, _: &N, _: i64) -> StateResult<()> {
-        Err(StateError::Storage("this backend has no timers".to_owned()))
+    #[inline]
+    fn register_timer<N: Namespace>(
+        &mut self,
+        t: TimerService<N>,
+        domain: TimeDomain,
+        n: &N,
+        time_ms: i64,
+    ) -> StateResult<()> {
+        let (queue, place) = self.locate_timers(t, domain, n);
+        queue.insert(place, time_ms).map(|_| ())
     }
-    fn delete_timer<N: Namespace>(&mut self, _: TimerService<N>, _: TimeDomain, _: &N, _: i64) -> StateResult<()> {
-        Err(StateError::Storage("this backend has no timers".to_owned()))
+    #[inline]
+    fn delete_timer<N: Namespace>(
+        &mut self,
+        t: TimerService<N>,
+        domain: TimeDomain,
+        n: &N,
+        time_ms: i64,
+    ) -> StateResult<()> {
+        let (queue, place) = self.locate_timers(t, domain, n);
+        queue.remove(place, time_ms);
+        Ok(())
     }
+    #[inline]
     fn take_timer<N: Namespace>(
         &mut self,
-        _: TimerService<N>,
-        _: TimeDomain,
-        _: i64,
+        t: TimerService<N>,
+        domain: TimeDomain,
+        until_ms: i64,
     ) -> StateResult<Option<Timer<K, N>>> {
-        Err(StateError::Storage("this backend has no timers".to_owned()))
+        let queue: &mut TimerQueue<K, N> = self.states[queue_of(t, domain)].table_mut();
+        let timer = queue.take(until_ms);
+        if let Some(timer) = &timer {
+            self.set_current_key(&timer.key);
+        }
+        Ok(timer)
     }
 
     fn state_digest(&mut self) -> StateResult<Digest> {

@@ -126,6 +126,19 @@ impl<T: JvmSize> List<T> {
         }
         allocated
     }
+
+    /// Appends the elements of another list; returns what that allocates on a Java heap, bytes: the array where it
+    /// grows, by half or to what is needed (`ArrayList.addAll`).
+    pub fn append(&mut self, other: Self) -> u64 {
+        self.jvm_element_bytes += other.jvm_element_bytes;
+        self.elements.extend(other.elements);
+        let length = self.elements.len() as u32;
+        if length <= self.jvm_capacity {
+            return 0;
+        }
+        self.jvm_capacity = length.max(self.jvm_capacity + (self.jvm_capacity >> 1));
+        jvm_references(u64::from(self.jvm_capacity))
+    }
 }
 
 impl<T> JvmSize for List<T> {

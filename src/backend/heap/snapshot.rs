@@ -1,8 +1,8 @@
 //! Checkpoints of the heap, in Flink's format, and their restore.
 //!
 //! A checkpoint of a subtask holds, for each of its key groups, the `int32` number of the group and then, for each
-//! state, its `int16` number, the `int32` count of its entries, and for each entry namespace, key and object. Empty
-//! groups are written too. Flink puts a header before all of that, with the names and serializers of the states; it is
+//! state, its `int16` number, the `int32` count of its entries, and for each entry namespace, key and object; for each
+//! timer time, key and namespace. Empty groups are written too. Flink puts a header before all of that, with the names and serializers of the states; it is
 //! not part of what is written here, and a caller that writes one moves every offset by its length.
 //!
 //! With compression each pair of key group and state is a framed Snappy stream of its own, state number included.
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::HeapBackend;
 use super::object::Object;
-use super::table::{Place, StateTable, TableSnapshot};
+use super::table::{Place, TableSnapshot};
 use crate::state::{Codec, Key, KeyGroups, Namespace, StateError, StateResult};
 
 /// Encoded entries are handed to the writer from this size on, bytes.
@@ -48,22 +48,45 @@ pub(super) trait SnapshotTable: Send {
     fn write_group(&self, group: usize, out: &mut dyn Write, scratch: &mut Vec<u8>) -> io::Result<()>;
 }
 
-impl<K: Key, N: Namespace, V: Object<K, N>> SnapshotTable for TableSnapshot<K, N, V> {
-    fn write_group(&self, group: usize, out: &mut dyn Write, scratch: &mut Vec<u8>) -> io::Result<()> {
+/// Writes the entries of one state in a key group: their count, then each.
+pub(super) struct EntryWriter<'a> {
+    out: &'a mut dyn Write,
+    scratch: &'a mut Vec<u8>,
+}
+
+impl<'a> EntryWriter<'a> {
+    pub fn begin(count: usize, out: &'a mut dyn Write, scratch: &'a mut Vec<u8>) -> io::Result<Self> {
         let too_many = |_| io::Error::other("a key group has more entries than the format can count");
         scratch.clear();
-        i32::try_from(self.entries(group)).map_err(too_many)?.encode(scratch);
+        i32::try_from(count).map_err(too_many)?.encode(scratch);
+        Ok(Self { out, scratch })
+    }
+
+    pub fn entry(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        encode(self.scratch);
+        if self.scratch.len() >= CHUNK {
+            self.out.write_all(self.scratch)?;
+            self.scratch.clear();
+        }
+        Ok(())
+    }
+
+    pub fn end(self) -> io::Result<()> {
+        self.out.write_all(self.scratch)
+    }
+}
+
+impl<K: Key, N: Namespace, V: Object<K, N>> SnapshotTable for TableSnapshot<K, N, V> {
+    fn write_group(&self, group: usize, out: &mut dyn Write, scratch: &mut Vec<u8>) -> io::Result<()> {
+        let mut entries = EntryWriter::begin(self.entries(group), out, scratch)?;
         self.try_for_each(group, |key, namespace, value| {
-            namespace.encode(scratch);
-            key.encode(scratch);
-            value.encode(scratch);
-            if scratch.len() >= CHUNK {
-                out.write_all(scratch)?;
-                scratch.clear();
-            }
-            io::Result::Ok(())
+            entries.entry(|bytes| {
+                namespace.encode(bytes);
+                key.encode(bytes);
+                value.encode(bytes);
+            })
         })?;
-        out.write_all(scratch)
+        entries.end()
     }
 }
 
@@ -210,12 +233,11 @@ fn read_state(
     Ok(id + 1)
 }
 
-/// Reads the entries that one state has in a key group into a table.
-pub(super) fn read_entries<K: Key, N: Namespace, V: Object<K, N>>(
-    table: &mut StateTable<K, N, V>,
-    groups: KeyGroups,
-    (group, position): (u16, usize),
+/// Reads the entries that one state has in a key group, one after another. `read` tells whether its entry is new.
+pub(super) fn read_entries(
+    group: u16,
     input: &mut &[u8],
+    mut read: impl FnMut(&mut &[u8]) -> StateResult<bool>,
 ) -> StateResult<()> {
     let count = usize::try_from(i32::decode(input)?).map_err(|_| damaged("a count of entries is negative"))?;
     // An entry takes a byte at least.
@@ -223,18 +245,25 @@ pub(super) fn read_entries<K: Key, N: Namespace, V: Object<K, N>>(
         return Err(damaged(format!("{count} entries are said to lie in {} bytes", input.len())));
     }
     for _ in 0..count {
-        let namespace = N::decode(input)?;
-        let key = K::decode(input)?;
-        let value = V::decode(input)?;
-        let hash_code = key.hash_code();
-        if groups.group_of(hash_code) != group {
-            return Err(damaged(format!("a key in key group {group} belongs to {}", groups.group_of(hash_code))));
-        }
-        if !table.insert_new(Place::new(&key, hash_code, &namespace, position), value) {
+        if !read(input)? {
             return Err(damaged(format!("an entry of key group {group} is there already")));
         }
     }
     Ok(())
+}
+
+/// The place of an entry that was read from a key group, given by number and position.
+pub(super) fn place_in_group<'a, K: Key, N: Namespace>(
+    key: &'a K,
+    namespace: &'a N,
+    groups: KeyGroups,
+    (group, position): (u16, usize),
+) -> StateResult<Place<'a, K, N>> {
+    let hash_code = key.hash_code();
+    if groups.group_of(hash_code) != group {
+        return Err(damaged(format!("a key in key group {group} belongs to {}", groups.group_of(hash_code))));
+    }
+    Ok(Place::new(key, hash_code, namespace, position))
 }
 
 impl<K: Key> HeapBackend<K> {

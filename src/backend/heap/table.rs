@@ -15,11 +15,11 @@ use crate::state::{HeapUse, JVM_ENTRY, JvmHeap, JvmSize, Key, Namespace, bit_mix
 
 /// Key, namespace and key group of an access.
 pub struct Place<'a, K, N> {
-    key: &'a K,
-    namespace: &'a N,
-    group: usize,
+    pub(super) key: &'a K,
+    pub(super) namespace: &'a N,
+    pub(super) group: usize,
     /// The hash of key and namespace.
-    hash: u32,
+    pub(super) hash: u32,
 }
 
 impl<K, N> Clone for Place<'_, K, N> {
@@ -202,10 +202,17 @@ impl<K: Key, N: Namespace, V: Stored> StateTable<K, N, V> {
         }
     }
 
+    /// Removes the object at this place and returns it: a copy where a snapshot can see it. `removeAndGetOld` in Flink.
+    pub fn take(&mut self, place: Place<'_, K, N>) -> Option<V> {
+        let entry = self.find_own(place)?;
+        self.unlink(place, entry).map(|entry| entry.value)
+    }
+
+    /// Takes an entry out of its chain, and returns it where no snapshot can see it.
     #[inline(never)]
-    fn unlink(&mut self, place: Place<'_, K, N>, entry: Pointer<K, N, V>) {
+    fn unlink(&mut self, place: Place<'_, K, N>, entry: Pointer<K, N, V>) -> Option<Box<Entry<K, N, V>>> {
         let required = self.versions.refresh();
-        let Some((mut link, before)) = self.link_to(place, entry) else { return };
+        let (mut link, before) = self.link_to(place, entry)?;
         let removed = entry.as_ptr();
         // SAFETY: `before`, `link` and `removed` belong to the chain, and the table is borrowed; `link` is written only
         // where it lies in the bucket array or in an entry that no snapshot can see. `removed` is out of the chain
@@ -218,16 +225,16 @@ impl<K: Key, N: Namespace, V: Stored> StateTable<K, N, V> {
             let value = (*removed).value.jvm_bytes();
             let rest = JVM_ENTRY + (*removed).key.jvm_bytes() + (*removed).namespace.jvm_bytes();
             self.jvm_live = self.jvm_live.wrapping_sub(value + rest);
+            self.groups[place.group].entries -= 1;
             if self.versions.is_seen((*removed).version) {
                 self.versions.retire(removed, value + rest);
-            } else {
-                if (*removed).version < required {
-                    self.versions.hold(value);
-                }
-                drop(Box::from_raw(removed));
+                return None;
             }
+            if (*removed).version < required {
+                self.versions.hold(value);
+            }
+            Some(Box::from_raw(removed))
         }
-        self.groups[place.group].entries -= 1;
     }
 
     /// The pointer of the chain that leads to an entry, and the entry before it.

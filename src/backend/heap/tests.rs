@@ -12,7 +12,7 @@ use super::table::TableSnapshot;
 use super::{HeapBackend, HeapSnapshot, Place, SnapshotInfo, StateTable};
 use crate::state::{
     Digest, HeapUse, JVM_ENTRY, JvmHeap, JvmSize, Key, KeyGroups, KeyedStateBackend, ListState, MapState, ObjectMap,
-    Payload, StringKey, TextNamespace, ValueState, VoidNamespace,
+    Payload, StringKey, TextNamespace, TimeDomain, TimerService, ValueState, VoidNamespace, jvm_references,
 };
 
 const GROUPS: KeyGroups = KeyGroups { max_parallelism: 4, parallelism: 1 };
@@ -62,6 +62,7 @@ enum Op {
     Modify(u16),
     Add(u16, i64),
     Remove(u16),
+    Take(u16),
     /// Many puts, so that the maps grow.
     PutMany(u16, u16),
     Snapshot,
@@ -76,7 +77,8 @@ fn op() -> impl Strategy<Value = Op> {
         6 => (key(), any::<i64>()).prop_map(|(key, value)| Op::Put(key, value)),
         6 => key().prop_map(Op::Modify),
         6 => (key(), any::<i64>()).prop_map(|(key, value)| Op::Add(key, value)),
-        6 => key().prop_map(Op::Remove),
+        3 => key().prop_map(Op::Remove),
+        3 => key().prop_map(Op::Take),
         2 => (key(), 1_u16..300).prop_map(|(first, count)| Op::PutMany(first, count)),
         2 => Just(Op::Snapshot),
         2 => any::<usize>().prop_map(Op::Release),
@@ -141,6 +143,10 @@ fn apply(table: &mut Table, model: &mut Model, alive: &Arc<AtomicI64>, op: &Op) 
                 });
             });
             model.entry(key.into()).and_modify(|kept| *kept ^= number).or_insert(number);
+        }
+        Op::Take(key) => {
+            let taken = at(key, |place| table.take(place)).map(|value| value.get());
+            assert_eq!(taken, model.remove(&key.into()));
         }
         Op::Remove(key) => {
             at(key, |place| table.remove(place));
@@ -378,11 +384,14 @@ fn a_checkpoint_has_the_layout_of_flink() {
     let value = backend.value_state::<TextNamespace, i64>("v").unwrap();
     let list = backend.list_state::<VoidNamespace, i64>("l").unwrap();
     let map = backend.map_state::<VoidNamespace, String, i64>("m").unwrap();
+    let timers = backend.timer_service::<VoidNamespace>("t").unwrap();
     backend.set_current_key(&42);
     backend.update(value, &TextNamespace("N".into()), 7).unwrap();
     backend.list_add(list, &VoidNamespace, 1).unwrap();
     backend.list_add(list, &VoidNamespace, 2).unwrap();
     backend.map_put(map, &VoidNamespace, "k".into(), 3).unwrap();
+    backend.register_timer(timers, TimeDomain::EventTime, &VoidNamespace, 1_000).unwrap();
+    backend.register_timer(timers, TimeDomain::ProcessingTime, &VoidNamespace, -5).unwrap();
     let (bytes, _) = written(backend.snapshot(false).unwrap());
     let hex = bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     let expected = [
@@ -390,17 +399,24 @@ fn a_checkpoint_has_the_layout_of_flink() {
         "0000 00000001 024e 000000000000002a 0000000000000007", // namespace, key, value
         "0001 00000001 00 000000000000002a 00000002 0000000000000001 0000000000000002",
         "0002 00000001 00 000000000000002a 00000001 026b 00 0000000000000003",
+        "0003 00000001 80000000000003e8 000000000000002a 00", // time with its sign flipped, key, namespace
+        "0004 00000001 7ffffffffffffffb 000000000000002a 00",
     ];
     assert_eq!(hex, expected.concat().replace(' ', ""));
 }
 
-/// A backend with a state of each kind, and operations on all of them that follow from a seed.
+fn domain(number: i64) -> TimeDomain {
+    if number & 16 == 0 { TimeDomain::EventTime } else { TimeDomain::ProcessingTime }
+}
+
+/// A backend with a state of each kind and timers, and operations on all of them that follow from a seed.
 struct Everything {
     backend: HeapBackend<i64>,
     value: ValueState<VoidNamespace, Payload>,
     list: ListState<TextNamespace, i64>,
     map: MapState<VoidNamespace, String, i64>,
     maps: ValueState<VoidNamespace, ObjectMap<i64, i64>>,
+    timers: TimerService<TextNamespace>,
     random: u64,
 }
 
@@ -412,13 +428,14 @@ impl Everything {
             list: backend.list_state("list").unwrap(),
             map: backend.map_state("map").unwrap(),
             maps: backend.value_state("maps").unwrap(),
+            timers: backend.timer_service("timers").unwrap(),
             backend,
             random: 1,
         }
     }
 
     fn change(&mut self, times: usize) {
-        let Self { backend, value, list, map, maps, random } = self;
+        let Self { backend, value, list, map, maps, timers, random } = self;
         for _ in 0..times {
             *random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let (key, number) = ((*random >> 33) as i64 % 2_000, (*random >> 20) as i64);
@@ -437,6 +454,11 @@ impl Everything {
                 7..10 => backend.list_add(*list, &namespace, number).unwrap(),
                 10 => backend.map_remove(*map, &VoidNamespace, &(number % 8).to_string()).unwrap(),
                 11 => backend.clear_map(*map, &VoidNamespace).unwrap(),
+                12 => backend.register_timer(*timers, domain(number), &namespace, number % 100).unwrap(),
+                13 if number % 8 > 0 => {
+                    backend.delete_timer(*timers, domain(number), &namespace, number % 100).unwrap();
+                }
+                13 => drop(backend.take_timer(*timers, domain(number), number % 100).unwrap()),
                 _ => backend.map_put(*map, &VoidNamespace, (number % 8).to_string(), number).unwrap(),
             }
         }
@@ -501,6 +523,32 @@ fn running_sizes_are_those_of_a_recount() {
         let used = state.backend.heap_use(HEAP).unwrap();
         assert_eq!(used.live_bytes, state.backend.recount(HEAP), "round {round}");
     }
+}
+
+#[test]
+fn timers_take_on_a_java_heap_what_they_take_in_flink() {
+    let mut backend = HeapBackend::<i64>::new(GROUPS, 0);
+    let timers = backend.timer_service::<VoidNamespace>("t").unwrap();
+    // A queue begins with an array of 129 references and an empty map for each of 4 key groups.
+    let empty = backend.heap_use(HEAP).unwrap();
+    assert_eq!((empty.live_bytes, empty.array_bytes), (2 * (536 + 4 * 48), 2 * 536));
+    assert_eq!(empty.allocated_bytes, empty.live_bytes);
+    backend.set_current_key(&1_000);
+    (0..200).for_each(|time| backend.register_timer(timers, TimeDomain::EventTime, &VoidNamespace, time).unwrap());
+    let full = backend.heap_use(HEAP).unwrap();
+    // The timer, its node and its `Long`; the queue's array of 193, then 289; a map's table of 64, then 128, 256, 512.
+    assert_eq!(full.entries, 200);
+    assert_eq!(full.array_bytes - empty.array_bytes, jvm_references(289) - jvm_references(129) + jvm_references(512));
+    assert_eq!(full.live_bytes - empty.live_bytes - (full.array_bytes - empty.array_bytes), 200 * (32 + 32 + 24));
+    let arrays: u64 = [193, 289, 64, 128, 256, 512].map(jvm_references).iter().sum();
+    assert_eq!(full.allocated_bytes - empty.allocated_bytes, 200 * (32 + 32) + arrays);
+    // Arrays do not shrink; a copy of the queue's is held while a snapshot is written.
+    let snapshot = backend.snapshot(false).unwrap();
+    assert_eq!(backend.heap_use(HEAP).unwrap().live_bytes - full.live_bytes, jvm_references(200) + jvm_references(0));
+    drop(snapshot);
+    while backend.take_timer(timers, TimeDomain::EventTime, 1_000).unwrap().is_some() {}
+    let left = backend.heap_use(HEAP).unwrap();
+    assert_eq!(left.live_bytes, empty.live_bytes + full.array_bytes - empty.array_bytes);
 }
 
 #[test]

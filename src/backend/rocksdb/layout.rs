@@ -5,7 +5,8 @@ use rocksdb::{ColumnFamilyDescriptor, DB, IteratorMode, Options as DbOptions};
 use super::RocksDbBackend;
 use crate::operator::Average;
 use crate::state::{
-    Codec, Key, KeyGroups, KeyedStateBackend, Payload, Reduce, StateTtls, StringKey, TextNamespace, VoidNamespace,
+    Codec, Key, KeyGroups, KeyedStateBackend, Payload, Reduce, StateTtls, StringKey, TextNamespace, TimeDomain,
+    VoidNamespace,
 };
 use crate::workload::Options;
 
@@ -112,6 +113,36 @@ fn keys_of_variable_length_carry_their_lengths_only_beside_a_namespace_of_variab
         &found,
         &[("named", "48046b657904034e5303", "0000000000000001"), ("plain", "48046b657900", "0000000000000001")],
     );
+}
+
+/// A timer is a key alone: key group, time with its sign flipped so that bytes sort as times do, key, namespace. Each
+/// clock has a family of its own. What varies in length ends by itself, so no lengths follow.
+#[test]
+fn timers_are_stored_as_in_flink() {
+    let (event, processing) = (TimeDomain::EventTime, TimeDomain::ProcessingTime);
+    let found = raw::<i64>(128, |backend| {
+        let timers = backend.timer_service::<VoidNamespace>("user-timers").unwrap();
+        backend.set_current_key(&42);
+        for (domain, time_ms) in [(event, 1_000), (event, -5), (event, 1_000), (processing, 7), (processing, 8)] {
+            backend.register_timer(timers, domain, &VoidNamespace, time_ms).unwrap();
+        }
+        backend.delete_timer(timers, processing, &VoidNamespace, 7).unwrap();
+    });
+    let (event_family, processing_family) = ("_timer_state/event_user-timers", "_timer_state/processing_user-timers");
+    assert_raw(
+        &found,
+        &[
+            (event_family, "1d7ffffffffffffffb000000000000002a00", ""),
+            (event_family, "1d80000000000003e8000000000000002a00", ""),
+            (processing_family, "1d8000000000000008000000000000002a00", ""),
+        ],
+    );
+    let found = raw::<StringKey>(128, |backend| {
+        let timers = backend.timer_service::<TextNamespace>("user-timers").unwrap();
+        backend.set_current_key(&StringKey::new("key"));
+        backend.register_timer(timers, event, &TextNamespace("NS".to_owned()), 0).unwrap();
+    });
+    assert_raw(&found, &[(event_family, "488000000000000000046b6579034e53", "")]);
 }
 
 /// Flink's serializers: a string's units as variable integers behind its length plus one.

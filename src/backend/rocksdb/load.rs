@@ -188,6 +188,9 @@ impl<K: Key> KeyedStateBackend<K> for SortedLoad<K> {
     fn clear_list<N: Namespace, T: StateValue>(&mut self, _: ListState<N, T>, _: &N) -> StateResult<()> {
         Err(removal())
     }
+    fn merge_list<N: Namespace, T: StateValue>(&mut self, _: ListState<N, T>, _: &N, _: &[N]) -> StateResult<()> {
+        Err(removal())
+    }
 
     fn map_get<N: Namespace, U: UserKey, T: StateValue>(
         &mut self,
@@ -263,6 +266,9 @@ impl<K: Key> KeyedStateBackend<K> for SortedLoad<K> {
     fn clear_reducing<N: Namespace, F: Reduce>(&mut self, _: ReducingState<N, F>, _: &N) -> StateResult<()> {
         Err(removal())
     }
+    fn merge_reducing<N: Namespace, F: Reduce>(&mut self, _: ReducingState<N, F>, _: &N, _: &[N]) -> StateResult<()> {
+        Err(removal())
+    }
 
     fn aggregating_get<N: Namespace, F: Aggregate>(
         &mut self,
@@ -282,6 +288,14 @@ impl<K: Key> KeyedStateBackend<K> for SortedLoad<K> {
         self.put(s.index, n, |out| accumulator.encode(out))
     }
     fn clear_aggregating<N: Namespace, F: Aggregate>(&mut self, _: AggregatingState<N, F>, _: &N) -> StateResult<()> {
+        Err(removal())
+    }
+    fn merge_aggregating<N: Namespace, F: Aggregate>(
+        &mut self,
+        _: AggregatingState<N, F>,
+        _: &N,
+        _: &[N],
+    ) -> StateResult<()> {
         Err(removal())
     }
 

@@ -1,6 +1,7 @@
 //! The RocksDB backend: Flink's `EmbeddedRocksDBStateBackend`. One database per subtask, one column family per state,
 //! Flink's key and value layout, no write-ahead log; every access serializes.
 
+mod batch;
 mod family;
 mod filter;
 #[cfg(test)]
@@ -11,29 +12,31 @@ mod options;
 mod pool;
 #[cfg(test)]
 mod proofs;
+mod timers;
 
 use std::borrow::Cow;
-use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use batch::{Batch, write_options};
 use family::Family;
 use filter::{FilterShared, TimedLayout, TtlFilterFactory};
 use load::SortedLoad;
 pub use options::db_options;
 pub use pool::SharedMemory;
 use rocksdb::{
-    ColumnFamilyDescriptor, DB, DBPinnableSlice, DBRawIterator, Options as DbOptions, ReadOptions, WriteBatch,
-    WriteOptions,
+    ColumnFamilyDescriptor, DB, DBPinnableSlice, DBRawIterator, Options as DbOptions, ReadOptions, WriteOptions,
 };
+use timers::Timers;
 
+use super::timers::queue_of;
 use super::ttl::{Census, Change, CleanedEntries, ExpiringState};
 use super::{Prefill, encode_list, list_fingerprint};
 use crate::state::{
-    Aggregate, AggregatingState, Codec, CompositeKey, Digest, Key, KeyGroups, KeyedStateBackend, ListState, MapState,
-    Namespace, Reduce, ReducingState, StateError, StateResult, StateTtl, StateTtls, StateValue, TimeDomain, Timer,
-    TimerService, UserKey, ValueState, entry_hash,
+    Aggregate, AggregatingState, Codec, CompositeKey, Digest, HeapUse, JvmHeap, Key, KeyGroups, KeyedStateBackend,
+    ListState, MapState, Namespace, Reduce, ReducingState, StateError, StateResult, StateTtl, StateTtls, StateValue,
+    TimeDomain, Timer, TimerService, UserKey, ValueState, entry_hash,
 };
 use crate::workload::Options;
 
@@ -42,9 +45,6 @@ pub const ROCKSDB_VERSION: &str = "11.8.1";
 
 /// Entries that a map iterator reads before it closes and seeks again: `RocksDBMapIterator` in Flink.
 const SCAN_CHUNK: usize = 128;
-
-/// Records at which a write batch is flushed: Flink's `RocksDBWriteBatchWrapper`.
-const WRITE_BATCH_RECORDS: usize = 500;
 
 /// Null flag of a map value: a value follows.
 const NOT_NULL: u8 = 0;
@@ -67,7 +67,7 @@ pub struct RocksDbBackend<K> {
     /// The memory that the database shares with others; none where each column family has a cache of its own.
     memory: Option<Arc<SharedMemory>>,
     expiry: Expiry,
-    marker: PhantomData<fn(K)>,
+    timers: Timers<K>,
 }
 
 /// One registered state.
@@ -291,12 +291,14 @@ impl<K: Key> Prefill<K> for RocksDbBackend<K> {
     }
     /// A checkpoint: memtables are flushed, table files hard-linked.
     fn save_prefill(&mut self, folder: &Path) -> StateResult<()> {
+        self.timers.flush(&self.db)?;
         let checkpoint = rocksdb::checkpoint::Checkpoint::new(&self.db).map_err(storage)?;
-        checkpoint.create_checkpoint(folder).map_err(storage)
+        checkpoint.create_checkpoint(folder).map_err(storage)?;
+        self.timers.save(folder)
     }
-    /// It was opened on a copy.
-    fn load_prefill(&mut self, _: &Path) -> StateResult<()> {
-        Ok(())
+    /// It was opened on a copy, but for what is not in the database.
+    fn load_prefill(&mut self, folder: &Path) -> StateResult<()> {
+        self.timers.load(folder)
     }
 }
 
@@ -323,8 +325,6 @@ impl<K: Key> RocksDbBackend<K> {
             // By a fault of the crate this names RocksDB's ExceptDetailedTimers, its default, which Flink leaves.
             db_options.set_statistics_level(rocksdb::statistics::StatsLevel::ExceptTimers);
         }
-        let mut write_options = WriteOptions::default();
-        write_options.disable_wal(true);
         Ok(Self {
             states: Vec::new(),
             key: CompositeKey::new(groups.max_parallelism),
@@ -333,20 +333,21 @@ impl<K: Key> RocksDbBackend<K> {
             scanned: ScannedEntries::default(),
             options: options.clone(),
             read_options: ReadOptions::default(),
-            write_options,
+            write_options: write_options(),
             db: open_db(path, &db_options, options, &expiry)?,
             subtask,
             counts,
             db_options,
             memory,
             expiry,
-            marker: PhantomData,
+            timers: Timers::new(options, groups, subtask),
         })
     }
 
     /// Writes every memtable to a table file.
     #[cfg(test)]
-    pub fn flush(&self) -> StateResult<()> {
+    pub fn flush(&mut self) -> StateResult<()> {
+        self.timers.flush(&self.db)?;
         self.states.iter().try_for_each(|state| self.db.flush_cf(&state.family).map_err(storage))
     }
 
@@ -409,6 +410,32 @@ impl<K: Key> RocksDbBackend<K> {
         self.db.delete_cf_opt(&self.states[state].family, key, &self.write_options).map_err(storage)
     }
 
+    /// Reads an entry and deletes it, if it is there; its bytes.
+    fn take<N: Namespace>(&mut self, state: usize, n: &N) -> StateResult<Option<Vec<u8>>> {
+        let Some(bytes) = self.read(state, n)?.map(|bytes| bytes.to_vec()) else { return Ok(None) };
+        self.delete(state, n)?;
+        Ok(Some(bytes))
+    }
+
+    /// Takes what the current key holds in some namespaces, merged; none where it holds nothing.
+    fn take_merged<N: Namespace, T: Codec>(
+        &mut self,
+        state: usize,
+        namespaces: &[N],
+        merge: impl Fn(&mut T, T),
+    ) -> StateResult<Option<T>> {
+        let mut merged = None;
+        for namespace in namespaces {
+            let Some(bytes) = self.take(state, namespace)? else { continue };
+            let taken = T::decode(&mut bytes.as_slice())?;
+            match &mut merged {
+                Some(kept) => merge(kept, taken),
+                None => merged = Some(taken),
+            }
+        }
+        Ok(merged)
+    }
+
     /// Visits the entries below the current key's prefix as Flink's map iterator does: at most 128 are read, the
     /// iterator is closed, and the next chunk starts behind the last entry.
     fn scan<N: Namespace>(
@@ -452,16 +479,9 @@ impl<K: Key> RocksDbBackend<K> {
             keys.push([prefix.as_slice(), user_key].concat());
             Ok(())
         })?;
-        let most_bytes = self.options.write_batch_size.0 as usize;
-        let mut batch = WriteBatch::default();
-        for key in keys {
-            batch.delete_cf(&family, key);
-            let full = most_bytes > 0 && batch.size_in_bytes() >= most_bytes;
-            if batch.len() >= WRITE_BATCH_RECORDS || full {
-                self.db.write_opt(std::mem::take(&mut batch), &self.write_options).map_err(storage)?;
-            }
-        }
-        if batch.is_empty() { Ok(()) } else { self.db.write_opt(batch, &self.write_options).map_err(storage) }
+        let mut batch = Batch::new(&self.options);
+        keys.iter().try_for_each(|key| batch.delete(family, key, &self.db))?;
+        batch.flush(&self.db)
     }
 }
 
@@ -493,8 +513,8 @@ impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
         self.register(name, single::<F::Accumulator>()).map(AggregatingState::new)
     }
 
-    fn timer_service<N: Namespace>(&mut self, _: &str) -> StateResult<TimerService<N>> {
-        Err(StateError::Storage("this backend has no timers".to_owned()))
+    fn timer_service<N: Namespace>(&mut self, name: &str) -> StateResult<TimerService<N>> {
+        self.register_timers(name)
     }
 
     #[inline]
@@ -505,6 +525,9 @@ impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
     #[inline]
     fn set_current_key(&mut self, key: &K) {
         self.key.set_key(key, self.groups.group_of(key.hash_code()));
+        if let Timers::Heap(timers) = &mut self.timers {
+            timers.set_current_key(key);
+        }
     }
 
     #[inline]
@@ -559,6 +582,20 @@ impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
     #[inline]
     fn clear_list<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N) -> StateResult<()> {
         self.delete(s.index, n)
+    }
+    /// The bytes of each list are merged as one operand, as in Flink.
+    fn merge_list<N: Namespace, T: StateValue>(
+        &mut self,
+        s: ListState<N, T>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()> {
+        for source in sources {
+            let Some(list) = self.take(s.index, source)? else { continue };
+            let key = self.key.with_namespace::<K, N>(target);
+            self.db.merge_cf_opt(&self.states[s.index].family, key, list, &self.write_options).map_err(storage)?;
+        }
+        Ok(())
     }
 
     #[inline]
@@ -661,6 +698,18 @@ impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
     fn clear_reducing<N: Namespace, F: Reduce>(&mut self, s: ReducingState<N, F>, n: &N) -> StateResult<()> {
         self.delete(s.index, n)
     }
+    /// A read and a deletion of each source, then a read and a write of the target, as in Flink.
+    fn merge_reducing<N: Namespace, F: Reduce>(
+        &mut self,
+        s: ReducingState<N, F>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()> {
+        match self.take_merged(s.index, sources, |kept, other| *kept = F::reduce(kept, other))? {
+            Some(merged) => self.reducing_add(s, target, merged),
+            None => Ok(()),
+        }
+    }
 
     #[inline]
     fn aggregating_get<N: Namespace, F: Aggregate>(
@@ -685,28 +734,89 @@ impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
     fn clear_aggregating<N: Namespace, F: Aggregate>(&mut self, s: AggregatingState<N, F>, n: &N) -> StateResult<()> {
         self.delete(s.index, n)
     }
+    /// As [`merge_reducing`](Self::merge_reducing).
+    fn merge_aggregating<N: Namespace, F: Aggregate>(
+        &mut self,
+        s: AggregatingState<N, F>,
+        target: &N,
+        sources: &[N],
+    ) -> StateResult<()> {
+        let Some(merged) = self.take_merged::<N, F::Accumulator>(s.index, sources, F::merge)? else { return Ok(()) };
+        let accumulator = match self.read_as::<N, F::Accumulator>(s.index, target)? {
+            Some(mut kept) => {
+                F::merge(&mut kept, merged);
+                kept
+            }
+            None => merged,
+        };
+        self.write(s.index, target, |out| accumulator.encode(out))
+    }
 
     fn settle(&mut self) -> StateResult<()> {
         self.db.wait_for_compact(&rocksdb::WaitForCompactOptions::default()).map_err(storage)
     }
 
-    fn register_timer<N: Namespace>(&mut self, _: TimerService<N>, _: TimeDomain, _: &N, _: i64) -> StateResult<()> {
-        Err(StateError::Storage("this backend has no timers".to_owned()))
+    #[inline]
+    fn register_timer<N: Namespace>(
+        &mut self,
+        t: TimerService<N>,
+        domain: TimeDomain,
+        n: &N,
+        time_ms: i64,
+    ) -> StateResult<()> {
+        match &mut self.timers {
+            Timers::Heap(timers) => timers.register_timer(t, domain, n, time_ms),
+            Timers::Stored(timers) => {
+                self.value.clear();
+                self.key.encode_timer(n, time_ms, &mut self.value);
+                timers.insert(queue_of(t, domain), self.key.group(), &self.value, &self.db)
+            }
+        }
     }
-    fn delete_timer<N: Namespace>(&mut self, _: TimerService<N>, _: TimeDomain, _: &N, _: i64) -> StateResult<()> {
-        Err(StateError::Storage("this backend has no timers".to_owned()))
+    #[inline]
+    fn delete_timer<N: Namespace>(
+        &mut self,
+        t: TimerService<N>,
+        domain: TimeDomain,
+        n: &N,
+        time_ms: i64,
+    ) -> StateResult<()> {
+        match &mut self.timers {
+            Timers::Heap(timers) => timers.delete_timer(t, domain, n, time_ms),
+            Timers::Stored(timers) => {
+                self.value.clear();
+                self.key.encode_timer(n, time_ms, &mut self.value);
+                timers.remove(queue_of(t, domain), self.key.group(), &self.value, &self.db)
+            }
+        }
     }
+    #[inline]
     fn take_timer<N: Namespace>(
         &mut self,
-        _: TimerService<N>,
-        _: TimeDomain,
-        _: i64,
+        t: TimerService<N>,
+        domain: TimeDomain,
+        until_ms: i64,
     ) -> StateResult<Option<Timer<K, N>>> {
-        Err(StateError::Storage("this backend has no timers".to_owned()))
+        let timer = match &mut self.timers {
+            Timers::Heap(timers) => timers.take_timer(t, domain, until_ms)?,
+            Timers::Stored(timers) => {
+                let stored = timers.take(queue_of(t, domain), until_ms, &self.db)?;
+                stored.map(|stored| Timer::decode(&mut &stored[self.key.prefix_len()..])).transpose()?
+            }
+        };
+        if let Some(timer) = &timer {
+            self.set_current_key(&timer.key);
+        }
+        Ok(timer)
+    }
+
+    fn heap_use(&self, heap: JvmHeap) -> Option<HeapUse> {
+        self.timers.heap_use(heap)
     }
 
     fn state_digest(&mut self) -> StateResult<Digest> {
-        let mut digest = Digest::default();
+        self.timers.flush(&self.db)?;
+        let mut digest = self.timers.digest()?;
         let mut scratch = Vec::new();
         self.for_each_entry(|state, is_expired, key, value| {
             if let Some(fingerprint) = (state.kind.fingerprint)(value, is_expired, &mut scratch)? {

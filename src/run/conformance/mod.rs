@@ -3,6 +3,8 @@
 //! Runs an operator over random streams on every backend, at several parallelisms and through a restart, and compares
 //! what it emits with a plain reference implementation that has no backend.
 
+mod windows;
+
 use std::path::Path;
 
 use proptest::collection::vec;
@@ -14,7 +16,7 @@ use crate::backend::{ExpiringState, HeapBackend, Metered, Prefill, RocksDbBacken
 use crate::measure::{Probe, Strategy as Timing};
 use crate::operator::{Collector, Operator};
 use crate::source::Event;
-use crate::state::{Digest, Key, KeyGroups, KeyedStateBackend, Payload, StateTtls};
+use crate::state::{Digest, Key, KeyGroups, KeyedStateBackend, Payload, StateTtls, mix};
 use crate::workload::{MixOperation, Now, Options};
 
 /// Random streams that every operator is tested over.
@@ -63,7 +65,7 @@ fn streams(shape: Shape) -> impl Strategy<Value = Vec<Event<i64>>> {
                 value,
                 other,
                 stream,
-                payload: Payload::default(),
+                payload: Payload(mix(sequence as u64, value as u64).to_le_bytes().into()),
                 operation: MixOperation::Read,
             }
         };
