@@ -92,6 +92,7 @@ fn describe(plan: &Plan) -> String {
     let _ = writeln!(out, "{}: {} cells, {trials} trials", printable(&plan.name), plan.cells.len());
     for (index, variant) in plan.variants.iter().enumerate() {
         let run = &variant.workload.run;
+        let source = &variant.workload.source;
         let label = if variant.label.is_empty() { "workload" } else { &variant.label };
         let _ = writeln!(
             out,
@@ -106,7 +107,7 @@ fn describe(plan: &Plan) -> String {
             run.seed
         );
         for cell in plan.cells.iter().filter(|cell| cell.variant == index) {
-            let _ = writeln!(out, "  {}: {}", printable(&cell.configuration.name), needs(predict(plan, cell)));
+            let _ = writeln!(out, "  {}: {}", printable(&cell.configuration.name), needs(predict(plan, cell), source));
             if let Some(cliff) = index_cliff(plan, cell) {
                 let _ = writeln!(out, "    {}", danger(cliff));
             }
@@ -150,13 +151,14 @@ fn least_seconds(plan: &Plan) -> Option<std::time::Duration> {
     trials.iter().map(of_trial).sum()
 }
 
-fn needs(prediction: Prediction) -> String {
+fn needs(prediction: Prediction, source: &Source) -> String {
     let (Some(entries), Some(state)) = (prediction.entries, prediction.state_bytes) else {
+        let cause = if matches!(source, Source::Trace(_)) { "the trace" } else { "how far a run comes" };
         let memory = prediction.memory_bytes.map_or_else(
-            || "memory depends on the trace".to_owned(),
+            || format!("memory depends on {cause}"),
             |bytes| format!("memory about {} (modelled)", rounded(bytes)),
         );
-        return format!("state size depends on the trace; {memory}");
+        return format!("state size depends on {cause}; {memory}");
     };
     let disk = match prediction.disk_bytes {
         Some(bytes) if bytes > 0.0 => format!("disk up to {}", rounded(bytes)),

@@ -9,7 +9,7 @@ use crate::workload::{
 /// What one cell is expected to need. Modelled: entries × the mean size of one, from the workload alone.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prediction {
-    /// Entries in the state at the end; none where a trace or time decides.
+    /// Entries in the state at the end; none where a trace, time or the length of a run decides.
     pub entries: Option<f64>,
     /// Serialized bytes of the state, keys included.
     pub state_bytes: Option<f64>,
@@ -119,12 +119,12 @@ pub fn index_cliff(plan: &Plan, cell: &Cell) -> Option<IndexCliff> {
 
 /// Entries and serialized bytes of the state at the end of a run; none where a trace decides, or which windows are open.
 fn state_size(workload: &Workload) -> Option<(f64, f64)> {
-    if matches!(workload.source, Source::Trace(_)) {
-        return None;
-    }
-    let keys = distinct_keys(workload);
+    let keys = distinct_keys(workload)?;
     let key_bytes = key_bytes(workload);
-    let payload = workload.values.size().mean() + 4.0;
+    let payload = match &workload.source {
+        Source::Nexmark(nexmark) => nexmark.mean_payload_bytes(),
+        _ => workload.values.size().mean(),
+    } + 4.0;
     let events = events(workload);
     let per_key = |entries: f64, bytes: f64| Some((keys * entries, keys * entries * (key_bytes + bytes)));
     match &workload.operator {
@@ -158,8 +158,13 @@ fn events(workload: &Workload) -> Option<f64> {
 }
 
 /// Keys in the state at the end: those of the prefill and those that events bring. A run of unknown length may meet
-/// every key there is.
-fn distinct_keys(workload: &Workload) -> f64 {
+/// every key there is, of Nexmark as many as it has time for.
+fn distinct_keys(workload: &Workload) -> Option<f64> {
+    match &workload.source {
+        Source::Generated => {}
+        Source::Nexmark(nexmark) => return Some(nexmark.distinct_expected(events(workload)? as u64)),
+        Source::Trace(_) => return None,
+    }
     let prefilled = workload.prefill_keys() as f64;
     let cardinality = workload.keys.cardinality as f64;
     let met = match events(workload) {
@@ -167,7 +172,7 @@ fn distinct_keys(workload: &Workload) -> f64 {
         None => cardinality,
     };
     let covered = prefilled / cardinality;
-    prefilled + met * (1.0 - covered.min(1.0))
+    Some(prefilled + met * (1.0 - covered.min(1.0)))
 }
 
 /// Bytes of a composite key without a user key.

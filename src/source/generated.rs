@@ -102,7 +102,7 @@ impl Generator {
 }
 
 /// Whether an event needs a payload: reads, removals and scans of a mix store nothing.
-fn stores(operation: MixOperation, in_mix: bool) -> bool {
+pub(super) fn stores(operation: MixOperation, in_mix: bool) -> bool {
     !in_mix || !matches!(operation, MixOperation::Read | MixOperation::Delete | MixOperation::Scan)
 }
 

@@ -2,6 +2,7 @@
 
 mod event;
 mod generated;
+mod nexmark;
 pub mod trace;
 
 use std::sync::Mutex;
@@ -10,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub use event::Event;
 use generated::Generator;
 pub use generated::stream_seed;
+use nexmark::NexmarkGenerator;
 use trace::{TraceBatch, TraceError, TraceReader};
 
 use crate::state::{Payload, StringKey};
@@ -46,8 +48,34 @@ pub struct EventSource {
 }
 
 enum Kind {
-    Generated { generator: Generator, next_block: AtomicU64 },
+    Generated { generator: Generated, next_block: AtomicU64 },
     Trace { position: Mutex<Position>, payloads: Payloads, seed: u64 },
+}
+
+/// What makes the events of a block from its number.
+enum Generated {
+    Sampled(Generator),
+    Nexmark(NexmarkGenerator),
+}
+
+impl Generated {
+    fn fill<K: SourceKey>(&self, block: u64, count: usize, ids: &mut Vec<u64>, sink: impl FnMut(Event<K>)) {
+        match self {
+            Self::Sampled(generator) => generator.fill(block, count, ids, sink),
+            Self::Nexmark(generator) => generator.fill(block, count, sink),
+        }
+    }
+
+    fn now_at(&self, sequence: u64) -> Now {
+        match self {
+            Self::Sampled(generator) => generator.now_at(sequence),
+            Self::Nexmark(generator) => generator.now_at(sequence),
+        }
+    }
+
+    fn from_start(self) -> Kind {
+        Kind::Generated { generator: self, next_block: AtomicU64::new(0) }
+    }
 }
 
 /// The payloads of the events of a trace, and the file they come from.
@@ -129,8 +157,9 @@ impl EventSource {
     /// The trace cannot be opened.
     pub fn open(workload: &Workload, stream_seed: u64) -> Result<Self, TraceError> {
         let kind = match &workload.source {
-            Source::Generated => {
-                Kind::Generated { generator: Generator::events(workload, stream_seed), next_block: AtomicU64::new(0) }
+            Source::Generated => Generated::Sampled(Generator::events(workload, stream_seed)).from_start(),
+            Source::Nexmark(nexmark) => {
+                Generated::Nexmark(NexmarkGenerator::new(workload, nexmark, stream_seed)).from_start()
             }
             Source::Trace(trace) => Kind::Trace {
                 position: Mutex::new(Position::open(trace, workload.clock.clone())?),
@@ -143,8 +172,8 @@ impl EventSource {
 
     /// One event for each key that is in the state before the run.
     pub fn prefill(workload: &Workload) -> Self {
-        let generator = Generator::prefill(workload);
-        Self { kind: Kind::Generated { generator, next_block: AtomicU64::new(0) }, end: workload.prefill_keys() }
+        let kind = Generated::Sampled(Generator::prefill(workload)).from_start();
+        Self { kind, end: workload.prefill_keys() }
     }
 
     /// Takes the next block below `block_end` and hands its events with a sequence below `limit` to `sink`. Returns the

@@ -12,7 +12,8 @@ use super::{Invalid, Rng, Time, check_range};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct TimeWire {
-    /// Generated events that arrive in a second of the virtual clock, before `scale`.
+    /// Generated events that arrive in a second of the virtual clock, before `scale`; of Nexmark all records, those
+    /// included that are no events.
     pub rate: f64,
     /// How much faster the virtual clock runs: 60 makes a minute of every second of the stream, so that a TTL of days
     /// passes in a short run.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{Invalid, Time, check_range};
+use super::{Invalid, Source, Time, check_range};
 use crate::state::{KeyGroups, MAX_PARALLELISM_LIMIT, default_max_parallelism};
 
 /// The `[run]` section as the file spells it.
@@ -158,13 +158,11 @@ pub struct Run {
 const DEFAULT_EVENTS: u64 = 1_000_000;
 
 impl Run {
-    /// Checks the wire form. `source_ends` tells whether the source has an end of its own, as a trace has; `starts_empty`
-    /// whether there is no state before the first event unless the file says so.
+    /// Checks the wire form. A trace has an end of its own, and only generated keys can be there before.
     ///
     /// # Errors
     /// A number out of range, or two settings that exclude each other; paths are relative to `run`.
-    pub fn new(wire: &RunWire, source_ends: bool, starts_empty: bool) -> Result<Self, Invalid> {
-        let default_prefill = if source_ends || starts_empty { 0.0 } else { 1.0 };
+    pub fn new(wire: &RunWire, source: &Source) -> Result<Self, Invalid> {
         if let (Some(duration), Some(events)) = (wire.duration, wire.events) {
             let found = format!("{duration} beside events = {events}");
             return Err(Invalid::new("duration", found, "either `duration` or `events`"));
@@ -178,7 +176,7 @@ impl Run {
                 let events = check_range("events", events, 1..=1_000_000_000_000)?;
                 (Extent::Events(events / 10), Extent::Events(events))
             }
-            (None, None) if source_ends => (Extent::Events(0), Extent::SourceEnd),
+            (None, None) if matches!(source, Source::Trace(_)) => (Extent::Events(0), Extent::SourceEnd),
             (None, None) => (Extent::Events(DEFAULT_EVENTS / 10), Extent::Events(DEFAULT_EVENTS)),
         };
         let warm_up = match wire.warm_up {
@@ -192,6 +190,7 @@ impl Run {
                 return Err(Invalid::new("warm-up", format!("the time {time}"), allowed));
             }
         };
+        let prefill = wire.prefill.unwrap_or(if *source == Source::Generated { 1.0 } else { 0.0 });
         let parallelism = check_range("parallelism", wire.parallelism, 1..=1024)?;
         let max_parallelism = match wire.max_parallelism {
             None => default_max_parallelism(parallelism),
@@ -203,7 +202,7 @@ impl Run {
             repeats: check_range("repeats", wire.repeats, 1..=1000)?,
             seed: wire.seed,
             groups: KeyGroups { max_parallelism, parallelism },
-            prefill: check_range("prefill", wire.prefill.unwrap_or(default_prefill), 0.0..=1.0)?,
+            prefill: check_range("prefill", prefill, 0.0..=1.0)?,
             prefill_by: wire.prefill_by,
             verify_events: check_range("verify-events", wire.verify_events, 1..=100_000_000)?,
             sample_every: wire.sample_every.map(|every| check_range("sample-every", every, 1..=1024)).transpose()?,
@@ -225,9 +224,11 @@ fn in_range(path: &str, time: Time, least: Duration) -> Result<Duration, Invalid
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::Trace;
+    use std::path::Path;
 
     fn run(text: &str) -> Result<Run, Invalid> {
-        Run::new(&toml::from_str(text).unwrap(), false, false)
+        Run::new(&toml::from_str(text).unwrap(), &Source::Generated)
     }
 
     #[test]
@@ -237,7 +238,9 @@ mod tests {
         assert_eq!(defaults.groups, KeyGroups { max_parallelism: 128, parallelism: 1 });
         let timed = run("duration = '10 s'").unwrap();
         assert_eq!(timed.warm_up, Extent::Time(Duration::from_secs(1)));
-        assert_eq!(Run::new(&RunWire::default(), true, false).unwrap().measured, Extent::SourceEnd);
+        let wire = toml::from_str("path = 'a.csv'\ntime = 't'\nkey = 'k'").unwrap();
+        let trace = Source::Trace(Trace::new(&wire, Path::new(".")).unwrap());
+        assert_eq!(Run::new(&RunWire::default(), &trace).unwrap().measured, Extent::SourceEnd);
     }
 
     #[test]

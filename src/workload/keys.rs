@@ -317,13 +317,15 @@ impl Distribution {
 }
 
 impl Keys {
-    /// Checks the section. The paths of errors are relative to `keys`.
-    pub fn new(wire: &KeysWire) -> Result<Self, Invalid> {
+    /// Checks the section. The paths of errors are relative to `keys`. `ids` is one more than the largest id of a source
+    /// that brings its own.
+    pub fn new(wire: &KeysWire, ids: Option<u64>) -> Result<Self, Invalid> {
         let cardinality = check_range("cardinality", wire.cardinality, 1..=MAX_KEYS)?;
         let distribution =
             Distribution::new(&wire.distribution.0, cardinality).map_err(|e| e.within("distribution"))?;
         let absent = check_range("absent", wire.absent, 0.0..=1.0)?;
         let id_limit = match &distribution {
+            _ if let Some(ids) = ids => ids,
             Distribution::Latest { inserts, .. } => cardinality + inserts.before(MAX_EVENTS),
             Distribution::Ephemeral { live, created } => live + created.before(MAX_EVENTS),
             _ => cardinality,
@@ -604,7 +606,7 @@ mod tests {
     }
 
     fn keys(text: &str) -> Keys {
-        Keys::new(&wire(text)).unwrap()
+        Keys::new(&wire(text), None).unwrap()
     }
 
     /// The ids of the first events, in blocks of 1000.
@@ -654,7 +656,7 @@ mod tests {
         assert_eq!(wire("type = 'string'"), wire("type.string.length = 16"));
         for text in ALL {
             let wire = wire(text);
-            assert!(Keys::new(&wire).is_ok(), "{text}");
+            assert!(Keys::new(&wire, None).is_ok(), "{text}");
             assert_eq!(toml::from_str::<KeysWire>(&toml::to_string(&wire).unwrap()).unwrap(), wire);
         }
         for text in ["cardinal = 3", "cardinality = -1", "distribution.zipf.skew = 3", "type = 'int'", "absent = 'no'"]
@@ -690,7 +692,7 @@ mod tests {
             ("type.string.length = '1 mb'", "type.string.length"),
             ("type.string.length.uniform = { min = 8, max = 7 }", "type.string.length.uniform.max"),
         ] {
-            assert_eq!(Keys::new(&wire(text)).unwrap_err().path, path, "{text}");
+            assert_eq!(Keys::new(&wire(text), None).unwrap_err().path, path, "{text}");
         }
     }
 

@@ -12,6 +12,7 @@ mod flink_config;
 mod flink_file;
 mod invalid;
 mod keys;
+pub mod nexmark;
 mod operator;
 mod options;
 mod pipeline;
@@ -40,6 +41,7 @@ pub use flink_config::{FlinkSource, KeyKind, StateKeys, current_name, flink_valu
 pub use flink_file::{Dialect, Entry, FlinkFile};
 pub use invalid::{Invalid, check_range, nearest};
 pub use keys::{Distribution, DistributionWire, KeySampler, KeyType, Keys, KeysWire, SampledKey};
+pub use nexmark::{AuctionField, BidField, Mapped, Nexmark, NexmarkWire, PersonField};
 pub use operator::{AggregateFunction, Mix, MixOperation, MixPreset, Operator, OperatorWire, ReduceFunction};
 pub use options::{
     BackendType, CheckpointStorage, CompactionStyle, Compression, FlinkVersion, JobShape, KnownKey, LocalDir, LogLevel,
@@ -49,7 +51,7 @@ pub use options::{
 };
 pub use pipeline::{RowField, Step, StepWire};
 pub use plan::{Cell, Plan, PlannedTrial, Setting, Variant};
-pub use random::{Permutation, Rng, Stream, Zipf};
+pub use random::{Permutation, Rng, Stream, Zipf, below, unit};
 pub use shorthand::Shorthand;
 pub use state::{CleanupWire, StateWire, TtlWire};
 pub use trace::{KeyColumns, MissingPolicy, TimeFormat, Trace, TraceFormat, TraceWire};
@@ -141,6 +143,9 @@ impl WorkloadWire {
 pub enum SourceWire {
     /// Generated from the seed, by the sections `keys` and `values`.
     Generated {},
+    /// Nexmark's auction site, generated from the seed: people, auctions and bids in its proportions, with hot keys that
+    /// move on.
+    Nexmark(NexmarkWire),
     /// Read from a file of events.
     Trace(TraceWire),
 }
@@ -156,8 +161,21 @@ impl Default for SourceWire {
 pub enum Source {
     /// Generated.
     Generated,
+    /// Nexmark's auction site.
+    Nexmark(Nexmark),
     /// Read from a file.
     Trace(Trace),
+}
+
+impl Source {
+    /// Whose keys the source brings along, where they are not those of the section `keys`.
+    fn own_keys(&self) -> Option<&'static str> {
+        match self {
+            Self::Generated => None,
+            Self::Nexmark(_) => Some("Nexmark"),
+            Self::Trace(_) => Some("a trace"),
+        }
+    }
 }
 
 /// What arrives, what is done with it and how it is run, valid by construction.
@@ -192,15 +210,18 @@ impl Workload {
     pub fn new(wire: &WorkloadWire, folder: &Path) -> Result<Self, Invalid> {
         let source = match &wire.source.0 {
             SourceWire::Generated {} => Source::Generated,
+            SourceWire::Nexmark(nexmark) => {
+                Source::Nexmark(Nexmark::new(nexmark).map_err(|invalid| invalid.within("source.nexmark"))?)
+            }
             SourceWire::Trace(trace) => {
                 Source::Trace(Trace::new(trace, folder).map_err(|invalid| invalid.within("source.trace"))?)
             }
         };
-        let from_trace = matches!(source, Source::Trace(_));
         let disorder_ms = match &source {
-            Source::Generated => None,
+            Source::Generated | Source::Nexmark(_) => None,
             Source::Trace(trace) => Some(trace.disorder_ms()),
         };
+        let ids = if let Source::Nexmark(nexmark) = &source { Some(nexmark.id_limit()) } else { None };
         let clock = VirtualClock::new(&wire.time, disorder_ms).map_err(|invalid| invalid.within("time"))?;
         let mut later = pipeline::steps(&wire.pipeline)?;
         let (operator, ttls) = if later.is_empty() {
@@ -212,7 +233,11 @@ impl Workload {
             let first = later.remove(0);
             (first.operator, first.ttls)
         };
-        let keys = Keys::new(&wire.keys).map_err(|invalid| invalid.within("keys"))?;
+        let keys = Keys::new(&wire.keys, ids).map_err(|invalid| invalid.within("keys"))?;
+        let mut run = Run::new(&wire.run, &source).map_err(|invalid| invalid.within("run"))?;
+        if !wire.pipeline.is_empty() && wire.run.prefill.is_none() {
+            run.prefill = 0.0;
+        }
         let mut workload = Self {
             source,
             keys,
@@ -221,7 +246,7 @@ impl Workload {
             ttls,
             operator,
             later,
-            run: Run::new(&wire.run, from_trace, !wire.pipeline.is_empty()).map_err(|invalid| invalid.within("run"))?,
+            run,
         };
         if wire.run.growth_samples.is_none() && !wire.all_states().is_empty() {
             workload.run.growth_samples = GROWTH_SAMPLES;
@@ -232,31 +257,27 @@ impl Workload {
 
     /// What no section shows alone.
     fn check_combination(&self, wire: &WorkloadWire) -> Result<(), Invalid> {
-        let from_trace = matches!(self.source, Source::Trace(_));
-        if from_trace {
+        if let Some(owner) = self.source.own_keys() {
             let defaults = KeysWire { key_type: wire.keys.key_type.clone(), ..KeysWire::default() };
             if wire.keys != defaults {
-                let allowed = "only `type`: the keys come from the trace";
+                let allowed = format!("only `type`: {owner} brings its own keys");
                 return Err(Invalid::new("keys", "settings of generated keys", allowed));
             }
             if self.run.prefill > 0.0 {
-                return Err(Invalid::new("run.prefill", self.run.prefill, "0: a trace brings its own keys"));
-            }
-            if matches!(self.operator, Operator::Mix(_)) {
-                let found = "`mix` over a trace";
-                return Err(Invalid::new(
-                    "operator",
-                    found,
-                    "`mix` over generated events: a trace names no operations",
-                ));
+                return Err(Invalid::new("run.prefill", self.run.prefill, format!("0: {owner} brings its own keys")));
             }
         }
         if !self.later.is_empty() && self.run.prefill > 0.0 {
-            return Err(Invalid::new(
-                "run.prefill",
-                self.run.prefill,
-                "0: a pipeline fills its states by its own events",
-            ));
+            let allowed = "0: a pipeline fills its states by its own events";
+            return Err(Invalid::new("run.prefill", self.run.prefill, allowed));
+        }
+        if matches!(self.source, Source::Nexmark(_)) && wire.values.size != ValuesWire::default().size {
+            let found = "sizes of generated values";
+            return Err(Invalid::new("values.size", found, "nothing: Nexmark's records have sizes of their own"));
+        }
+        if matches!(self.source, Source::Trace(_)) && matches!(self.operator, Operator::Mix(_)) {
+            let allowed = "`mix` over generated events: a trace names no operations";
+            return Err(Invalid::new("operator", "`mix` over a trace", allowed));
         }
         if !self.ttls.is_empty() && self.run.prefill_by == PrefillBy::Ingest && self.prefill_keys() > 0 {
             let allowed = "\"puts\" where states have a TTL: what is ingested has no times";
@@ -328,6 +349,9 @@ mod tests {
             (format!("{trace}keys.cardinality = 5"), "keys"),
             (format!("{trace}run.prefill = 1.0"), "run.prefill"),
             (format!("{trace}operator.mix.preset = 'ycsb-a'"), "operator"),
+            ("source = 'nexmark'\nkeys.distribution = 'zipf'".to_owned(), "keys"),
+            ("source = 'nexmark'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
+            ("source = 'nexmark'\nvalues.size = 5".to_owned(), "values.size"),
             ("keys.distribution = 'ephemeral'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
             ("operator = 'tumbling-window'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
             (
@@ -339,5 +363,7 @@ mod tests {
         }
         assert!(workload("keys.absent = 0.1\noperator.mix.preset = 'ycsb-b'").is_ok());
         assert_eq!(workload("operator = 'sliding-window'").unwrap().prefill_keys(), 0);
+        let nexmark = workload("source = 'nexmark'\noperator.mix.preset = 'ycsb-b'\nkeys.type.string.length = 20");
+        assert_eq!(nexmark.unwrap().prefill_keys(), 0);
     }
 }

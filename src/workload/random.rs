@@ -45,6 +45,12 @@ pub const fn unit(word: u64) -> f64 {
     (word >> 11) as f64 / (1_u64 << 53) as f64
 }
 
+/// A number below `n` from a random word, and 0 where `n` is 0: the upper half of their product.
+#[inline]
+pub const fn below(word: u64, n: u64) -> u64 {
+    ((word as u128 * n as u128) >> 64) as u64
+}
+
 /// The generator of one column of one block of events: xoshiro256++, seeded through splitmix64.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rng(Xoshiro256PlusPlus);
@@ -71,7 +77,7 @@ impl Rng {
     /// than another by at most `n` / 2^64.
     #[inline]
     pub fn below(&mut self, n: u64) -> u64 {
-        ((u128::from(self.next_u64()) * u128::from(n)) >> 64) as u64
+        below(self.next_u64(), n)
     }
 
     /// A number in \[0, 1), a multiple of 2^-53.

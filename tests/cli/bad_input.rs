@@ -85,7 +85,7 @@ fn broken_toml() {
 #[test]
 fn unknown_names() {
     assert_snapshot!(said("[key]\ncardinality = 5\n"), @"
-    error: job.toml:1:2: key: unknown key `key`, expected one of `name`, `description`, `source`, `keys`, `values`, `operator`, `run`, `configuration`, `matrix`
+    error: job.toml:1:2: key: unknown key `key`, expected one of `name`, `description`, `source`, `keys`, `values`, `time`, `operator`, `states`, `run`, `configuration`, `matrix`
       |
     1 | [key]
       |  ^^^
@@ -116,6 +116,20 @@ fn unknown_names() {
       |
     1 | operator.reduce.function = 'avg'
       |                            ^^^^^
+    ");
+    assert_snapshot!(said("source.nexmark.bid.key = 'auctoin'\n"), @"
+    error: job.toml:1:26: source.nexmark.bid.key: unknown name `auctoin`, expected one of `auction`, `bidder`, `price`, `channel`
+      |
+    1 | source.nexmark.bid.key = 'auctoin'
+      |                          ^^^^^^^^^
+    help: did you mean `auction`?
+    ");
+    assert_snapshot!(said("source.nexmark.bid.key = ['bidder', 'auctoin']\n"), @"
+    error: job.toml:1:37: source.nexmark.bid.key[1]: unknown name `auctoin`, expected one of `auction`, `bidder`, `price`, `channel`
+      |
+    1 | source.nexmark.bid.key = ['bidder', 'auctoin']
+      |                                     ^^^^^^^^^
+    help: did you mean `auction`?
     ");
     assert_snapshot!(said("operator = { counter = {}, reduce = {} }\n"), @"
     error: job.toml:1:12: operator: a second name, `reduce`, beside the first
@@ -533,7 +547,7 @@ fn traces_that_cannot_be_opened() {
     let place = over_trace("t.csv", "at,key\n1,2\n");
     assert_snapshot!(said_of_trace(&place, "check job.toml --set source.trace.path=none.csv"), @"error: ./none.csv: there is no such file");
     assert_snapshot!(said_of_trace(&place, "check job.toml --set source.trace.path=."), @"error: job.toml with `--set source.trace.path=.`: source.trace.path: found .; allowed: a name that ends in .csv, .jsonl, .ndjson, .json or .parquet, or `format` beside it");
-    assert_snapshot!(said_of_trace(&place, "check job.toml --set keys.cardinality=5"), @"error: job.toml with `--set keys.cardinality=5`: keys: found settings of generated keys; allowed: only `type`: the keys come from the trace");
+    assert_snapshot!(said_of_trace(&place, "check job.toml --set keys.cardinality=5"), @"error: job.toml with `--set keys.cardinality=5`: keys: found settings of generated keys; allowed: only `type`: a trace brings its own keys");
     assert_snapshot!(said_of_trace(&place, "check job.toml --set operator=mix"), @"error: job.toml with `--set operator=mix`: operator.mix: found shares that sum to 0; allowed: shares that sum to 1, such as those of a `preset`");
 }
 

@@ -59,6 +59,25 @@ fn the_least_time_is_told_where_it_is_configured() {
 }
 
 #[test]
+fn the_state_of_nexmark_is_foreseen_where_a_run_has_a_known_length() {
+    let place = Place::new();
+    place.file("job.toml", "source.nexmark.bid.key = 'bidder'\n");
+    assert_snapshot!(place.statebench("check job.toml").ok(), @"
+    job: 2 cells, 7 trials
+    workload: counter · prefill 0 keys · warm-up 100000 events · measure 1000000 events · parallelism 1 · repeats 3 · seed 1
+      heap: 23825 entries, 419 kb of state; memory about 63 mb, no disk (modelled)
+      rocksdb: 23825 entries, 419 kb of state; memory about 634 mb, disk up to 838 kb (modelled)
+    ");
+    assert_snapshot!(place.statebench("check job.toml --set run.duration=1s").ok(), @"
+    job: 2 cells, 7 trials
+    workload: counter · prefill 0 keys · warm-up 100 ms · measure 1 s · parallelism 1 · repeats 3 · seed 1
+      heap: state size depends on how far a run comes; memory depends on how far a run comes
+      rocksdb: state size depends on how far a run comes; memory about 634 mb (modelled)
+    takes at least 7700 ms beside prefill (configured)
+    ");
+}
+
+#[test]
 fn options_without_effect_are_warned_of() {
     let place = Place::new();
     place.file(
