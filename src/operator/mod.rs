@@ -2,18 +2,22 @@
 
 mod aggregate;
 mod counter;
+mod deduplicate;
 mod list_buffer;
 mod map;
 mod mix;
 mod reduce;
+mod row;
 mod value_of_map;
 
 pub use aggregate::{AggregateOperator, Average, Summary};
 pub use counter::Counter;
+pub use deduplicate::{FirstRow, LastRow};
 pub use list_buffer::ListBuffer;
 pub use map::MapOperator;
 pub use mix::MixOperator;
 pub use reduce::{Max, ReduceOperator, Sum};
+pub use row::RowKind;
 pub use value_of_map::ValueOfMap;
 
 use crate::source::Event;

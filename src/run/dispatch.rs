@@ -18,13 +18,15 @@ use crate::backend::{ExpiringState, HeapBackend, NullBackend, Observed, Prefill}
 use crate::backend::{RocksDbBackend, SharedMemory};
 use crate::measure::Probe;
 use crate::operator::{
-    AggregateOperator, Average, Counter, ListBuffer, MapOperator, Max, MixOperator, Operator, ReduceOperator, Sum,
-    Summary, ValueOfMap,
+    AggregateOperator, Average, Counter, FirstRow, LastRow, ListBuffer, MapOperator, Max, MixOperator, Operator,
+    ReduceOperator, Sum, Summary, ValueOfMap,
 };
 use crate::result::PrefillOrigin;
 use crate::source::SourceKey;
 use crate::state::{StateError, StateResult, StringKey};
-use crate::workload::{AggregateFunction, BackendType, KeyType, Operator as OperatorSpec, ReduceFunction, Workload};
+use crate::workload::{
+    AggregateFunction, BackendType, KeptRow, KeyType, Operator as OperatorSpec, ReduceFunction, Workload,
+};
 
 /// Runs one trial in this process; no report where it only made a prefill.
 ///
@@ -166,6 +168,10 @@ fn open_operator<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Sen
         OperatorSpec::Map { entries } => open::<K, B, MapOperator>(backend, entries, probe),
         OperatorSpec::ValueOfMap { entries } => open::<K, B, ValueOfMap>(backend, entries, probe),
         OperatorSpec::Mix(mix) => open::<K, B, MixOperator>(backend, mix, probe),
+        OperatorSpec::Deduplicate { keep } => match keep {
+            KeptRow::First => open::<K, B, FirstRow>(backend, &(), probe),
+            KeptRow::Last => open::<K, B, LastRow>(backend, &(), probe),
+        },
     }
 }
 

@@ -38,7 +38,7 @@ pub use flink_config::{FlinkSource, KeyKind, StateKeys, current_name, flink_valu
 pub use flink_file::{Dialect, Entry, FlinkFile};
 pub use invalid::{Invalid, check_range, nearest};
 pub use keys::{Distribution, DistributionWire, KeySampler, KeyType, Keys, KeysWire, SampledKey};
-pub use operator::{AggregateFunction, Mix, MixOperation, MixPreset, Operator, OperatorWire, ReduceFunction};
+pub use operator::{AggregateFunction, KeptRow, Mix, MixOperation, MixPreset, Operator, OperatorWire, ReduceFunction};
 pub use options::{
     BackendType, CheckpointStorage, CompactionStyle, Compression, FlinkVersion, KnownKey, LocalDir, LogLevel,
     METRICS_PREFIX, MemoryPool, NativeMetric, OPTIONS, OptionRow, Options, PoolScope, PredefinedOptions,

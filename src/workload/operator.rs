@@ -77,6 +77,12 @@ pub enum OperatorWire {
         #[serde(default = "default_entries")]
         entries: u32,
     },
+    /// Lets one event of each key through (ValueState). With a TTL of its state, `seen`, keys are forgotten.
+    Deduplicate {
+        /// Which one.
+        #[serde(default)]
+        keep: KeptRow,
+    },
 }
 
 const fn default_emit() -> bool {
@@ -115,6 +121,17 @@ pub enum AggregateFunction {
     Average,
     /// Count, sum and largest value, read as count, average and maximum.
     Summary,
+}
+
+/// The event that deduplication keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeptRow {
+    /// The first one; later ones are dropped. The state holds that there was one.
+    #[default]
+    First,
+    /// The last one so far: each one replaces the one before it, which is retracted. The state holds the row.
+    Last,
 }
 
 /// A known mix of operations: the core workloads of YCSB.
@@ -216,6 +233,11 @@ pub enum Operator {
     },
     /// See [`OperatorWire::Mix`].
     Mix(Mix),
+    /// See [`OperatorWire::Deduplicate`].
+    Deduplicate {
+        /// The event that is kept.
+        keep: KeptRow,
+    },
 }
 
 /// The shares of the synthetic mix.
@@ -274,6 +296,7 @@ impl Operator {
                 let given = [*read, *update, *read_modify_write, *insert, *append, *delete, *scan];
                 mix(*preset, given, *entries).map(Self::Mix)
             }
+            OperatorWire::Deduplicate { keep } => Ok(Self::Deduplicate { keep: *keep }),
         };
         operator.map_err(|invalid| invalid.within(&format!("operator.{}", wire.0.name())))
     }
@@ -287,12 +310,17 @@ impl Operator {
             Self::ListBuffer { .. } => &["buffer", "length"],
             Self::Map { .. } | Self::ValueOfMap { .. } => &["map"],
             Self::Mix(_) => &["value", "list", "map"],
+            Self::Deduplicate { .. } => &["seen"],
         }
     }
 
     /// Whether the payload of an event is stored.
     pub fn stores_payload(&self) -> bool {
-        matches!(self, Self::ListBuffer { .. } | Self::Map { .. } | Self::ValueOfMap { .. } | Self::Mix(_))
+        match self {
+            Self::ListBuffer { .. } | Self::Map { .. } | Self::ValueOfMap { .. } | Self::Mix(_) => true,
+            Self::Deduplicate { keep } => *keep == KeptRow::Last,
+            Self::Counter | Self::Reduce { .. } | Self::Aggregate { .. } => false,
+        }
     }
 }
 
@@ -325,6 +353,7 @@ impl OperatorWire {
             Self::Map { .. } => "map",
             Self::ValueOfMap { .. } => "value-of-map",
             Self::Mix { .. } => "mix",
+            Self::Deduplicate { .. } => "deduplicate",
         }
     }
 }
