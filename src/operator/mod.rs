@@ -2,19 +2,23 @@
 
 mod aggregate;
 mod counter;
+mod deduplicate;
 mod list_buffer;
 mod map;
 mod mix;
 mod reduce;
+mod row;
 mod value_of_map;
 mod window;
 
 pub use aggregate::{AggregateOperator, Average, Summary};
 pub use counter::Counter;
+pub use deduplicate::{FirstRow, LastRow};
 pub use list_buffer::ListBuffer;
 pub use map::MapOperator;
 pub use mix::MixOperator;
 pub use reduce::{Max, ReduceOperator, Sum};
+pub use row::RowKind;
 pub use value_of_map::ValueOfMap;
 pub use window::{
     Aggregated, Contents, EventTime, Listed, ProcessingTime, Reduced, SessionWindowOperator, WindowOperator,
@@ -53,7 +57,7 @@ impl Default for Collector {
 
 /// One result as another operator sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Row {
+pub struct Emitted {
     /// The key that it was computed for.
     pub key: i64,
     /// The result.
@@ -62,7 +66,7 @@ pub struct Row {
     pub other: i64,
 }
 
-impl Row {
+impl Emitted {
     const fn get(self, field: RowField) -> i64 {
         match field {
             RowField::Key => self.key,
@@ -86,13 +90,13 @@ impl Collector {
     pub fn emit<K: Key>(&mut self, event: &Event<K>, result: u64) {
         self.digest.add(mix_hash(event.sequence, result));
         if self.next_key.is_some() {
-            self.forward(event, Row { key: event.key.as_long(), value: result as i64, other: event.value });
+            self.forward(event, Emitted { key: event.key.as_long(), value: result as i64, other: event.value });
         }
     }
 
     /// Emits one row of an event.
     #[inline(always)]
-    pub fn emit_row<K>(&mut self, event: &Event<K>, row: Row) {
+    pub fn emit_row<K>(&mut self, event: &Event<K>, row: Emitted) {
         let content = mix_hash(mix_hash(row.key as u64, row.value as u64), row.other as u64);
         self.digest.add(mix_hash(event.sequence, content));
         if self.next_key.is_some() {
@@ -108,7 +112,7 @@ impl Collector {
     }
 
     #[inline(never)]
-    fn forward<K>(&mut self, event: &Event<K>, row: Row) {
+    fn forward<K>(&mut self, event: &Event<K>, row: Emitted) {
         let Some(next_key) = self.next_key else { return };
         self.rows.push(Event {
             sequence: event.sequence,

@@ -19,16 +19,16 @@ use crate::backend::{ExpiringState, HeapBackend, NullBackend, Observed, Prefill}
 use crate::backend::{RocksDbBackend, SharedMemory};
 use crate::measure::Probe;
 use crate::operator::{
-    AggregateOperator, Aggregated, Average, Collector, Contents, Counter, EventTime, ListBuffer, Listed, MapOperator,
-    Max, MixOperator, Operator, ProcessingTime, ReduceOperator, Reduced, SessionWindowOperator, Sum, Summary,
-    ValueOfMap, WindowOperator,
+    AggregateOperator, Aggregated, Average, Collector, Contents, Counter, EventTime, FirstRow, LastRow, ListBuffer,
+    Listed, MapOperator, Max, MixOperator, Operator, ProcessingTime, ReduceOperator, Reduced, SessionWindowOperator,
+    Sum, Summary, ValueOfMap, WindowOperator,
 };
 use crate::result::PrefillOrigin;
 use crate::source::SourceKey;
 use crate::state::{StateError, StateResult, StateTtls, StringKey};
 use crate::workload::{
-    AggregateFunction, BackendType, KeyType, Operator as OperatorSpec, ReduceFunction, RowField, Step, WindowContents,
-    WindowTime, Windows, Workload,
+    AggregateFunction, BackendType, KeptRow, KeyType, Operator as OperatorSpec, ReduceFunction, RowField, Step,
+    WindowContents, WindowTime, Windows, Workload,
 };
 
 /// Runs one trial in this process; no report where it only made a prefill.
@@ -216,6 +216,10 @@ fn open_operator<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Sen
             WindowContents::List => open_windows::<K, B, Listed>(backend, windows, harness),
         },
         OperatorSpec::Mix(mix) => open::<K, B, MixOperator>(backend, mix, harness),
+        OperatorSpec::Deduplicate { keep } => match keep {
+            KeptRow::First => open::<K, B, FirstRow>(backend, &(), harness),
+            KeptRow::Last => open::<K, B, LastRow>(backend, &(), harness),
+        },
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::state::KeyGroups;
 use crate::workload::{
-    BackendType, Cell, Extent, KeySampler, MixOperation, Operator, Plan, PrefillBy, Source, Workload, cache_shards,
-    divide_pool, index_eviction_chance, index_may_fall_off, pool_that_keeps,
+    BackendType, Cell, Extent, KeptRow, KeySampler, MixOperation, Operator, Plan, PrefillBy, Source, Workload,
+    cache_shards, divide_pool, index_eviction_chance, index_may_fall_off, pool_that_keeps,
 };
 
 /// What one cell is expected to need. Modelled: entries × the mean size of one, from the workload alone.
@@ -145,6 +145,7 @@ fn state_size(workload: &Workload) -> Option<(f64, f64)> {
             let (count, bytes) = per_key(entries, 9.0 + payload)?;
             Some((count + inserted, bytes + appended + inserted * (key_bytes + 9.0 + payload)))
         }
+        Operator::Deduplicate { keep } => per_key(1.0, 8.0 + if *keep == KeptRow::Last { payload } else { 0.0 }),
     }
 }
 
@@ -167,12 +168,15 @@ fn distinct_keys(workload: &Workload) -> Option<f64> {
     }
     let prefilled = workload.prefill_keys() as f64;
     let cardinality = workload.keys.cardinality as f64;
-    let met = match events(workload) {
-        Some(events) => KeySampler::new(&workload.keys, workload.run.seed).distinct_expected(events as u64),
-        None => cardinality,
+    let (met, created) = match events(workload).map(|events| events as u64) {
+        Some(events) => {
+            let sampler = KeySampler::new(&workload.keys, workload.run.seed);
+            (sampler.distinct_expected(events), sampler.created(events) as f64)
+        }
+        None => (cardinality, 0.0),
     };
     let covered = prefilled / cardinality;
-    Some(prefilled + met * (1.0 - covered.min(1.0)))
+    Some(prefilled + (met - created) * (1.0 - covered.min(1.0)) + created)
 }
 
 /// Bytes of a composite key without a user key.

@@ -12,8 +12,8 @@ use crate::state::{Key, StringKey};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct KeysWire {
-    /// Number of distinct keys, 1 to 10^12. With `latest` it is the number at the start; `ephemeral` keys are not
-    /// limited by it.
+    /// Number of distinct keys, 1 to 10^12. With `latest` and `recent` it is the number at the start; `ephemeral` keys are
+    /// not limited by it.
     #[schemars(range(min = 1, max = 1_000_000_000_000_u64))]
     pub cardinality: u64,
     /// How often each key is accessed.
@@ -103,6 +103,16 @@ pub enum DistributionWire {
         #[serde(default = "default::uses")]
         uses: f64,
     },
+    /// New keys one after the other, without end, and a share of repeats of one of the newest, all of them equally
+    /// often: identifiers of events of which some are delivered twice.
+    Recent {
+        /// Share of the events that repeat a key, 0 to 1, evenly spaced.
+        #[serde(default = "default::repeats")]
+        repeats: f64,
+        /// The newest keys, which are those that come again, as a share of the cardinality: above 0, up to 1.
+        #[serde(default = "default::among")]
+        among: f64,
+    },
 }
 
 /// The type of a key, as it is written.
@@ -158,6 +168,12 @@ mod default {
     }
     pub const fn uses() -> f64 {
         20.0
+    }
+    pub const fn repeats() -> f64 {
+        0.05
+    }
+    pub const fn among() -> f64 {
+        0.5
     }
     pub const fn length() -> SizeWire {
         SizeWire::constant(16)
@@ -227,6 +243,13 @@ pub enum Distribution {
     Ephemeral {
         /// Number of keys alive at any time.
         live: u64,
+        /// When new keys come.
+        created: Pace,
+    },
+    /// New keys in sequence, and repeats of the newest.
+    Recent {
+        /// Number of newest keys that come again, 1 to the cardinality.
+        among: u64,
         /// When new keys come.
         created: Pace,
     },
@@ -312,6 +335,15 @@ impl Distribution {
                 live: check_range("ephemeral.live", live, 1..=MAX_KEYS)?,
                 created: Pace::new(1.0 / check_range("ephemeral.uses", uses, 1.0..=1e12)?),
             },
+            DistributionWire::Recent { repeats, among } => {
+                if !(among > 0.0 && among <= 1.0) {
+                    return Err(Invalid::new("recent.among", among, "above 0, up to 1"));
+                }
+                Self::Recent {
+                    among: ((among * cardinality as f64).round() as u64).clamp(1, cardinality),
+                    created: Pace::new(1.0 - share("recent.repeats", repeats)?),
+                }
+            }
         })
     }
 }
@@ -328,6 +360,7 @@ impl Keys {
             _ if let Some(ids) = ids => ids,
             Distribution::Latest { inserts, .. } => cardinality + inserts.before(MAX_EVENTS),
             Distribution::Ephemeral { live, created } => live + created.before(MAX_EVENTS),
+            Distribution::Recent { created, .. } => cardinality + created.before(MAX_EVENTS),
             _ => cardinality,
         };
         let id_digits = (2 * id_limit - 1).ilog(36) as usize + 1;
@@ -428,6 +461,11 @@ impl KeySampler {
             &Distribution::Ephemeral { live, created } => events.for_each(|(id, sequence)| {
                 *id = live - 1 + created.before(sequence) - rng.below(live);
             }),
+            &Distribution::Recent { among, created } => events.for_each(|(id, sequence)| {
+                let next = keys + created.before(sequence);
+                let is_new = created.before(sequence + 1) + keys > next;
+                *id = if is_new { next } else { next - 1 - rng.below(among) };
+            }),
         }
     }
 
@@ -452,10 +490,21 @@ impl KeySampler {
     }
 
     /// Lists the keys that are there at the start, all ids below the cardinality in a scrambled order: those from
-    /// position `first` on. Returns how many there were, fewer than fit into `out` only at the end.
+    /// position `first` on. `recent` keys are in the order in which they came, so that the newest are the youngest.
+    /// Returns how many there were, fewer than fit into `out` only at the end.
     pub fn prefill_ids(&self, first: u64, out: &mut [u64]) -> usize {
-        let positions = first..self.cardinality;
-        out.iter_mut().zip(positions).map(|(id, position)| *id = self.prefill.apply(position)).count()
+        let in_order = matches!(self.distribution, Distribution::Recent { .. });
+        let id_at = |position| if in_order { position } else { self.prefill.apply(position) };
+        out.iter_mut().zip(first..self.cardinality).map(|(id, position)| *id = id_at(position)).count()
+    }
+
+    /// The number of keys that the first `events` events add to those of the start.
+    pub fn created(&self, events: u64) -> u64 {
+        match &self.distribution {
+            Distribution::Latest { inserts, .. } => inserts.before(events),
+            Distribution::Recent { created, .. } => created.before(events),
+            _ => 0,
+        }
     }
 
     /// The expected number of distinct keys among those of the first `events` events: how large a state becomes that keeps
@@ -508,6 +557,10 @@ impl KeySampler {
             &Distribution::Ephemeral { live, created } => {
                 return distinct_in_window(accesses, live as f64, created.share(), 1.0).min(accesses);
             }
+            &Distribution::Recent { among, created } => {
+                let old = distinct_leaving_window(accesses, among as f64, created.share(), 1.0 - created.share());
+                return created.before(events) as f64 + old;
+            }
         };
         distinct.min(accesses).min(keys)
     }
@@ -546,6 +599,20 @@ fn distinct_in_window(events: f64, active: f64, pace: f64, share: f64) -> f64 {
     let whole = if events < life { active - pace * events } else { pace * (events - life) };
     let time = events.min(life);
     2.0 * pace * integral(time) + whole * touched(time)
+}
+
+/// Expected number of the newest `active` keys of the start that are touched by `events` events, of which a share goes
+/// evenly to the newest `active` keys, where `pace` keys are created for each event: they leave one after the other.
+fn distinct_leaving_window(events: f64, active: f64, pace: f64, share: f64) -> f64 {
+    let rate = -libm::log1p(-(share / active).min(1.0 - f64::EPSILON));
+    if rate <= 0.0 {
+        return 0.0;
+    }
+    let touched = |t: f64| -libm::expm1(-rate * t);
+    // Those that leave before the last event have had all ages at that, the others see every event.
+    let leaving = active.min(pace * events);
+    let time = if pace > 0.0 { leaving / pace } else { 0.0 };
+    pace * (time - touched(time) / rate) + (active - leaving) * touched(events)
 }
 
 /// A key that can be made from an id.
@@ -638,7 +705,7 @@ mod tests {
         ids.iter().filter(|&&id| is(id)).count() as f64 / ids.len() as f64
     }
 
-    const ALL: [&str; 8] = [
+    const ALL: [&str; 9] = [
         "distribution = 'uniform'",
         "distribution = 'zipf'",
         "distribution = 'hotspot'",
@@ -647,6 +714,7 @@ mod tests {
         "distribution = 'sequential'",
         "distribution = 'moving'",
         "distribution = 'ephemeral'",
+        "distribution = 'recent'",
     ];
 
     #[test]
@@ -688,6 +756,9 @@ mod tests {
             ("distribution.moving.hot-every = 0", "distribution.moving.hot-every"),
             ("distribution.ephemeral.live = 0", "distribution.ephemeral.live"),
             ("distribution.ephemeral.uses = inf", "distribution.ephemeral.uses"),
+            ("distribution.recent.repeats = 1.1", "distribution.recent.repeats"),
+            ("distribution.recent.among = 0", "distribution.recent.among"),
+            ("distribution.recent.among = nan", "distribution.recent.among"),
             ("type.string.length = 3", "type.string.length"),
             ("type.string.length = '1 mb'", "type.string.length"),
             ("type.string.length.uniform = { min = 8, max = 7 }", "type.string.length.uniform.max"),
@@ -710,6 +781,7 @@ mod tests {
                 [0, 1, 2, 3],
                 [100, 78, 100, 80],
                 [598, 362, 715, 933],
+                [79_921, 100_000, 100_001, 100_002],
             ]
         );
     }
@@ -833,6 +905,38 @@ mod tests {
     }
 
     #[test]
+    fn recent_keys_come_in_sequence_and_repeat_evenly() {
+        let ids = draw("cardinality = 1000\ndistribution.recent = { repeats = 0.2, among = 0.5 }", 200_000);
+        let (mut next, mut distances) = (1000, Vec::new());
+        for &id in &ids {
+            if id == next {
+                next += 1;
+            } else {
+                assert!(id < next, "{id} before {next}");
+                distances.push((next - 1 - id) as f64);
+            }
+        }
+        assert_eq!((next, distances.len()), (161_000, 40_000));
+        // Uniform over 0 to 499.
+        let mean = distances.iter().sum::<f64>() / 4e4;
+        let variance = distances.iter().map(|d| (d - mean).powi(2)).sum::<f64>() / 4e4;
+        assert!((mean - 249.5).abs() < 2.5, "{mean}");
+        assert!((variance / ((500.0 * 500.0 - 1.0) / 12.0) - 1.0).abs() < 0.02, "{variance}");
+        assert!(distances.iter().all(|&d| d < 500.0) && distances.contains(&0.0) && distances.contains(&499.0));
+        // The extremes: nothing comes again, and nothing is new.
+        assert_eq!(draw("cardinality = 10\ndistribution.recent.repeats = 0", 3), [10, 11, 12]);
+        let only_repeats = draw("cardinality = 10\ndistribution.recent = { repeats = 1, among = 0.3 }", 1000);
+        assert!(only_repeats.iter().all(|id| (7..10).contains(id)));
+    }
+
+    #[test]
+    fn recent_keys_are_prefilled_in_their_order() {
+        let sampler = KeySampler::new(&keys("cardinality = 5\ndistribution = 'recent'"), 3);
+        let mut ids = [9; 4];
+        assert_eq!((sampler.prefill_ids(2, &mut ids), ids), (3, [2, 3, 4, 9]));
+    }
+
+    #[test]
     fn absent_keys_are_others() {
         let sampler = KeySampler::new(&keys(""), 1);
         let absent: HashSet<u64> = (0..1000).map(|id| sampler.absent_id(id)).collect();
@@ -878,6 +982,10 @@ mod tests {
             "distribution.moving = { hot-share = 1 }",
             "distribution = 'ephemeral'",
             "distribution.ephemeral = { live = 5000, uses = 1.5 }",
+            "distribution = 'recent'",
+            "distribution.recent = { repeats = 0.9, among = 0.2 }",
+            "distribution.recent = { repeats = 1, among = 1 }",
+            "distribution.recent.repeats = 0",
         ];
         for case in cases {
             let text = format!("cardinality = 20_000\n{case}");
@@ -906,6 +1014,8 @@ mod tests {
             "moving = { active = 1, events-per-key = 1e12, hot-every = 1_000_000_000_000 }",
             "moving = { active = 1, events-per-key = 1, hot-share = 0, hot-every = 1 }",
             "ephemeral = { live = 1_000_000_000_000, uses = 1 }",
+            "recent = { repeats = 0, among = 1e-300 }",
+            "recent = { repeats = 1, among = 1 }",
         ];
         for distribution in distributions {
             for cardinality in [1, 2, MAX_KEYS] {

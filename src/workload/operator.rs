@@ -84,6 +84,12 @@ pub enum OperatorWire {
         #[serde(default = "default_entries")]
         entries: u32,
     },
+    /// Lets one event of each key through (ValueState). With a TTL of its state, `seen`, keys are forgotten.
+    Deduplicate {
+        /// Which one.
+        #[serde(default)]
+        keep: KeptRow,
+    },
 }
 
 const fn default_emit() -> bool {
@@ -122,6 +128,17 @@ pub enum AggregateFunction {
     Average,
     /// Count, sum and largest value, read as count, average and maximum.
     Summary,
+}
+
+/// The event that deduplication keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeptRow {
+    /// The first one; later ones are dropped. The state holds that there was one.
+    #[default]
+    First,
+    /// The last one so far: each one replaces the one before it, which is retracted. The state holds the row.
+    Last,
 }
 
 /// A known mix of operations: the core workloads of YCSB.
@@ -230,6 +247,11 @@ pub enum Operator {
     },
     /// See [`OperatorWire::Mix`].
     Mix(Mix),
+    /// See [`OperatorWire::Deduplicate`].
+    Deduplicate {
+        /// The event that is kept.
+        keep: KeptRow,
+    },
 }
 
 /// The shares of the synthetic mix.
@@ -294,6 +316,7 @@ impl Operator {
                 let given = [*read, *update, *read_modify_write, *insert, *append, *delete, *scan];
                 mix(*preset, given, *entries).map(Self::Mix)
             }
+            OperatorWire::Deduplicate { keep } => Ok(Self::Deduplicate { keep: *keep }),
         };
         operator.map_err(|invalid| invalid.within(&format!("operator.{}", wire.0.name())))
     }
@@ -314,6 +337,7 @@ impl Operator {
             Self::Window { windows: Windows::Session(_), .. } => &["window-contents", "merging-window-set"],
             Self::Window { .. } => &["window-contents"],
             Self::Mix(_) => &["value", "list", "map"],
+            Self::Deduplicate { .. } => &["seen"],
         }
     }
 
@@ -323,6 +347,7 @@ impl Operator {
             Self::Counter | Self::Reduce { .. } | Self::Aggregate { .. } => false,
             Self::ListBuffer { .. } | Self::Map { .. } | Self::ValueOfMap { .. } | Self::Mix(_) => true,
             Self::Window { contents, .. } => *contents == WindowContents::List,
+            Self::Deduplicate { keep } => *keep == KeptRow::Last,
         }
     }
 
@@ -353,7 +378,7 @@ fn mix(preset: Option<MixPreset>, given: [Option<f64>; 7], entries: u32) -> Resu
 impl OperatorWire {
     /// Whether the operator registers timers.
     pub const fn has_timers(&self) -> bool {
-        false
+        matches!(self, Self::TumblingWindow(_) | Self::SlidingWindow(_) | Self::SessionWindow(_))
     }
 
     /// The operator's name in the file.
@@ -369,6 +394,7 @@ impl OperatorWire {
             Self::SlidingWindow(_) => "sliding-window",
             Self::SessionWindow(_) => "session-window",
             Self::Mix { .. } => "mix",
+            Self::Deduplicate { .. } => "deduplicate",
         }
     }
 }

@@ -105,7 +105,7 @@ fn unknown_names() {
       | ^^^
     ");
     assert_snapshot!(said("operator = 'count'\n"), @"
-    error: job.toml:1:12: operator: unknown name `count`, expected one of `counter`, `reduce`, `aggregate`, `list-buffer`, `map`, `value-of-map`, `mix`
+    error: job.toml:1:12: operator: unknown name `count`, expected one of `counter`, `reduce`, `aggregate`, `list-buffer`, `map`, `value-of-map`, `mix`, `deduplicate`
       |
     1 | operator = 'count'
       |            ^^^^^^^
@@ -506,7 +506,7 @@ fn text_of_a_file_cannot_steer_the_terminal() {
       |                   ^
     ");
     assert_snapshot!(said("[keys]\ndistribution = \"\\u001b[2J\"\n"), @r#"
-    error: job.toml:2:16: keys.distribution: unknown name `\u{1b}[2J`, expected one of `uniform`, `zipf`, `hotspot`, `latest`, `exponential`, `sequential`, `moving`, `ephemeral`
+    error: job.toml:2:16: keys.distribution: unknown name `\u{1b}[2J`, expected one of `uniform`, `zipf`, `hotspot`, `latest`, `exponential`, `sequential`, `moving`, `ephemeral`, `recent`
       |
     2 | distribution = "\u001b[2J"
       |                ^^^^^^^^^^^

@@ -7,9 +7,6 @@ use statebench::workload::Plan;
 
 use super::{Place, workloads};
 
-/// Workloads that need what statebench does not have.
-const LEFT_OUT: [&str; 1] = ["dedup-ttl"];
-
 /// The configurations of each file, by the figures that were measured: file name, then names in order.
 fn measured_on_flink() -> BTreeMap<String, Vec<String>> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/validation/flink-measured.csv");
@@ -22,9 +19,7 @@ fn measured_on_flink() -> BTreeMap<String, Vec<String>> {
             "knobs" | "knobs-read" => format!("{workload}-knobs"),
             _ => continue,
         };
-        if !LEFT_OUT.contains(&workload) {
-            files.entry(file).or_default().push(configuration.to_owned());
-        }
+        files.entry(file).or_default().push(configuration.to_owned());
     }
     files.values_mut().for_each(|configurations| configurations.sort());
     files
@@ -33,7 +28,7 @@ fn measured_on_flink() -> BTreeMap<String, Vec<String>> {
 #[test]
 fn every_configuration_measured_on_flink_is_in_a_file_and_takes_effect() {
     let measured = measured_on_flink();
-    assert_eq!(measured.values().map(Vec::len).sum::<usize>(), 9 * 6 + 28 + 10);
+    assert_eq!(measured.values().map(Vec::len).sum::<usize>(), 10 * 6 + 28 + 10);
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(workloads().join("flink-measured")).unwrap() {
         let path = entry.unwrap().path();

@@ -131,6 +131,7 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     assert_snapshot!(seen, @"
     average: 2
     counter: 2
+    deduplicate: 2 2
     flights-by-route: 2
     harness-floor: 
     list-buffer: 2

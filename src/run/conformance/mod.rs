@@ -3,6 +3,7 @@
 //! Runs an operator over random streams on every backend, at several parallelisms and through a restart, and compares
 //! what it emits with a plain reference implementation that has no backend.
 
+mod joins;
 mod windows;
 
 use std::path::Path;
