@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use statebench::backend::heap::{Place, StateTable};
-use statebench::backend::{HeapBackend, Metered};
+use statebench::backend::{HeapBackend, Metered, NullBackend, TtlBackend};
 use statebench::measure::{Probe, Strategy, empty_interval_ns};
 use statebench::operator::{Collector, Counter, MixOperator, Operator};
 use statebench::run::{Observer, PrefillFrom, Progress, TrialSpec, drive, run_trial};
@@ -35,6 +35,9 @@ fn main() {
         ("null", null_backend),
         ("heap", heap_beside_a_bare_loop),
         ("snapshot", snapshots),
+        ("ttl", ttl),
+        ("clock", virtual_clock),
+        ("windows", windows),
         #[cfg(feature = "rocksdb")]
         ("rocksdb", rocksdb::beside_a_bare_loop),
         ("samplers", samplers),
@@ -313,6 +316,91 @@ fn snapshots_during<O: Operator<i64>>(name: &str, spec: &Workload, of: impl Fn(&
         pauses.push(start.elapsed().as_secs_f64() * 1e3);
     }
     row(&what, "pause that begins one, ms", &pauses, "", "< 5");
+}
+
+/// A heap whose state `value` (or `count`) has a TTL that nothing reaches, beside the same heap without one.
+fn ttl() {
+    let text = "keys = { cardinality = 100_000, distribution = 'uniform' }\nvalues.size = '100 b'\noperator.mix.";
+    for (access, share) in
+        [("read", "read = 1.0"), ("write", "update = 1.0"), ("read-modify-write", "read-modify-write = 1.0")]
+    {
+        let spec = workload(&format!("{text}{share}"));
+        for (name, cleanup) in [("no clean-up", "none"), ("Flink's default clean-up", "default")] {
+            let timed =
+                workload(&format!("{text}{share}\nstates.value.ttl = {{ time = '30 d', cleanup = '{cleanup}' }}"));
+            let (mut with, mut without) = (mix_on_heap(&timed), mix_on_heap(&spec));
+            let what = format!("heap {access} of 100 b, 100,000 keys uniform, TTL with {name}");
+            let goal = if cleanup == "none" { "≥ 0.85" } else { "" };
+            compare(&what, "the same state without a TTL", goal, &mut with, &mut without);
+        }
+    }
+}
+
+/// Runs the mix of a workload over a prefilled heap; returns ns per event.
+fn mix_on_heap(spec: &Workload) -> impl FnMut() -> f64 + '_ {
+    let OperatorSpec::Mix(mix) = &spec.operator else { panic!("a mix") };
+    let heap = HeapBackend::<i64>::new(GROUPS, 0).with_ttls(spec.ttls.clone());
+    let mut heap = metered(TtlBackend::new(heap), Strategy::Off);
+    let mut operator = <MixOperator as Operator<i64>>::open(mix, &mut heap).unwrap();
+    let (prefill, mut scratch, mut block) = (EventSource::prefill(spec), Scratch::default(), Vec::new());
+    while prefill.take_block(u64::MAX, u64::MAX, &mut scratch, |event| block.push(event)).unwrap().is_some() {
+        for event in &mut block {
+            heap.set_current_time(event.processing_ms);
+            heap.set_current_key(&event.key);
+            operator.prefill(&mut heap, event).unwrap();
+        }
+        block.clear();
+    }
+    let mut out = Collector::default();
+    move || timed_blocks(spec, |block| drive(&mut heap, &mut operator, block, &mut out).unwrap())
+}
+
+/// What the clock costs each event: the hot loop, which sets it and looks whether timers are due, beside a loop that does
+/// not know of time, over a backend that keeps nothing.
+fn virtual_clock() {
+    let spec = workload("keys = { cardinality = 100_000, distribution = 'uniform' }");
+    let mut backend = metered(NullBackend::default(), Strategy::Off);
+    let mut counter = <Counter as Operator<i64>>::open(&(), &mut backend).unwrap();
+    let mut out = Collector::default();
+    let mut with = || timed_blocks(&spec, |block| drive(&mut backend, &mut counter, block, &mut out).unwrap());
+    let (mut bare, mut out) = (NullBackend::default(), Collector::default());
+    let mut counter = <Counter as Operator<i64>>::open(&(), &mut bare).unwrap();
+    let mut without = || {
+        timed_blocks(&spec, |block| {
+            let start = Instant::now();
+            for event in block {
+                KeyedStateBackend::<i64>::set_current_key(&mut bare, &event.key);
+                counter.process(&mut bare, event, &mut out).unwrap();
+            }
+            start.elapsed()
+        })
+    };
+    compare("virtual clock, null backend", "operator and backend without a clock", "", &mut with, &mut without);
+}
+
+/// Time per event and entries held of a window workload as it gets longer.
+fn windows() {
+    let mut first = None;
+    for factor in [1, 2, 4, 8] {
+        let text = format!(
+            "keys = {{ cardinality = 10_000, distribution = 'uniform' }}\ntime = {{ rate = 10_000 }}\n\
+             operator.tumbling-window = {{ size = '5 s' }}\n\
+             run = {{ events = {}, warm-up = 100_000, growth-samples = 8 }}",
+            250_000 * factor
+        );
+        let (mut times, mut entries) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            let measured = trial(&text, BackendType::HashMap);
+            times.push(1e9 / measured.throughput_events_per_s);
+            entries.push(measured.growth.unwrap().samples.iter().map(|s| s.live_entries as f64).fold(0.0, f64::max));
+        }
+        times.sort_by(f64::total_cmp);
+        let base = *first.get_or_insert(times[1]);
+        let what = format!("tumbling windows, heap, {factor} × 250,000 events");
+        row(&what, "ns per event", &times, "", "");
+        row(&what, "time per event over that of the shortest run", &[times[1] / base], "", "1");
+        row(&what, "most entries held", &entries, "", "the same");
+    }
 }
 
 /// Alternates two sides that return ns per event and prints the ratio of their throughputs.

@@ -90,6 +90,15 @@ pub trait Prefill<K: Key>: KeyedStateBackend<K> {
     fn load_prefill(&mut self, folder: &Path) -> StateResult<()>;
 }
 
+/// A folder for the databases of tests that open many: in memory where there is a file system for that, since a database
+/// syncs its files whenever it is opened.
+#[cfg(test)]
+pub(crate) fn test_folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap_or_else(|error| panic!("no folder: {error}"))
+}
+
 /// What RocksDB's merge operator puts between two elements of a list.
 const LIST_DELIMITER: u8 = b',';
 

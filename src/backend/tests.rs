@@ -95,7 +95,7 @@ impl TestNamespace for Window {
 
 impl<K: TestKey, S, M: Default> Rig<K, S, M> {
     fn new(in_heap: fn(&mut HeapBackend<K>) -> S, in_rocksdb: fn(&mut RocksDbBackend<K>) -> S) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::backend::test_folder();
         let mut options = Options::default();
         options.set("state.backend.rocksdb.memory.fixed-per-slot", "2mb").unwrap();
         options.set("state.backend.rocksdb.writebuffer.size", "64kb").unwrap();
@@ -579,7 +579,7 @@ fn merging_leaves_out_what_has_expired_and_moves_a_lone_value_with_its_time() {
         cleanup: CleanupStrategies::default(),
     };
     let ttls: StateTtls = ["longest", "count", "list"].map(|name| (name.to_owned(), ttl)).into();
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::backend::test_folder();
     merge_expiring(TtlBackend::new(HeapBackend::<i64>::new(GROUPS, 0).with_ttls(ttls.clone())));
     let rocksdb = RocksDbBackend::<i64>::open(folder.path(), &Options::default(), (GROUPS, 0), None, false, ttls);
     merge_expiring(TtlBackend::new(rocksdb.unwrap()));
@@ -627,7 +627,7 @@ fn a_name_is_taken_once() {
     let mut heap = HeapBackend::<i64>::new(GROUPS, 0);
     assert!(heap.value_state::<VoidNamespace, i64>("a").is_ok());
     assert!(heap.list_state::<VoidNamespace, i64>("a").is_err());
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::backend::test_folder();
     let mut rocksdb =
         RocksDbBackend::<i64>::open(folder.path(), &Options::default(), (GROUPS, 0), None, false, StateTtls::new())
             .unwrap();

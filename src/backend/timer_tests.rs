@@ -50,7 +50,7 @@ impl<B, N: Namespace> Side<B, N> {
     where
         B: Prefill<K> + 'static,
     {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::backend::test_folder();
         let mut backend = open(folder.path());
         let timers = backend.timer_service("t").unwrap();
         Box::new(Self { backend: Some(backend), timers, open: Box::new(open), flush, folder })
@@ -80,7 +80,7 @@ impl<K: TestKey, N: Namespace, B: Prefill<K>> Subject<K, N> for Side<B, N> {
         (self.flush)(self.backend.as_mut().unwrap());
     }
     fn restart(&mut self) {
-        let next = tempfile::tempdir().unwrap();
+        let next = crate::backend::test_folder();
         let saved = next.path().join("saved");
         self.backend().save_prefill(&saved).unwrap();
         drop(self.backend.take());

@@ -1,6 +1,7 @@
 //! The operators: each written once, against typed state, for any backend.
 
 mod aggregate;
+mod changelog_join;
 mod counter;
 mod deduplicate;
 mod list_buffer;
@@ -8,10 +9,12 @@ mod map;
 mod mix;
 mod reduce;
 mod row;
+mod running_total;
 mod value_of_map;
 mod window;
 
 pub use aggregate::{AggregateOperator, Average, Summary};
+pub use changelog_join::{ChangelogJoin, DIMENSION};
 pub use counter::Counter;
 pub use deduplicate::{FirstRow, LastRow};
 pub use list_buffer::ListBuffer;
@@ -19,6 +22,7 @@ pub use map::MapOperator;
 pub use mix::MixOperator;
 pub use reduce::{Max, ReduceOperator, Sum};
 pub use row::RowKind;
+pub use running_total::RunningTotal;
 pub use value_of_map::ValueOfMap;
 pub use window::{
     Aggregated, Contents, EventTime, Listed, ProcessingTime, Reduced, SessionWindowOperator, WindowOperator,

@@ -1,9 +1,9 @@
 //! What a result looks like to people and to other programs.
 
 mod curves;
-mod growth;
 mod knobs;
 mod stores;
+mod stream;
 mod summary;
 mod table;
 

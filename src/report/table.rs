@@ -6,7 +6,7 @@ use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
 use comfy_table::{CellAlignment, Table};
 
 use super::knobs::Knobs;
-use super::{Regime, Row, Spread, Summary, curves, growth, stores};
+use super::{Regime, Row, Spread, Summary, curves, stores, stream};
 use crate::result::{
     METRICS, Metric, Outcome, PrefillOrigin, RunResult, Shown, TimingStrategy, Unit, VariantInfo, printable,
 };
@@ -53,8 +53,9 @@ fn text(result: &RunResult, summary: &Summary, format: Format) -> String {
         let _ = writeln!(out, "{}\n", named_table(&stores::MEMORY_HEADER, memory, format));
     }
     for (header, rows) in [
-        (&growth::GROWTH_HEADER[..], growth::growth_rows(result)),
-        (&growth::FIRING_HEADER[..], growth::firing_rows(result)),
+        (&stream::LATER_HEADER[..], stream::later_rows(result)),
+        (&stream::GROWTH_HEADER[..], stream::growth_rows(result)),
+        (&stream::FIRING_HEADER[..], stream::firing_rows(result)),
     ] {
         if !rows.is_empty() {
             let _ = writeln!(out, "{}\n", named_table(header, rows, format));
@@ -226,7 +227,8 @@ fn notes(result: &RunResult, out: &mut String) {
         let reason = printable(&reason);
         let _ = writeln!(out, "{} repeat {}: {reason}", printable(&trial.configuration), trial.repeat + 1);
     }
-    for line in growth::late_lines(result).into_iter().chain(stores::notes(result)) {
+    let stream_lines = stream::late_lines(result).into_iter().chain(stream::latest_lines(result));
+    for line in stream_lines.chain(stores::notes(result)) {
         let _ = writeln!(out, "{}", printable(&line));
     }
     heap_notes(result, out);

@@ -215,6 +215,10 @@ pub struct Measurement {
     /// How much state was held over the measured part; none where it was not looked at.
     #[serde(default)]
     pub growth: Option<Growth>,
+    /// The size of a full checkpoint of the state at the end of the measured part, without the header with the serializers,
+    /// bytes; none where the state was not looked at.
+    #[serde(default)]
+    pub checkpoint_bytes: Option<u64>,
     /// The operators of a pipeline behind the first, in the order in which rows flow. `event_latency` is that of the first.
     #[serde(default)]
     pub later: Vec<OperatorMeasurement>,
@@ -308,6 +312,7 @@ impl Measurement {
             late_events: 0,
             firing: None,
             growth: None,
+            checkpoint_bytes: None,
             later: Vec::new(),
             latest: Vec::new(),
         }

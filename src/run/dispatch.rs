@@ -19,9 +19,9 @@ use crate::backend::{ExpiringState, HeapBackend, NullBackend, Observed, Prefill}
 use crate::backend::{RocksDbBackend, SharedMemory};
 use crate::measure::Probe;
 use crate::operator::{
-    AggregateOperator, Aggregated, Average, Collector, Contents, Counter, EventTime, FirstRow, LastRow, ListBuffer,
-    Listed, MapOperator, Max, MixOperator, Operator, ProcessingTime, ReduceOperator, Reduced, SessionWindowOperator,
-    Sum, Summary, ValueOfMap, WindowOperator,
+    AggregateOperator, Aggregated, Average, ChangelogJoin, Collector, Contents, Counter, EventTime, FirstRow, LastRow,
+    ListBuffer, Listed, MapOperator, Max, MixOperator, Operator, ProcessingTime, ReduceOperator, Reduced, RunningTotal,
+    SessionWindowOperator, Sum, Summary, ValueOfMap, WindowOperator,
 };
 use crate::result::PrefillOrigin;
 use crate::source::SourceKey;
@@ -215,6 +215,8 @@ fn open_operator<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Sen
             }
             WindowContents::List => open_windows::<K, B, Listed>(backend, windows, harness),
         },
+        OperatorSpec::ChangelogJoin => open::<K, B, ChangelogJoin>(backend, &(), harness),
+        OperatorSpec::RunningTotal => open::<K, B, RunningTotal>(backend, &(), harness),
         OperatorSpec::Mix(mix) => open::<K, B, MixOperator>(backend, mix, harness),
         OperatorSpec::Deduplicate { keep } => match keep {
             KeptRow::First => open::<K, B, FirstRow>(backend, &(), harness),

@@ -37,6 +37,11 @@ pub struct GrowthWatch {
 const FIRST_DISTANCE: u64 = 4096;
 
 impl GrowthWatch {
+    /// One that takes no samples.
+    pub fn never() -> Self {
+        Self { due: Due::Never, most: 0, started: Instant::now(), first: 0, samples: Vec::new() }
+    }
+
     /// Begins at the first event of the measured part.
     pub fn begin(workload: &Workload, first: u64) -> Self {
         let samples = u64::from(workload.run.growth_samples);

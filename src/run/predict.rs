@@ -119,6 +119,9 @@ pub fn index_cliff(plan: &Plan, cell: &Cell) -> Option<IndexCliff> {
 
 /// Entries and serialized bytes of the state at the end of a run; none where a trace decides, or which windows are open.
 fn state_size(workload: &Workload) -> Option<(f64, f64)> {
+    if !workload.later.is_empty() {
+        return None;
+    }
     let keys = distinct_keys(workload)?;
     let key_bytes = key_bytes(workload);
     let payload = match &workload.source {
@@ -128,6 +131,9 @@ fn state_size(workload: &Workload) -> Option<(f64, f64)> {
     let events = events(workload);
     let per_key = |entries: f64, bytes: f64| Some((keys * entries, keys * entries * (key_bytes + bytes)));
     match &workload.operator {
+        // How many orders are open, and how long.
+        Operator::ChangelogJoin => None,
+        Operator::RunningTotal => per_key(1.0, 8.0),
         Operator::Counter | Operator::Reduce { .. } => per_key(1.0, 8.0),
         Operator::Aggregate { .. } => per_key(1.0, 24.0),
         Operator::ListBuffer { clear_every } => {
@@ -164,7 +170,7 @@ fn distinct_keys(workload: &Workload) -> Option<f64> {
     match &workload.source {
         Source::Generated => {}
         Source::Nexmark(nexmark) => return Some(nexmark.distinct_expected(events(workload)? as u64)),
-        Source::Trace(_) => return None,
+        Source::Trace(_) | Source::CdcOrders(_) => return None,
     }
     let prefilled = workload.prefill_keys() as f64;
     let cardinality = workload.keys.cardinality as f64;

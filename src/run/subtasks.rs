@@ -131,6 +131,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         BackendType::RocksDb => folder_bytes(&setup.spec.state_folder).ok(),
         BackendType::HashMap | BackendType::Null => None,
     };
+    let checkpoint_bytes = checkpoint_bytes(setup, &mut subtasks)?;
     let (boundaries, emitted) = merge_emitted(&subtasks);
     let mut recorder = Recorder::default();
     subtasks.iter_mut().for_each(|noted| recorder.merge(noted.subtask.probe().recorder()));
@@ -175,6 +176,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         late_events,
         firing: firing(&recorder),
         growth,
+        checkpoint_bytes,
         later,
         latest,
     };
@@ -201,7 +203,7 @@ fn open_subtasks<K>(setup: &Setup<'_, K>, pass: &str, empty_ns: u64) -> Result<V
             subtask,
             busy: Duration::ZERO,
             boundaries: Vec::new(),
-            growth: GrowthWatch::begin(setup.workload, 0),
+            growth: GrowthWatch::never(),
             late_before: 0,
             untimed_ns: Vec::new(),
             timed_ns: Vec::new(),
@@ -453,6 +455,26 @@ fn slow_event_share(events: &Histogram<u64>) -> f64 {
     let slow: u64 =
         events.iter_recorded().filter(|at| at.value_iterated_to() > SLOW_EVENT_NS).map(|at| at.count_at_value()).sum();
     slow as f64 / events.len().max(1) as f64
+}
+
+/// The size of a full checkpoint at the end of the measured part, where the state is looked at: written, weighed and
+/// removed, outside of every other figure.
+fn checkpoint_bytes<K>(setup: &Setup<'_, K>, subtasks: &mut [Noted<K>]) -> Result<Option<u64>, TrialError> {
+    if setup.workload.run.growth_samples == 0 || setup.spec.options.backend == BackendType::Null {
+        return Ok(None);
+    }
+    let folder = setup.spec.state_folder.join("checkpoint");
+    let failed = |error| TrialError::Folder(folder.clone(), error);
+    std::fs::create_dir_all(&folder).map_err(failed)?;
+    for (noted, subtask) in subtasks.iter_mut().zip(0..) {
+        noted.subtask.save_prefill(&folder.join(format!("{subtask}")))?;
+        for (operator, place) in noted.subtask.later().iter_mut().zip(1..) {
+            operator.save_prefill(&folder.join(format!("{subtask}-{place}")))?;
+        }
+    }
+    let bytes = folder_bytes(&folder).map_err(failed)?;
+    std::fs::remove_dir_all(&folder).map_err(failed)?;
+    Ok(Some(bytes))
 }
 
 /// What the operators of a pipeline behind the first did. Their state accesses and timers join those of the first.

@@ -1,5 +1,6 @@
 //! Where events come from: generated, or read from a trace. Both hand out blocks, outside the timed sections.
 
+mod cdc;
 mod event;
 mod generated;
 mod nexmark;
@@ -8,6 +9,7 @@ pub mod trace;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cdc::CdcGenerator;
 pub use event::Event;
 use generated::Generator;
 pub use generated::stream_seed;
@@ -56,6 +58,7 @@ enum Kind {
 enum Generated {
     Sampled(Generator),
     Nexmark(NexmarkGenerator),
+    Cdc(CdcGenerator),
 }
 
 impl Generated {
@@ -63,6 +66,7 @@ impl Generated {
         match self {
             Self::Sampled(generator) => generator.fill(block, count, ids, sink),
             Self::Nexmark(generator) => generator.fill(block, count, sink),
+            Self::Cdc(generator) => generator.fill(block, count, sink),
         }
     }
 
@@ -70,6 +74,7 @@ impl Generated {
         match self {
             Self::Sampled(generator) => generator.now_at(sequence),
             Self::Nexmark(generator) => generator.now_at(sequence),
+            Self::Cdc(generator) => generator.now_at(sequence),
         }
     }
 
@@ -161,6 +166,7 @@ impl EventSource {
             Source::Nexmark(nexmark) => {
                 Generated::Nexmark(NexmarkGenerator::new(workload, nexmark, stream_seed)).from_start()
             }
+            Source::CdcOrders(orders) => Generated::Cdc(CdcGenerator::new(workload, orders, stream_seed)).from_start(),
             Source::Trace(trace) => Kind::Trace {
                 position: Mutex::new(Position::open(trace, workload.clock.clone())?),
                 payloads: Payloads::of(workload, trace),

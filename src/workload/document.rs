@@ -66,22 +66,43 @@ impl Document {
             return Err(self.override_error(written, format!("`{path}` is not a path such as keys.cardinality")));
         };
         let mut table = &mut self.table;
-        for segment in parents {
+        // The same path with places in lists for the names of their entries, as messages have it.
+        let mut full_path = String::new();
+        let mut parents = parents.iter();
+        while let Some(segment) = parents.next() {
+            let no_keys = |what: &str| format!("`{segment}` in `{path}` is {what} and has no keys");
+            full_path += segment;
             let entry = table.entry((*segment).to_owned()).or_insert_with(|| Value::Table(Table::new()));
             // A name that stands for its defaults opens into a table: distribution = "zipf".
             if matches!(entry, Value::String(_)) {
                 *entry = Value::Table(Table::new());
             }
-            match entry {
-                Value::Table(inner) => table = inner,
-                other => {
-                    let message = format!("`{segment}` in `{path}` is {} and has no keys", kind(other));
-                    return Err(self.override_error(written, message));
+            table = match entry {
+                Value::Table(inner) => inner,
+                Value::Array(list) => {
+                    let name = parents.next().copied().unwrap_or_default();
+                    let Some((place, inner)) = named_entry(list, name) else {
+                        let message = format!("`{segment}` in `{path}` has no entry `{name}`");
+                        let error =
+                            Diagnostic::of_place(format_args!("{} with `{written}`", self.path.display()), message);
+                        return Err(error);
+                    };
+                    full_path += &format!("[{place}]");
+                    inner
                 }
-            }
+                other => {
+                    let message = no_keys(kind(other));
+                    return Err(Diagnostic::of_place(
+                        format_args!("{} with `{written}`", self.path.display()),
+                        message,
+                    ));
+                }
+            };
+            full_path.push('.');
         }
+        full_path += last;
         table.insert((*last).to_owned(), value);
-        self.note_override(path, written);
+        self.note_override(&full_path, written);
         Ok(())
     }
 
@@ -193,6 +214,16 @@ impl Document {
 
     fn spot(&self, span: Range<usize>) -> Diagnostic {
         Diagnostic::at(&self.path, &self.text, span, "")
+    }
+}
+
+/// The entry of a list of tables that has this name, or this place, counted from 0.
+fn named_entry<'a>(list: &'a mut [Value], name: &str) -> Option<(usize, &'a mut Table)> {
+    let has_name = |entry: &Value| entry.get("name").and_then(Value::as_str) == Some(name);
+    let place = list.iter().position(has_name).or_else(|| name.parse().ok())?;
+    match list.get_mut(place)? {
+        Value::Table(table) => Some((place, table)),
+        _ => None,
     }
 }
 
@@ -384,6 +415,21 @@ mod tests {
         ");
         document.set("keys.cardinality", Value::Integer(0), "--set keys.cardinality=0").unwrap();
         assert_snapshot!(document.invalid(&invalid), @"job.toml with `--set keys.cardinality=0`: keys.cardinality: found 0; allowed: 1 or more");
+    }
+
+    #[test]
+    fn an_override_finds_an_entry_of_a_list_by_its_name() {
+        let text = "[[pipeline]]\nname = 'a'\noperator = 'counter'\n[[pipeline]]\nname = 'b'\noperator = 'counter'\n";
+        let mut document = document(text);
+        document.set("pipeline.b.key", Value::String("other".to_owned()), "--set pipeline.b.key=other").unwrap();
+        document.set("pipeline.0.states.count.ttl.time", Value::Integer(0), "--set x").unwrap();
+        let wire: WorkloadWire = document.read().unwrap();
+        assert_eq!(wire.pipeline[1].key, crate::workload::RowField::Other);
+        assert!(wire.pipeline[0].states.contains_key("count"));
+        let invalid = Invalid::new("pipeline[1].key", "it", "something else");
+        assert!(document.invalid(&invalid).to_string().starts_with("job.toml with `--set pipeline.b.key=other`"));
+        let error = document.set("pipeline.c.key", Value::Integer(0), "--set pipeline.c.key=0").unwrap_err();
+        assert_snapshot!(error, @"job.toml with `--set pipeline.c.key=0`: `pipeline` in `pipeline.c.key` has no entry `c`");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Wire types (`…Wire`) mirror the TOML and refuse unknown keys; models are valid by construction. Every sampler sits
 //! beside the part of the workload that it samples.
 
+mod cdc;
 mod clock;
 mod configuration;
 mod diagnostic;
@@ -32,6 +33,7 @@ use std::path::Path;
 
 use crate::state::{StateTtl, StateTtls, StateVisibility};
 
+pub use cdc::{CdcOrders, CdcOrdersWire};
 pub use clock::{Now, TimeWire, VirtualClock};
 pub use configuration::{Configuration, ConfigurationWire, short_key};
 pub use diagnostic::{Diagnostic, folder_of};
@@ -146,6 +148,8 @@ pub enum SourceWire {
     /// Nexmark's auction site, generated from the seed: people, auctions and bids in its proportions, with hot keys that
     /// move on.
     Nexmark(NexmarkWire),
+    /// The change stream of a table of orders and of their customers, generated from the seed.
+    CdcOrders(CdcOrdersWire),
     /// Read from a file of events.
     Trace(TraceWire),
 }
@@ -163,6 +167,8 @@ pub enum Source {
     Generated,
     /// Nexmark's auction site.
     Nexmark(Nexmark),
+    /// The change stream of orders and customers.
+    CdcOrders(CdcOrders),
     /// Read from a file.
     Trace(Trace),
 }
@@ -171,7 +177,7 @@ impl Source {
     /// Whose keys the source brings along, where they are not those of the section `keys`.
     fn own_keys(&self) -> Option<&'static str> {
         match self {
-            Self::Generated => None,
+            Self::Generated | Self::CdcOrders(_) => None,
             Self::Nexmark(_) => Some("Nexmark"),
             Self::Trace(_) => Some("a trace"),
         }
@@ -213,12 +219,15 @@ impl Workload {
             SourceWire::Nexmark(nexmark) => {
                 Source::Nexmark(Nexmark::new(nexmark).map_err(|invalid| invalid.within("source.nexmark"))?)
             }
+            SourceWire::CdcOrders(orders) => {
+                Source::CdcOrders(CdcOrders::new(orders).map_err(|invalid| invalid.within("source.cdc-orders"))?)
+            }
             SourceWire::Trace(trace) => {
                 Source::Trace(Trace::new(trace, folder).map_err(|invalid| invalid.within("source.trace"))?)
             }
         };
         let disorder_ms = match &source {
-            Source::Generated | Source::Nexmark(_) => None,
+            Source::Generated | Source::Nexmark(_) | Source::CdcOrders(_) => None,
             Source::Trace(trace) => Some(trace.disorder_ms()),
         };
         let ids = if let Source::Nexmark(nexmark) = &source { Some(nexmark.id_limit()) } else { None };
@@ -266,6 +275,10 @@ impl Workload {
             if self.run.prefill > 0.0 {
                 return Err(Invalid::new("run.prefill", self.run.prefill, format!("0: {owner} brings its own keys")));
             }
+        }
+        if self.operator == Operator::ChangelogJoin && !matches!(self.source, Source::CdcOrders(_)) {
+            let allowed = "`changelog-join` over `source.cdc-orders`: it needs changes of two tables";
+            return Err(Invalid::new("operator", "`changelog-join` over another source", allowed));
         }
         if !self.later.is_empty() && self.run.prefill > 0.0 {
             let allowed = "0: a pipeline fills its states by its own events";

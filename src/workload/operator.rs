@@ -54,6 +54,12 @@ pub enum OperatorWire {
     SlidingWindow(SlidingWindowWire),
     /// Gathers the events of each key in windows that grow and merge as long as no gap is between events.
     SessionWindow(SessionWindowWire),
+    /// Joins a table that changes (input 0: rows by their second number, with an amount) with a dimension that changes
+    /// (input 1), and emits what each change adds to or takes from the sums by the dimension's value (MapState,
+    /// ValueState).
+    ChangelogJoin {},
+    /// Keeps the running total of the values of each key and shows the latest of each; of few keys (ValueState).
+    RunningTotal {},
     /// A synthetic mix of state accesses in given shares.
     Mix {
         /// Shares of a known workload; shares given beside it replace its own.
@@ -245,6 +251,10 @@ pub enum Operator {
         /// What they keep.
         contents: WindowContents,
     },
+    /// See [`OperatorWire::ChangelogJoin`].
+    ChangelogJoin,
+    /// See [`OperatorWire::RunningTotal`].
+    RunningTotal,
     /// See [`OperatorWire::Mix`].
     Mix(Mix),
     /// See [`OperatorWire::Deduplicate`].
@@ -312,6 +322,8 @@ impl Operator {
             OperatorWire::TumblingWindow(wire) => windows(Windows::tumbling(wire), &wire.contents),
             OperatorWire::SlidingWindow(wire) => windows(Windows::sliding(wire), &wire.contents),
             OperatorWire::SessionWindow(wire) => windows(Windows::session(wire), &wire.contents),
+            OperatorWire::ChangelogJoin {} => Ok(Self::ChangelogJoin),
+            OperatorWire::RunningTotal {} => Ok(Self::RunningTotal),
             OperatorWire::Mix { preset, read, update, read_modify_write, insert, append, delete, scan, entries } => {
                 let given = [*read, *update, *read_modify_write, *insert, *append, *delete, *scan];
                 mix(*preset, given, *entries).map(Self::Mix)
@@ -323,7 +335,7 @@ impl Operator {
 
     /// How many streams it reads.
     pub fn inputs(&self) -> u8 {
-        1
+        if matches!(self, Self::ChangelogJoin) { 2 } else { 1 }
     }
 
     /// The names of its states.
@@ -336,6 +348,8 @@ impl Operator {
             Self::Map { .. } | Self::ValueOfMap { .. } => &["map"],
             Self::Window { windows: Windows::Session(_), .. } => &["window-contents", "merging-window-set"],
             Self::Window { .. } => &["window-contents"],
+            Self::ChangelogJoin => &["orders", "customer"],
+            Self::RunningTotal => &["total"],
             Self::Mix(_) => &["value", "list", "map"],
             Self::Deduplicate { .. } => &["seen"],
         }
@@ -344,7 +358,9 @@ impl Operator {
     /// Whether the payload of an event is stored.
     pub fn stores_payload(&self) -> bool {
         match self {
-            Self::Counter | Self::Reduce { .. } | Self::Aggregate { .. } => false,
+            Self::Counter | Self::Reduce { .. } | Self::Aggregate { .. } | Self::ChangelogJoin | Self::RunningTotal => {
+                false
+            }
             Self::ListBuffer { .. } | Self::Map { .. } | Self::ValueOfMap { .. } | Self::Mix(_) => true,
             Self::Window { contents, .. } => *contents == WindowContents::List,
             Self::Deduplicate { keep } => *keep == KeptRow::Last,
@@ -393,6 +409,8 @@ impl OperatorWire {
             Self::TumblingWindow(_) => "tumbling-window",
             Self::SlidingWindow(_) => "sliding-window",
             Self::SessionWindow(_) => "session-window",
+            Self::ChangelogJoin {} => "changelog-join",
+            Self::RunningTotal {} => "running-total",
             Self::Mix { .. } => "mix",
             Self::Deduplicate { .. } => "deduplicate",
         }

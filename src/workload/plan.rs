@@ -197,8 +197,8 @@ impl Plan {
         for (path, state) in variant.wire.all_states() {
             let Some(cleanup) = state.ttl.as_ref().map(|ttl| ttl.cleanup.0) else { continue };
             let Some(why) = cleanup.why_not_on(configuration.options.backend) else { continue };
-            let path = format!("{path}.ttl.cleanup");
-            if !variant.knobs.contains_key(&path) {
+            if !variant.knobs.keys().any(|knob| knob.ends_with(".ttl.cleanup")) {
+                let path = format!("{path}.ttl.cleanup");
                 let found = format!("a strategy that configuration `{}` does not have", configuration.name);
                 return Err(Invalid::new(&path, found, format!("`default`, or a strategy of every backend: {why}")));
             }

@@ -626,3 +626,30 @@ fn a_parquet_trace_runs_and_a_truncated_one_is_refused() {
     let message = said_of_trace(&over_trace("t.parquet", &damaged), "run job.toml -q");
     assert!(message.contains("t.parquet: "), "{message}");
 }
+
+#[test]
+fn time_and_states_that_cannot_be() {
+    assert_snapshot!(said("[time]\nscale = 0\n"), @"");
+    assert_snapshot!(said("[time]\nwatermark-interval = 0\n"), @"");
+    assert_snapshot!(said("[states.count.ttl]\ntime = '0 s'\n"), @"");
+    assert_snapshot!(said("[states.count.ttl]\ntime = -5\n"), @"");
+    assert_snapshot!(said("[states.counts.ttl]\ntime = '1 h'\n"), @"");
+    assert_snapshot!(said("[states.count.ttl]\ntime = '1 h'\ncleanup = 'incremental'\n"), @"");
+    assert_snapshot!(said("[states.count.ttl]\ntime = '1 h'\ncleanup = 'compaction-filter'\n"), @"");
+    assert_snapshot!(said("[states.count.ttl]\ntime = '1 h'\nupdate-type = 'OnRead'\n"), @"");
+    assert_snapshot!(said("run.prefill-by = 'ingest'\n[states.count.ttl]\ntime = '1 h'\n"), @"");
+}
+
+#[test]
+fn pipelines_that_lead_nowhere() {
+    let two = |first: &str, second: &str| {
+        format!(
+            "[[pipeline]]\nname = 'a'\noperator = 'counter'\n{first}\n[[pipeline]]\nname = 'b'\noperator = 'counter'\n{second}\n"
+        )
+    };
+    assert_snapshot!(said(two("input = 'b'", "input = 'a'")), @"");
+    assert_snapshot!(said(two("", "input = 'aa'")), @"");
+    assert_snapshot!(said(two("", "operator2 = 1")), @"");
+    assert_snapshot!(said(two("", "").replace("'b'\noperator = 'counter'", "'b'\noperator = 'countre'")), @"");
+    assert_snapshot!(said(format!("operator = 'reduce'\n{}", two("", ""))), @"");
+}

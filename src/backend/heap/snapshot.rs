@@ -7,6 +7,7 @@
 //!
 //! With compression each pair of key group and state is a framed Snappy stream of its own, state number included.
 
+use std::borrow::Cow;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::Path;
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::HeapBackend;
 use super::object::Object;
 use super::table::{Place, TableSnapshot};
-use crate::state::{Codec, Key, KeyGroups, Namespace, StateError, StateResult};
+use crate::state::{Codec, Key, KeyGroups, Namespace, StateError, StateResult, StateTtl};
 
 /// Encoded entries are handed to the writer from this size on, bytes.
 const CHUNK: usize = 64 * 1024;
@@ -38,14 +39,34 @@ pub struct SnapshotInfo {
 /// backend goes on. Dropping it releases it.
 pub struct HeapSnapshot {
     key_groups: Range<u16>,
-    tables: Vec<Box<dyn SnapshotTable>>,
+    tables: Vec<(Box<dyn SnapshotTable>, Option<Cleanup>)>,
     compressed: bool,
+}
+
+/// What a full snapshot leaves out of a state whose TTL says so (`cleanupFullSnapshot`): what had expired when it began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cleanup {
+    pub ttl: StateTtl,
+    pub now_ms: i64,
+}
+
+impl Cleanup {
+    fn is_expired(self, last_access_ms: Option<i64>) -> bool {
+        self.ttl.is_expired(last_access_ms, self.now_ms)
+    }
 }
 
 /// The part of a snapshot that one state has.
 pub(super) trait SnapshotTable: Send {
-    /// Writes the count and the entries of a key group, by its position. `scratch` is emptied and used.
-    fn write_group(&self, group: usize, out: &mut dyn Write, scratch: &mut Vec<u8>) -> io::Result<()>;
+    /// Writes the count and the entries of a key group, by its position, without what a clean-up leaves out. `scratch` is
+    /// emptied and used.
+    fn write_group(
+        &self,
+        group: usize,
+        cleanup: Option<Cleanup>,
+        out: &mut dyn Write,
+        scratch: &mut Vec<u8>,
+    ) -> io::Result<()>;
 }
 
 /// Writes the entries of one state in a key group: their count, then each.
@@ -77,9 +98,33 @@ impl<'a> EntryWriter<'a> {
 }
 
 impl<K: Key, N: Namespace, V: Object<K, N>> SnapshotTable for TableSnapshot<K, N, V> {
-    fn write_group(&self, group: usize, out: &mut dyn Write, scratch: &mut Vec<u8>) -> io::Result<()> {
-        let mut entries = EntryWriter::begin(self.entries(group), out, scratch)?;
+    fn write_group(
+        &self,
+        group: usize,
+        cleanup: Option<Cleanup>,
+        out: &mut dyn Write,
+        scratch: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        let count = match cleanup {
+            None => self.entries(group),
+            Some(cleanup) => {
+                let mut count = 0;
+                self.try_for_each(group, |_, _, value| {
+                    count += usize::from(cleaned::<K, N, V>(value, cleanup).is_some());
+                    io::Result::Ok(())
+                })?;
+                count
+            }
+        };
+        let mut entries = EntryWriter::begin(count, out, scratch)?;
         self.try_for_each(group, |key, namespace, value| {
+            let value = match cleanup {
+                None => Cow::Borrowed(value),
+                Some(cleanup) => match cleaned::<K, N, V>(value, cleanup) {
+                    Some(value) => value,
+                    None => return Ok(()),
+                },
+            };
             entries.entry(|bytes| {
                 namespace.encode(bytes);
                 key.encode(bytes);
@@ -88,6 +133,17 @@ impl<K: Key, N: Namespace, V: Object<K, N>> SnapshotTable for TableSnapshot<K, N
         })?;
         entries.end()
     }
+}
+
+/// What is left of an object without what has expired; none of one that has expired as a whole.
+fn cleaned<K: Key, N: Namespace, V: Object<K, N>>(value: &V, cleanup: Cleanup) -> Option<Cow<'_, V>> {
+    let is_expired = |time| cleanup.is_expired(time);
+    if !value.has_expired(&is_expired) {
+        return Some(Cow::Borrowed(value));
+    }
+    let mut left = value.clone();
+    let (_, is_empty) = left.expire(&is_expired);
+    (!is_empty).then_some(Cow::Owned(left))
 }
 
 /// Counts what goes through.
@@ -118,15 +174,15 @@ impl HeapSnapshot {
         for (position, group) in self.key_groups.clone().enumerate() {
             offsets.push(out.bytes);
             out.write_all(&i32::from(group).to_be_bytes())?;
-            for (table, id) in self.tables.iter().zip(0_u16..) {
+            for ((table, cleanup), id) in self.tables.iter().zip(0_u16..) {
                 if self.compressed {
                     let mut frames = snap::write::FrameEncoder::new(&mut out);
                     frames.write_all(&id.to_be_bytes())?;
-                    table.write_group(position, &mut frames, &mut scratch)?;
+                    table.write_group(position, *cleanup, &mut frames, &mut scratch)?;
                     frames.into_inner().map_err(snap::write::IntoInnerError::into_error)?;
                 } else {
                     out.write_all(&id.to_be_bytes())?;
-                    table.write_group(position, &mut out, &mut scratch)?;
+                    table.write_group(position, *cleanup, &mut out, &mut scratch)?;
                 }
             }
         }
@@ -274,7 +330,11 @@ impl<K: Key> HeapBackend<K> {
     /// # Errors
     /// 2^31 snapshots were taken before.
     pub fn snapshot(&mut self, compressed: bool) -> StateResult<HeapSnapshot> {
-        let tables = self.states.iter_mut().map(|state| state.table.snapshot());
+        let now_ms = self.now_ms;
+        let tables = self.states.iter_mut().map(|state| {
+            let ttl = state.ttl.filter(|ttl| ttl.cleanup.full_snapshot);
+            Some((state.table.snapshot()?, ttl.map(|ttl| Cleanup { ttl, now_ms })))
+        });
         let tables: Option<Vec<_>> = tables.collect();
         let tables = tables.ok_or_else(|| StateError::Storage("no snapshot version is left".to_owned()))?;
         Ok(HeapSnapshot { key_groups: self.key_groups(), tables, compressed })

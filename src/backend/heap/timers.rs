@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashTable;
 
-use super::snapshot::{self, EntryWriter, SnapshotTable};
+use super::snapshot::{self, Cleanup, EntryWriter, SnapshotTable};
 use super::table::{CleanupCursor, Place};
 use super::{DigestScope, IsExpired, Table};
 use crate::backend::timers::{IndexedHeap, fingerprint};
@@ -279,7 +279,13 @@ struct TimerSnapshot<K, N> {
 }
 
 impl<K: Key, N: Namespace> SnapshotTable for TimerSnapshot<K, N> {
-    fn write_group(&self, group: usize, out: &mut dyn Write, scratch: &mut Vec<u8>) -> io::Result<()> {
+    fn write_group(
+        &self,
+        group: usize,
+        _: Option<Cleanup>,
+        out: &mut dyn Write,
+        scratch: &mut Vec<u8>,
+    ) -> io::Result<()> {
         let timers = &self.groups[group];
         let mut entries = EntryWriter::begin(timers.len(), out, scratch)?;
         timers.iter().try_for_each(|timer| entries.entry(|bytes| timer.encode(bytes)))?;

@@ -7,11 +7,19 @@
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use rocksdb::compaction_filter::{CompactionFilter, Decision as CompactionDecision};
+use rocksdb::compaction_filter_factory::{CompactionFilterContext, CompactionFilterFactory};
+
+use super::filter::TtlFilterFactory;
 use super::{RocksDbBackend, SharedMemory};
 use crate::backend::{Observed, Prefill};
-use crate::state::{KeyGroups, KeyedStateBackend, ListState, MapState, Payload, StateTtls, ValueState, VoidNamespace};
-use crate::workload::{OPTIONS, OptionRow, Options, Reader, native_metrics};
+use crate::state::{
+    CleanupStrategies, CompactionFilterCleanup, KeyGroups, KeyedStateBackend, ListState, MapState, Payload, StateTtl,
+    StateTtls, StateVisibility, TimeDomain, Timed, UpdateType, ValueState, VoidNamespace,
+};
+use crate::workload::{JobShape, OPTIONS, OptionRow, Options, Reader, native_metrics};
 
 const GROUPS: KeyGroups = KeyGroups { max_parallelism: 128, parallelism: 1 };
 const ROCKSDB: (&str, &str) = ("state.backend.type", "rocksdb");
@@ -201,7 +209,61 @@ const PROOFS: &[Row] = &[
             store.backend.db_options.get_ticker_count(rocksdb::statistics::Ticker::WriteDoneBySelf) > 10_302
         }),
     ),
+    Row(
+        "state.backend.rocksdb.compaction.filter.query-time-after-num-entries",
+        "7",
+        &[],
+        Proof::Looked("a filter that was made before an entry expired drops the 8th that it sees", |store| {
+            entries_until_the_clock_is_read(store) == 7
+        }),
+    ),
+    Row(
+        "state.backend.rocksdb.compaction.filter.periodic-compaction-time",
+        "1 h",
+        &[],
+        Proof::File("periodic_compaction_seconds=3600"),
+    ),
+    Row(
+        "state.backend.rocksdb.timer-service.factory",
+        "HEAP",
+        &[],
+        Proof::Looked("the database has no column families of timers", |store| {
+            store.backend.db.cf_handle("_timer_state/event_timers").is_none()
+        }),
+    ),
+    Row(
+        "state.backend.rocksdb.timer-service.cache-size",
+        "3",
+        &[],
+        Proof::Looked("a queue of 5 timers caches 3 of them", |store| store.backend.timers.cached() == Some(3)),
+    ),
 ];
+
+/// Entries that a compaction filter looks at by the clock as it was when the filter was made.
+fn entries_until_the_clock_is_read(store: &Store) -> usize {
+    let expiry = &store.backend.expiry;
+    let mut factory = TtlFilterFactory(Arc::clone(expiry.filter_of("aging").unwrap()));
+    expiry.clock.store(0, Ordering::Relaxed);
+    let mut filter = factory.create(CompactionFilterContext { is_full_compaction: true, is_manual_compaction: false });
+    expiry.clock.store(2 * AGING.ttl_ms, Ordering::Relaxed);
+    let entry = 1_i64.to_be_bytes();
+    (0..).find(|_| matches!(filter.filter(0, b"key", &entry), CompactionDecision::Remove)).unwrap()
+}
+
+/// The TTL of a state of the store.
+const AGING: StateTtl = StateTtl {
+    ttl_ms: 1_000,
+    update_type: UpdateType::OnCreateAndWrite,
+    visibility: StateVisibility::NeverReturnExpired,
+    cleanup: CleanupStrategies {
+        full_snapshot: false,
+        incremental: None,
+        compaction_filter: Some(CompactionFilterCleanup {
+            query_time_after_entries: None,
+            periodic_compaction_s: None,
+        }),
+    },
+};
 
 /// An open store with a map of 300 entries that was cleared, and 10,000 values in a table file.
 struct Store {
@@ -212,7 +274,7 @@ struct Store {
 
 impl Store {
     fn open(settings: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::backend::test_folder();
         let mut options = Options::default();
         for (key, value) in settings {
             options.set(key, &value.replace("FOLDER", &folder.path().display().to_string())).unwrap();
@@ -220,7 +282,10 @@ impl Store {
         options.validate().unwrap();
         let memory = SharedMemory::new(&options).unwrap().map(Arc::new);
         let path = folder.path().join("db");
-        let mut backend = RocksDbBackend::open(&path, &options, (GROUPS, 0), memory, true, StateTtls::new()).unwrap();
+        let ttls = StateTtls::from([("aging".to_owned(), AGING)]);
+        let mut backend = RocksDbBackend::open(&path, &options, (GROUPS, 0), memory, true, ttls).unwrap();
+        backend.value_state::<VoidNamespace, Timed<i64>>("aging").unwrap();
+        let timers = backend.timer_service::<VoidNamespace>("timers").unwrap();
         let map = backend.map_state::<VoidNamespace, i64, i64>("map").unwrap();
         let value = backend.value_state::<VoidNamespace, i64>("value").unwrap();
         backend.set_current_key(&1);
@@ -229,6 +294,10 @@ impl Store {
         for key in 0..10_000_i64 {
             backend.set_current_key(&key);
             backend.update(value, &VoidNamespace, key).unwrap();
+        }
+        backend.set_current_key(&1);
+        for time in 1..=5 {
+            backend.register_timer(timers, TimeDomain::EventTime, &VoidNamespace, time).unwrap();
         }
         backend.flush().unwrap();
         let file = options_file(&path);
@@ -297,7 +366,9 @@ fn every_option_takes_effect_in_the_open_store() {
 
 #[test]
 fn every_option_of_a_database_or_pool_has_a_proof() {
-    for row in OPTIONS.iter().filter(|row| matches!(row.reader, Reader::Database | Reader::Pool)) {
+    let is_read =
+        |row: &&OptionRow| matches!(row.reader, Reader::Database | Reader::Pool | Reader::Timers | Reader::Ttl);
+    for row in OPTIONS.iter().filter(is_read) {
         let proved = PROOFS.iter().any(|Row(key, ..)| *key == row.key);
         assert!(proved || without_proof(row).is_some(), "{}", row.key);
     }
@@ -313,7 +384,7 @@ fn bloom_bits_need_the_filter_and_yield_to_partitions() {
 
 #[test]
 fn tickers_of_native_metrics_turn_the_statistics_on() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::backend::test_folder();
     let counts = |name: &str| {
         let mut options = Options::default();
         options.set(&format!("state.backend.rocksdb.metrics.{name}"), "true").unwrap();
@@ -380,6 +451,7 @@ fn without_proof(row: &OptionRow) -> Option<String> {
     }
     let mut options = Options::default();
     options.set(ROCKSDB.0, ROCKSDB.1).unwrap();
+    options.job = JobShape { has_ttl: true, has_timers: true };
     let why = |options: &Options| options.without_effect([row.key]).pop().map(|(_, why)| why);
     let on_heap = why(&Options::default()).is_none();
     why(&options)
@@ -449,7 +521,7 @@ fn fill<B: KeyedStateBackend<i64>>(backend: &mut B, (value, list, map): Handles)
 
 #[test]
 fn sorted_ingestion_leaves_what_puts_leave() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = crate::backend::test_folder();
     let mut options = Options::default();
     options.set("state.backend.rocksdb.compaction.level.target-file-size-base", "64kb").unwrap();
     let mut digests = Vec::new();

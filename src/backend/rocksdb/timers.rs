@@ -218,6 +218,13 @@ impl<K: Key> Timers<K> {
         }
     }
 
+    /// Timers in the caches; none where they are on the heap.
+    #[cfg(test)]
+    pub fn cached(&self) -> Option<usize> {
+        let Self::Stored(timers) = self else { return None };
+        Some(timers.queues.iter().flat_map(|queue| &queue.groups).map(|group| group.cached.len()).sum())
+    }
+
     /// Writes what is not yet in the database.
     pub fn flush(&mut self, db: &DB) -> StateResult<()> {
         match self {
@@ -321,7 +328,7 @@ mod tests {
     #[test]
     fn the_cache_size_says_how_often_the_database_is_asked() {
         let seeks = |cache_size| {
-            let folder = tempfile::tempdir().unwrap();
+            let folder = crate::backend::test_folder();
             let mut backend = open(folder.path(), &[("timer-service.cache-size", cache_size)]);
             let timers = backend.timer_service::<VoidNamespace>("t").unwrap();
             register(&mut backend, timers, 0..1_000);
@@ -340,14 +347,14 @@ mod tests {
 
     #[test]
     fn a_cache_without_room_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::backend::test_folder();
         let mut backend = open(folder.path(), &[("timer-service.cache-size", "0")]);
         assert!(backend.timer_service::<VoidNamespace>("t").is_err());
     }
 
     #[test]
     fn timers_are_written_in_batches() {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::backend::test_folder();
         let mut backend = open(folder.path(), &[]);
         let timers = backend.timer_service::<VoidNamespace>("t").unwrap();
         register(&mut backend, timers, 0..499);
@@ -356,7 +363,7 @@ mod tests {
         assert_eq!(stored(&backend), 500);
         assert_eq!(backend.state_digest().unwrap().count, 501, "what is compared is written first");
 
-        let folder = tempfile::tempdir().unwrap();
+        let folder = crate::backend::test_folder();
         let mut backend = open(folder.path(), &[("write-batch-size", "1kb")]);
         let timers = backend.timer_service::<VoidNamespace>("t").unwrap();
         register(&mut backend, timers, 0..100);
@@ -368,7 +375,7 @@ mod tests {
         let heap = JvmHeap { bytes: 1 << 30 };
         let factories = ["ROCKSDB", "HEAP"];
         for (factory, other) in factories.into_iter().zip(factories.into_iter().rev()) {
-            let folder = tempfile::tempdir().unwrap();
+            let folder = crate::backend::test_folder();
             let mut backend = open(&folder.path().join("run"), &[("timer-service.factory", factory)]);
             assert_eq!(backend.heap_use(heap), None);
             let timers = backend.timer_service::<VoidNamespace>("t").unwrap();

@@ -4,6 +4,7 @@
 //! what it emits with a plain reference implementation that has no backend.
 
 mod joins;
+mod pipeline;
 mod windows;
 
 use std::path::Path;
@@ -88,7 +89,7 @@ struct Job<'a, B, O> {
 impl<'a, B: Prefill<i64> + ExpiringState<i64>, O: Operator<i64>> Job<'a, B, O> {
     fn start(spec: &O::Spec, parallelism: u16, open: &'a dyn Fn(&Path, u16, KeyGroups) -> B) -> Self {
         let groups = KeyGroups { max_parallelism: 128, parallelism };
-        let mut job = Self { groups, open, subtasks: Vec::new(), folder: tempfile::tempdir().unwrap() };
+        let mut job = Self { groups, open, subtasks: Vec::new(), folder: crate::backend::test_folder() };
         job.subtasks = (0..parallelism)
             .map(|subtask| {
                 let folder = job.folder.path().join(format!("run-{subtask}"));
