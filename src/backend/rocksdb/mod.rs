@@ -353,7 +353,7 @@ impl<K: Key> RocksDbBackend<K> {
 
     /// Writes every memtable to a table file and compacts all files of every state.
     #[cfg(test)]
-    pub fn compact(&self) -> StateResult<()> {
+    pub fn compact(&mut self) -> StateResult<()> {
         self.flush()?;
         let mut options = rocksdb::CompactOptions::default();
         options.set_bottommost_level_compaction(rocksdb::BottommostLevelCompaction::Force);
