@@ -4,7 +4,8 @@
 //! their range: on a shared machine a ratio within one run is worth more than any absolute figure.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::wildcard_imports, missing_docs)]
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::hint::black_box;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -15,7 +16,7 @@ use statebench::measure::{Probe, Strategy, empty_interval_ns};
 use statebench::operator::{Collector, Counter, MixOperator, Operator};
 use statebench::run::{Observer, PrefillFrom, Progress, TrialSpec, drive, run_trial};
 use statebench::source::{BLOCK_EVENTS, Event, EventSource, Scratch};
-use statebench::state::{Key, KeyGroups, KeyedStateBackend, Payload, VoidNamespace};
+use statebench::state::{Key, KeyGroups, KeyedStateBackend, Payload, TimeDomain, VoidNamespace, mix};
 use statebench::workload::{
     BackendType, KeySampler, Operator as OperatorSpec, Options, Rng, Stream, Workload, WorkloadWire,
 };
@@ -40,6 +41,7 @@ fn main() {
         ("windows", windows),
         #[cfg(feature = "rocksdb")]
         ("rocksdb", rocksdb::beside_a_bare_loop),
+        ("timers", timers),
         ("samplers", samplers),
         ("parallel", two_subtasks),
         ("trace", trace_replay),
@@ -437,6 +439,19 @@ mod rocksdb {
     const KEYS: u64 = 500_000;
     const EVENTS: u64 = 200_000;
 
+    /// One million timers in column families, and on the heap beside the database.
+    pub fn timers() {
+        for factory in ["ROCKSDB", "HEAP"] {
+            let mut options = options();
+            options.set("state.backend.rocksdb.timer-service.factory", factory).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            let memory = SharedMemory::new(&options).unwrap().map(Arc::new);
+            let mut backend =
+                RocksDbBackend::open(folder.path(), &options, (GROUPS, 0), memory, false, StateTtls::new()).unwrap();
+            timers_beside_a_binary_heap(&format!("RocksDB, timers {factory}"), &mut backend, "");
+        }
+    }
+
     /// A database with its memory, filled like the backend's.
     struct Bare {
         db: DB,
@@ -580,6 +595,57 @@ mod rocksdb {
             row(&what, "bare loop, µs per event", &theirs, "", "");
         }
     }
+}
+
+/// One million timers of 100,000 keys, in no order, that one watermark fires: beside a binary heap of times and keys
+/// alone, which cannot delete a timer and takes one that is registered twice for two.
+fn timers() {
+    timers_beside_a_binary_heap("heap", &mut HeapBackend::new(GROUPS, 0), "≥ 1 M");
+    #[cfg(feature = "rocksdb")]
+    rocksdb::timers();
+}
+
+const TIMERS: u64 = 1_000_000;
+
+/// Times and keys of the timers, the same for both sides.
+fn timer(number: u64) -> (i64, i64) {
+    let random = mix(number, 1);
+    ((random >> 32) as i64, (random % 100_000) as i64)
+}
+
+fn timers_beside_a_binary_heap(what: &str, backend: &mut impl KeyedStateBackend<i64>, goal: &str) {
+    let (service, n) = (backend.timer_service::<VoidNamespace>("timers").unwrap(), &VoidNamespace);
+    let mut heap = BinaryHeap::new();
+    let millions_per_s = |time: Duration| TIMERS as f64 / time.as_secs_f64() / 1e6;
+    let (mut registered, mut fired, mut bare, mut ratios) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..REPEATS {
+        let start = Instant::now();
+        for (time_ms, key) in (0..TIMERS).map(timer) {
+            backend.set_current_key(&key);
+            backend.register_timer(service, TimeDomain::EventTime, n, time_ms).unwrap();
+        }
+        registered.push(millions_per_s(start.elapsed()));
+        let (start, mut sum) = (Instant::now(), 0);
+        while let Some(timer) = backend.take_timer(service, TimeDomain::EventTime, i64::MAX).unwrap() {
+            sum += timer.key;
+        }
+        let ours = millions_per_s(start.elapsed());
+        heap.extend((0..TIMERS).map(timer).map(Reverse));
+        let (start, mut bare_sum) = (Instant::now(), 0);
+        while let Some(Reverse((_, key))) = heap.pop() {
+            bare_sum += key;
+        }
+        let theirs = millions_per_s(start.elapsed());
+        assert_eq!(sum, bare_sum, "every timer fired once");
+        fired.push(ours);
+        bare.push(theirs);
+        ratios.push(ours / theirs);
+    }
+    let what = format!("{what}, 1,000,000 timers at one watermark");
+    row(&what, "M timers/s fired", &fired, "", goal);
+    row(&what, "the same of a bare BinaryHeap", &bare, "", "");
+    row(&what, "ratio of the two", &ratios, "", "");
+    row(&what, "M timers/s registered", &registered, "", "");
 }
 
 /// (d) Draws per second of each key distribution.

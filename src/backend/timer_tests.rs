@@ -191,9 +191,9 @@ impl<K: TestKey, N: TestNamespace> Rig<K, N> {
         self.model[domain as usize].insert(written(&timer));
     }
 
-    fn apply(&mut self, step: Step) {
+    fn apply(&mut self, step: &Step) {
         let of = |(sequence, key, namespace): (i64, u8, u8)| (K::make(sequence, key), N::make(namespace));
-        match step {
+        match *step {
             Step::Register { timer, domain, time_ms } => {
                 let (key, namespace) = of(timer);
                 self.register(&key, domain, &namespace, time_ms);
@@ -286,7 +286,7 @@ fn lock_step<K: TestKey, N: TestNamespace>() {
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let tested = runner.run(&vec(step(), 1..80), |steps| {
         let (rig, sequence) = &mut *rig.borrow_mut();
-        steps.into_iter().for_each(|step| rig.apply(step));
+        steps.into_iter().for_each(|step| rig.apply(&step));
         *sequence += 1;
         if *sequence % 10 == 0 {
             rig.compare();

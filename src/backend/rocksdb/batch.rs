@@ -19,7 +19,7 @@ pub(super) fn write_options() -> WriteOptions {
 
 /// A batch that is written when it is full, by number of records or by size: Flink's `RocksDBWriteBatchWrapper`.
 pub(super) struct Batch {
-    batch: WriteBatch,
+    records: WriteBatch,
     /// Size at which it is full, bytes; 0 for any.
     most_bytes: usize,
     write_options: WriteOptions,
@@ -28,33 +28,33 @@ pub(super) struct Batch {
 impl Batch {
     pub fn new(options: &Options) -> Self {
         let most_bytes = options.write_batch_size.0 as usize;
-        Self { batch: WriteBatch::default(), most_bytes, write_options: write_options() }
+        Self { records: WriteBatch::default(), most_bytes, write_options: write_options() }
     }
 
     /// Puts a key without a value.
     #[inline]
     pub fn put(&mut self, family: Family, key: &[u8], db: &DB) -> StateResult<()> {
-        self.batch.put_cf(&family, key, []);
+        self.records.put_cf(&family, key, []);
         self.write_if_full(db)
     }
 
     #[inline]
     pub fn delete(&mut self, family: Family, key: &[u8], db: &DB) -> StateResult<()> {
-        self.batch.delete_cf(&family, key);
+        self.records.delete_cf(&family, key);
         self.write_if_full(db)
     }
 
     #[inline]
     fn write_if_full(&mut self, db: &DB) -> StateResult<()> {
-        let is_large = self.most_bytes > 0 && self.batch.size_in_bytes() >= self.most_bytes;
-        if is_large || self.batch.len() >= MOST_RECORDS { self.flush(db) } else { Ok(()) }
+        let is_large = self.most_bytes > 0 && self.records.size_in_bytes() >= self.most_bytes;
+        if is_large || self.records.len() >= MOST_RECORDS { self.flush(db) } else { Ok(()) }
     }
 
     /// Writes what has been collected.
     pub fn flush(&mut self, db: &DB) -> StateResult<()> {
-        if self.batch.is_empty() {
+        if self.records.is_empty() {
             return Ok(());
         }
-        db.write_opt(std::mem::take(&mut self.batch), &self.write_options).map_err(storage)
+        db.write_opt(std::mem::take(&mut self.records), &self.write_options).map_err(storage)
     }
 }
