@@ -7,7 +7,9 @@ mod list_buffer;
 mod map;
 mod mix;
 mod reduce;
+mod regular_join;
 mod row;
+mod top_n;
 mod value_of_map;
 mod window;
 
@@ -18,7 +20,9 @@ pub use list_buffer::ListBuffer;
 pub use map::MapOperator;
 pub use mix::MixOperator;
 pub use reduce::{Max, ReduceOperator, Sum};
+pub use regular_join::RegularJoin;
 pub use row::RowKind;
+pub use top_n::TopN;
 pub use value_of_map::ValueOfMap;
 pub use window::{
     Aggregated, Contents, EventTime, Listed, ProcessingTime, Reduced, SessionWindowOperator, WindowOperator,

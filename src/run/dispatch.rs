@@ -20,8 +20,8 @@ use crate::backend::{RocksDbBackend, SharedMemory};
 use crate::measure::Probe;
 use crate::operator::{
     AggregateOperator, Aggregated, Average, Collector, Contents, Counter, EventTime, FirstRow, LastRow, ListBuffer,
-    Listed, MapOperator, Max, MixOperator, Operator, ProcessingTime, ReduceOperator, Reduced, SessionWindowOperator,
-    Sum, Summary, ValueOfMap, WindowOperator,
+    Listed, MapOperator, Max, MixOperator, Operator, ProcessingTime, ReduceOperator, Reduced, RegularJoin,
+    SessionWindowOperator, Sum, Summary, TopN, ValueOfMap, WindowOperator,
 };
 use crate::result::PrefillOrigin;
 use crate::source::SourceKey;
@@ -220,6 +220,8 @@ fn open_operator<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Sen
             KeptRow::First => open::<K, B, FirstRow>(backend, &(), harness),
             KeptRow::Last => open::<K, B, LastRow>(backend, &(), harness),
         },
+        OperatorSpec::RegularJoin { .. } => open::<K, B, RegularJoin>(backend, &(), harness),
+        OperatorSpec::TopN { n } => open::<K, B, TopN>(backend, n, harness),
     }
 }
 
