@@ -74,7 +74,7 @@ impl Generator {
         self.make(block, count, ids, |event| {
             let earlier = earlier.next().filter(|_| retractions.is_retraction(self.seed, event.sequence));
             sink(match earlier {
-                Some(earlier) => retraction(event, earlier),
+                Some(earlier) => retraction(&event, earlier),
                 None => event,
             });
         });
@@ -129,7 +129,7 @@ impl Generator {
 }
 
 /// The event that takes an earlier one back in the place of another: the row of the one, the times of the other.
-fn retraction<K>(event: Event<K>, earlier: Event<K>) -> Event<K> {
+fn retraction<K>(event: &Event<K>, earlier: Event<K>) -> Event<K> {
     Event {
         sequence: event.sequence,
         time_ms: event.time_ms,
