@@ -8,8 +8,10 @@ mod list_buffer;
 mod map;
 mod mix;
 mod reduce;
+mod regular_join;
 mod row;
 mod running_total;
+mod top_n;
 mod value_of_map;
 mod window;
 
@@ -21,8 +23,10 @@ pub use list_buffer::ListBuffer;
 pub use map::MapOperator;
 pub use mix::MixOperator;
 pub use reduce::{Max, ReduceOperator, Sum};
+pub use regular_join::RegularJoin;
 pub use row::RowKind;
 pub use running_total::RunningTotal;
+pub use top_n::TopN;
 pub use value_of_map::ValueOfMap;
 pub use window::{
     Aggregated, Contents, EventTime, Listed, ProcessingTime, Reduced, SessionWindowOperator, WindowOperator,

@@ -20,8 +20,8 @@ use crate::backend::{RocksDbBackend, SharedMemory};
 use crate::measure::Probe;
 use crate::operator::{
     AggregateOperator, Aggregated, Average, ChangelogJoin, Collector, Contents, Counter, EventTime, FirstRow, LastRow,
-    ListBuffer, Listed, MapOperator, Max, MixOperator, Operator, ProcessingTime, ReduceOperator, Reduced, RunningTotal,
-    SessionWindowOperator, Sum, Summary, ValueOfMap, WindowOperator,
+    ListBuffer, Listed, MapOperator, Max, MixOperator, Operator, ProcessingTime, ReduceOperator, Reduced, RegularJoin,
+    RunningTotal, SessionWindowOperator, Sum, Summary, TopN, ValueOfMap, WindowOperator,
 };
 use crate::result::PrefillOrigin;
 use crate::source::SourceKey;
@@ -222,6 +222,8 @@ fn open_operator<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Sen
             KeptRow::First => open::<K, B, FirstRow>(backend, &(), harness),
             KeptRow::Last => open::<K, B, LastRow>(backend, &(), harness),
         },
+        OperatorSpec::RegularJoin { .. } => open::<K, B, RegularJoin>(backend, &(), harness),
+        OperatorSpec::TopN { n } => open::<K, B, TopN>(backend, n, harness),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::state::KeyGroups;
 use crate::workload::{
-    BackendType, Cell, Extent, KeptRow, KeySampler, MixOperation, Operator, Plan, PrefillBy, Source, Workload,
-    cache_shards, divide_pool, index_eviction_chance, index_may_fall_off, pool_that_keeps,
+    BackendType, Cell, Extent, KeptRow, KeySampler, MixOperation, Operator, Plan, PrefillBy, Retractions, Source,
+    Workload, cache_shards, divide_pool, index_eviction_chance, index_may_fall_off, pool_that_keeps,
 };
 
 /// What one cell is expected to need. Modelled: entries × the mean size of one, from the workload alone.
@@ -151,6 +151,12 @@ fn state_size(workload: &Workload) -> Option<(f64, f64)> {
             let (count, bytes) = per_key(entries, 9.0 + payload)?;
             Some((count + inserted, bytes + appended + inserted * (key_bytes + 9.0 + payload)))
         }
+        Operator::RegularJoin { retractions, .. } => {
+            let stay = 1.0 - 2.0 * retractions.map_or(0.0, Retractions::share);
+            let rows = workload.prefill_keys() as f64 + events.unwrap_or(0.0) * stay;
+            Some((rows, rows * (key_bytes + 8.0 + payload + 5.0)))
+        }
+        Operator::TopN { n } => per_key(f64::from(*n), 8.0 + 5.0 + 8.0 + payload),
         Operator::Deduplicate { keep } => per_key(1.0, 8.0 + if *keep == KeptRow::Last { payload } else { 0.0 }),
     }
 }

@@ -24,7 +24,8 @@ pub struct Event<K> {
     pub stream: u8,
     /// The bytes that an operator stores, made before the clock starts and moved into the state.
     pub payload: Payload,
-    /// What the synthetic mix does with it; other operators do the same with every event.
+    /// What the synthetic mix does with it. For an operator whose rows can be taken back, `Delete` takes one back; others
+    /// do the same with every event.
     pub operation: MixOperation,
 }
 

@@ -3,7 +3,8 @@
 use super::{BLOCK_EVENTS, Event};
 use crate::state::{Payload, mix};
 use crate::workload::{
-    KeySampler, Keys, Mix, MixOperation, Now, Operator, PayloadMaker, Rng, SampledKey, Stream, VirtualClock, Workload,
+    Inputs, KeySampler, Keys, Mix, MixOperation, Now, Operator, PayloadMaker, Retractions, Rng, SampledKey, Stream,
+    VirtualClock, Workload,
 };
 
 /// Generated values are whole numbers below this.
@@ -15,6 +16,8 @@ pub(super) struct Generator {
     sampler: KeySampler,
     payloads: Option<PayloadMaker>,
     mix: Option<Mix>,
+    inputs: Inputs,
+    retractions: Option<Retractions>,
     /// Seed of this stream of events. What is drawn of it differs between repeats; which keys are hot does not.
     seed: u64,
     prefill: bool,
@@ -30,7 +33,9 @@ impl Generator {
             Operator::Mix(mix) => Some(mix.clone()),
             _ => None,
         };
-        Self { mix, seed: stream_seed, prefill: false, prefilled: 0, ..Self::prefill(workload) }
+        let retractions = workload.operator.retractions();
+        let retractions = retractions.map(|retractions| retractions.in_blocks(BLOCK_EVENTS as u64));
+        Self { mix, retractions, seed: stream_seed, prefill: false, prefilled: 0, ..Self::prefill(workload) }
     }
 
     /// One event for each key that is there before the run, in scattered order and at the rate of the run, so that the
@@ -42,6 +47,8 @@ impl Generator {
             sampler: KeySampler::new(&workload.keys, seed),
             payloads: workload.operator.stores_payload().then(|| PayloadMaker::new(&workload.values, seed)),
             mix: None,
+            inputs: workload.operator.inputs(),
+            retractions: None,
             seed,
             prefill: true,
             clock: workload.clock.clone(),
@@ -57,12 +64,31 @@ impl Generator {
 
     /// Makes the first `count` events of a block and hands them to `sink`. `ids` is working space.
     pub fn fill<K: SampledKey>(&self, block: u64, count: usize, ids: &mut Vec<u64>, mut sink: impl FnMut(Event<K>)) {
+        let Some(retractions) = self.retractions else { return self.make(block, count, ids, sink) };
+        // What the events of this block may take back is a block of its own, made again.
+        let mut earlier = Vec::new();
+        if let Some(block) = block.checked_sub(retractions.after() / BLOCK_EVENTS as u64) {
+            self.make(block, BLOCK_EVENTS, ids, |event| earlier.push(event));
+        }
+        let mut earlier = earlier.into_iter();
+        self.make(block, count, ids, |event| {
+            let earlier = earlier.next().filter(|_| retractions.is_retraction(self.seed, event.sequence));
+            sink(match earlier {
+                Some(earlier) => retraction(&event, earlier),
+                None => event,
+            });
+        });
+    }
+
+    /// Makes events that take nothing back.
+    fn make<K: SampledKey>(&self, block: u64, count: usize, ids: &mut Vec<u64>, mut sink: impl FnMut(Event<K>)) {
         let first = block * BLOCK_EVENTS as u64;
         ids.clear();
         ids.resize(count, 0);
         let stream = |stream| Rng::for_block(self.seed, stream, block);
         let (mut operations, mut values, mut payloads, mut times) =
             (stream(Stream::Operations), stream(Stream::Values), stream(Stream::Payloads), stream(Stream::Times));
+        let mut inputs = stream(Stream::Inputs);
         if self.prefill {
             self.sampler.prefill_ids(first, ids);
             values = stream(Stream::Prefill);
@@ -81,6 +107,7 @@ impl Generator {
                 _ => id,
             };
             let sequence = first + position as u64;
+            let (input, other) = self.inputs.draw(&mut inputs);
             let processing_ms = self.clock.arrival_ms(sequence as i64 - self.prefilled as i64);
             sink(Event {
                 sequence,
@@ -89,8 +116,8 @@ impl Generator {
                 processing_ms,
                 key: K::from_id(id, &self.keys),
                 value: values.below(VALUE_RANGE) as i64,
-                other: 0,
-                stream: 0,
+                other,
+                stream: input,
                 payload: match &self.payloads {
                     Some(maker) if stores(operation, self.mix.is_some()) => maker.make(&mut payloads),
                     _ => Payload::default(),
@@ -98,6 +125,18 @@ impl Generator {
                 operation,
             });
         }
+    }
+}
+
+/// The event that takes an earlier one back in the place of another: the row of the one, the times of the other.
+fn retraction<K>(event: &Event<K>, earlier: Event<K>) -> Event<K> {
+    Event {
+        sequence: event.sequence,
+        time_ms: event.time_ms,
+        watermark_ms: event.watermark_ms,
+        processing_ms: event.processing_ms,
+        operation: MixOperation::Delete,
+        ..earlier
     }
 }
 

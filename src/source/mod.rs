@@ -342,16 +342,41 @@ mod tests {
 
     #[test]
     fn blocks_are_the_same_however_many_threads_take_them() {
-        let workload = workload("operator.mix.preset = 'ycsb-f'\nkeys.distribution = 'latest'");
-        let alone: Vec<Event<i64>> = events(&EventSource::open(&workload, 7).unwrap(), 5_000);
-        let source = EventSource::open(&workload, 7).unwrap();
-        let mut together: Vec<Event<i64>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..3).map(|_| scope.spawn(|| events::<i64>(&source, 5_000))).collect();
-            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
-        });
-        together.sort_by_key(|event| event.sequence);
-        assert_eq!(together, alone);
-        assert!(alone.iter().map(|event| event.sequence).eq(0..5_000));
+        for text in
+            ["operator.mix.preset = 'ycsb-f'\nkeys.distribution = 'latest'", "operator.regular-join.retract = 0.3"]
+        {
+            let workload = workload(text);
+            let alone: Vec<Event<i64>> = events(&EventSource::open(&workload, 7).unwrap(), 15_000);
+            let source = EventSource::open(&workload, 7).unwrap();
+            let mut together: Vec<Event<i64>> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..3).map(|_| scope.spawn(|| events::<i64>(&source, 15_000))).collect();
+                threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+            });
+            together.sort_by_key(|event| event.sequence);
+            assert_eq!(together, alone);
+            assert!(alone.iter().map(|event| event.sequence).eq(0..15_000));
+        }
+    }
+
+    #[test]
+    fn a_retraction_takes_back_the_row_of_an_earlier_event() {
+        let workload = workload("operator.regular-join = { left-share = 0.3, retract = 0.25, retract-after = 500 }");
+        let events: Vec<Event<i64>> = events(&EventSource::open(&workload, 7).unwrap(), 40_000);
+        let row = |event: &Event<i64>| (event.key, event.value, event.stream, event.payload.clone());
+        let (mut retracted, mut left) = (0.0, 0.0);
+        for event in &events {
+            left += f64::from(1 - event.stream);
+            if event.operation == MixOperation::Delete {
+                let earlier = &events[event.sequence as usize - 512];
+                assert_eq!((earlier.operation, row(earlier)), (MixOperation::Read, row(event)));
+                assert_eq!(event.time_ms, event.processing_ms);
+                retracted += 1.0;
+            }
+        }
+        assert!(
+            (retracted / 4e4 - 0.25_f64).abs() < 0.01 && (left / 4e4 - 0.3_f64).abs() < 0.01,
+            "{retracted}, {left}"
+        );
     }
 
     #[test]

@@ -167,7 +167,7 @@ fn take_count(input: &mut &[u8], expected: &'static str) -> Result<usize, CodecE
 }
 
 /// An opaque user value, a `byte[]` in Java: `int32` length, then the bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Payload(pub Box<[u8]>);
 
 impl Payload {

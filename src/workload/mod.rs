@@ -11,6 +11,7 @@ mod document;
 mod execution;
 mod flink_config;
 mod flink_file;
+mod inputs;
 mod invalid;
 mod keys;
 pub mod nexmark;
@@ -41,6 +42,7 @@ pub use document::Document;
 pub use execution::{Amount, Extent, PrefillBy, Run, RunWire};
 pub use flink_config::{FlinkSource, KeyKind, StateKeys, current_name, flink_value, set_from_flink};
 pub use flink_file::{Dialect, Entry, FlinkFile};
+pub use inputs::{Inputs, Retractions};
 pub use invalid::{Invalid, check_range, nearest};
 pub use keys::{Distribution, DistributionWire, KeySampler, KeyType, Keys, KeysWire, SampledKey};
 pub use nexmark::{AuctionField, BidField, Mapped, Nexmark, NexmarkWire, PersonField};
@@ -292,6 +294,7 @@ impl Workload {
             let allowed = "`mix` over generated events: a trace names no operations";
             return Err(Invalid::new("operator", "`mix` over a trace", allowed));
         }
+        self.check_inputs()?;
         if !self.ttls.is_empty() && self.run.prefill_by == PrefillBy::Ingest && self.prefill_keys() > 0 {
             let allowed = "\"puts\" where states have a TTL: what is ingested has no times";
             return Err(Invalid::new("run.prefill-by", "\"ingest\"", allowed));
@@ -318,6 +321,23 @@ impl Workload {
             }
         }
         Ok(())
+    }
+
+    /// Whether the source has as many streams as the operator has inputs.
+    fn check_inputs(&self) -> Result<(), Invalid> {
+        match (self.operator.inputs(), &self.source) {
+            (Inputs::One, _) | (_, Source::Generated | Source::CdcOrders(_)) => Ok(()),
+            (Inputs::Two { .. }, Source::Nexmark(nexmark)) if nexmark.streams() == 2 => Ok(()),
+            (Inputs::Two { .. }, Source::Nexmark(_)) => {
+                let found = "another number of streams";
+                let allowed = "two of `person`, `auction` and `bid` for an operator of two inputs";
+                Err(Invalid::new("source.nexmark", found, allowed))
+            }
+            (Inputs::Two { .. }, Source::Trace(_)) => {
+                let allowed = "an operator of one input: a trace is one";
+                Err(Invalid::new("operator", "an operator of two inputs over a trace", allowed))
+            }
+        }
     }
 
     /// Whether what is seen may depend on background work, so that results cannot be compared.
@@ -365,6 +385,8 @@ mod tests {
             ("source = 'nexmark'\nkeys.distribution = 'zipf'".to_owned(), "keys"),
             ("source = 'nexmark'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
             ("source = 'nexmark'\nvalues.size = 5".to_owned(), "values.size"),
+            ("source = 'nexmark'\noperator = 'regular-join'".to_owned(), "source.nexmark"),
+            (format!("{trace}operator = 'regular-join'"), "operator"),
             ("keys.distribution = 'ephemeral'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
             ("operator = 'tumbling-window'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
             (

@@ -241,6 +241,11 @@ impl Nexmark {
         })
     }
 
+    /// How many streams there are: the inputs of an operator.
+    pub fn streams(&self) -> u64 {
+        self.events_of_epoch().iter().map(|&events| events.min(1)).sum()
+    }
+
     /// Records of each kind in an epoch that are events.
     fn events_of_epoch(&self) -> [u64; 3] {
         let of = |stream: bool, records: u64| if stream { records } else { 0 };

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::window::{SessionWindowWire, SlidingWindowWire, TumblingWindowWire};
-use super::{Invalid, Shorthand, WindowContents, Windows, check_range};
+use super::{Inputs, Invalid, Retractions, Shorthand, WindowContents, Windows, check_range};
 
 /// The operator as the file spells it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -96,6 +96,26 @@ pub enum OperatorWire {
         #[serde(default)]
         keep: KeptRow,
     },
+    /// Joins two inputs by key, without end: every row of one side with all of the other (a MapState of rows and their
+    /// number on each side, `left` and `right`, as SQL's inner join without a unique key). Rows can be taken back.
+    RegularJoin {
+        /// Share of the events that are of the left input, 0 to 1.
+        #[serde(default = "default_left_share")]
+        left_share: f64,
+        /// Share of the events that take an earlier row back, 0 to 0.4.
+        #[serde(default = "default_retract")]
+        retract: f64,
+        /// Events after which a row is taken back, if it is; rounded up to a multiple of 256.
+        #[serde(default = "default_retract_after")]
+        retract_after: u64,
+    },
+    /// Keeps the n events of each key with the largest values and emits what enters and leaves them (a MapState of values
+    /// and lists of rows, `sorted`, as SQL's top-n over an insert-only stream).
+    TopN {
+        /// Rows of each key.
+        #[serde(default = "default_n")]
+        n: u32,
+    },
 }
 
 const fn default_emit() -> bool {
@@ -106,6 +126,18 @@ const fn default_clear_every() -> u32 {
 }
 const fn default_entries() -> u32 {
     20
+}
+const fn default_left_share() -> f64 {
+    0.5
+}
+const fn default_retract() -> f64 {
+    0.1
+}
+const fn default_retract_after() -> u64 {
+    10_000
+}
+const fn default_n() -> u32 {
+    10
 }
 
 impl Default for OperatorWire {
@@ -262,6 +294,18 @@ pub enum Operator {
         /// The event that is kept.
         keep: KeptRow,
     },
+    /// See [`OperatorWire::RegularJoin`].
+    RegularJoin {
+        /// Share of the left input.
+        left_share: f64,
+        /// Which events take an earlier one back; none do where it is not set.
+        retractions: Option<Retractions>,
+    },
+    /// See [`OperatorWire::TopN`].
+    TopN {
+        /// Rows of each key.
+        n: u32,
+    },
 }
 
 /// The shares of the synthetic mix.
@@ -329,13 +373,12 @@ impl Operator {
                 mix(*preset, given, *entries).map(Self::Mix)
             }
             OperatorWire::Deduplicate { keep } => Ok(Self::Deduplicate { keep: *keep }),
+            OperatorWire::RegularJoin { left_share, retract, retract_after } => {
+                regular_join(*left_share, *retract, *retract_after)
+            }
+            OperatorWire::TopN { n } => check_range("n", *n, 1..=10_000).map(|n| Self::TopN { n }),
         };
         operator.map_err(|invalid| invalid.within(&format!("operator.{}", wire.0.name())))
-    }
-
-    /// How many streams it reads.
-    pub fn inputs(&self) -> u8 {
-        if matches!(self, Self::ChangelogJoin) { 2 } else { 1 }
     }
 
     /// The names of its states.
@@ -352,6 +395,8 @@ impl Operator {
             Self::RunningTotal => &["total"],
             Self::Mix(_) => &["value", "list", "map"],
             Self::Deduplicate { .. } => &["seen"],
+            Self::RegularJoin { .. } => &["left", "right"],
+            Self::TopN { .. } => &["sorted"],
         }
     }
 
@@ -362,6 +407,7 @@ impl Operator {
                 false
             }
             Self::ListBuffer { .. } | Self::Map { .. } | Self::ValueOfMap { .. } | Self::Mix(_) => true,
+            Self::RegularJoin { .. } | Self::TopN { .. } => true,
             Self::Window { contents, .. } => *contents == WindowContents::List,
             Self::Deduplicate { keep } => *keep == KeptRow::Last,
         }
@@ -371,6 +417,31 @@ impl Operator {
     pub fn has_windows(&self) -> bool {
         matches!(self, Self::Window { .. })
     }
+
+    /// The inputs.
+    pub fn inputs(&self) -> Inputs {
+        match self {
+            Self::RegularJoin { left_share, .. } => Inputs::Two { left: *left_share },
+            // Its source has changes of two tables and decides itself.
+            Self::ChangelogJoin => Inputs::Two { left: 0.5 },
+            _ => Inputs::One,
+        }
+    }
+
+    /// Which events take an earlier one back; none do where there is no answer.
+    pub fn retractions(&self) -> Option<Retractions> {
+        match self {
+            Self::RegularJoin { retractions, .. } => *retractions,
+            _ => None,
+        }
+    }
+}
+
+fn regular_join(left_share: f64, retract: f64, retract_after: u64) -> Result<Operator, Invalid> {
+    Ok(Operator::RegularJoin {
+        left_share: check_range("left-share", left_share, 0.0..=1.0)?,
+        retractions: Retractions::new(retract, retract_after)?,
+    })
 }
 
 fn mix(preset: Option<MixPreset>, given: [Option<f64>; 7], entries: u32) -> Result<Mix, Invalid> {
@@ -413,6 +484,8 @@ impl OperatorWire {
             Self::RunningTotal {} => "running-total",
             Self::Mix { .. } => "mix",
             Self::Deduplicate { .. } => "deduplicate",
+            Self::RegularJoin { .. } => "regular-join",
+            Self::TopN { .. } => "top-n",
         }
     }
 }
@@ -453,5 +526,18 @@ mod tests {
             "operator.mix: found shares that sum to 0.9; allowed: shares that sum to 1, such as those of a `preset`"
         );
         assert_eq!(parse("operator.list-buffer.clear-every = 0").unwrap_err().path, "operator.list-buffer.clear-every");
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused_by_name() {
+        for path in [
+            "regular-join.left-share = 1.5",
+            "regular-join.retract = 0.5",
+            "regular-join.retract-after = 0",
+            "top-n.n = 0",
+        ] {
+            let (name, _) = path.split_once(' ').unwrap();
+            assert_eq!(parse(&format!("operator.{path}")).unwrap_err().path, format!("operator.{name}"));
+        }
     }
 }

@@ -84,7 +84,7 @@ pub fn steps(wires: &[StepWire]) -> Result<Vec<Step>, Invalid> {
             let allowed = "nothing: events of the source come with their key";
             return Err(here(Invalid::new("key", "a field of rows", allowed)));
         }
-        if position > 0 && (operator.stores_payload() || operator.inputs() > 1) {
+        if position > 0 && (operator.stores_payload() || operator.inputs().count() > 1) {
             let allowed =
                 "an operator over the numbers of one stream of rows: payloads and second inputs come from a source";
             return Err(here(Invalid::new("operator", format!("`{}`", wire.operator.0.name()), allowed)));

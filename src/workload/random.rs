@@ -28,6 +28,10 @@ pub enum Stream {
     Order = 6,
     /// How far events are delayed.
     Times = 7,
+    /// To which of the operator's inputs an event belongs.
+    Inputs = 8,
+    /// Which events take an earlier one back.
+    Retractions = 9,
 }
 
 /// One step of splitmix64: a bijection of 64-bit words in which every input bit reaches every output bit.

@@ -138,6 +138,7 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     map-vs-value-of-map: 2 2
     moving-hot-key: 2
     reduce: 2
+    regular-join: 2
     session-keys: 2
     sweep-block-cache: 2
     sweep-block-size: 2
@@ -147,6 +148,7 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     sweep-skew: 2 2
     sweep-state-size: 2 2
     sweep-write-buffer: 4
+    top-n: 2
     ycsb-a: 2
     ycsb-b: 2
     ycsb-c: 2

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Shape, emits_what_the_reference_does};
-use crate::operator::{Collector, FirstRow, LastRow, RowKind};
+use crate::operator::{Collector, FirstRow, LastRow, RegularJoin, RowKind, TopN};
 use crate::source::Event;
 use crate::state::{CleanupStrategies, StateTtl, StateTtls, StateVisibility, UpdateType, mix};
+use crate::workload::MixOperation;
 
 /// A TTL that is renewed by writes.
 fn ttl_of(states: &[&str], ttl_ms: i64) -> StateTtls {
@@ -18,9 +19,9 @@ fn ttl_of(states: &[&str], ttl_ms: i64) -> StateTtls {
     states.iter().map(|&state| (state.to_owned(), ttl)).collect()
 }
 
-/// What a row without bytes is to downstream.
-fn row(value: i64) -> u64 {
-    mix(value as u64, 0)
+/// What the row of an event is to downstream.
+fn row(event: &Event<i64>) -> u64 {
+    mix(event.value as u64, event.payload.head())
 }
 
 fn first_row(ttl_ms: i64) -> impl Fn(&[Event<i64>], &mut Collector) {
@@ -44,16 +45,15 @@ fn the_first_row_is_let_through_until_it_is_forgotten() {
 
 fn last_row(ttl_ms: Option<i64>) -> impl Fn(&[Event<i64>], &mut Collector) {
     move |events, out| {
-        let mut last = BTreeMap::<i64, (i64, i64)>::new();
+        let mut last = BTreeMap::<i64, &Event<i64>>::new();
         for event in events {
-            let before = last.insert(event.key, (event.processing_ms, event.value));
-            let before = before.filter(|(at, _)| ttl_ms.is_none_or(|ttl_ms| event.processing_ms - at < ttl_ms));
-            match before {
-                None => out.emit(event, mix(RowKind::Insert as u64, row(event.value))),
-                Some((_, value)) if value == event.value && ttl_ms.is_none() => {}
-                Some((_, value)) => {
-                    out.emit(event, mix(RowKind::UpdateBefore as u64, row(value)));
-                    out.emit(event, mix(RowKind::UpdateAfter as u64, row(event.value)));
+            let is_live = |last: &&Event<i64>| ttl_ms.is_none_or(|ttl| event.processing_ms - last.processing_ms < ttl);
+            match last.insert(event.key, event).filter(is_live) {
+                None => out.emit(event, mix(RowKind::Insert as u64, row(event))),
+                Some(before) if before.value == event.value && ttl_ms.is_none() => {}
+                Some(before) => {
+                    out.emit(event, mix(RowKind::UpdateBefore as u64, row(before)));
+                    out.emit(event, mix(RowKind::UpdateAfter as u64, row(event)));
                 }
             }
         }
@@ -62,7 +62,58 @@ fn last_row(ttl_ms: Option<i64>) -> impl Fn(&[Event<i64>], &mut Collector) {
 
 #[test]
 fn the_last_row_replaces_the_one_before_unless_that_is_forgotten() {
-    let shape = Shape { values: 3, ..Shape::default() };
+    let shape = Shape { values: 3, equal_rows: true, ..Shape::default() };
     emits_what_the_reference_does::<LastRow>(&(), &StateTtls::new(), shape, last_row(None));
     emits_what_the_reference_does::<LastRow>(&(), &ttl_of(&["seen"], 30), shape, last_row(Some(30)));
+}
+
+fn regular_join(ttl_ms: i64) -> impl Fn(&[Event<i64>], &mut Collector) {
+    move |events, out| {
+        // Rows by key, side and value, each as often as it is there, with the time of its last change.
+        let mut sides = BTreeMap::<(i64, u8, i64), (u32, &Event<i64>)>::new();
+        for event in events {
+            sides.retain(|_, (times, last)| *times > 0 && event.processing_ms - last.processing_ms < ttl_ms);
+            let kind = if event.operation == MixOperation::Delete { RowKind::Delete } else { RowKind::Insert };
+            let own = (event.key, event.stream, event.value);
+            if kind == RowKind::Insert {
+                let (times, last) = sides.entry(own).or_insert((0, event));
+                (*times, *last) = (*times + 1, event);
+            } else if let Some((times, last)) = sides.get_mut(&own) {
+                (*times, *last) = (*times - 1, event);
+            }
+            for ((key, side, _), (times, other)) in &sides {
+                if (*key, *side) == (event.key, 1 - event.stream) {
+                    let (left, right) = if event.stream == 0 { (event, *other) } else { (*other, event) };
+                    (0..*times).for_each(|_| out.emit(event, mix(kind as u64, mix(row(left), row(right)))));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_regular_join_pairs_what_is_there_and_takes_pairs_back() {
+    let shape = Shape { streams: 2, values: 4, equal_rows: true, retracts: true, ..Shape::default() };
+    emits_what_the_reference_does::<RegularJoin>(&(), &StateTtls::new(), shape, regular_join(i64::MAX));
+    let both = ttl_of(&["left", "right"], 80);
+    emits_what_the_reference_does::<RegularJoin>(&(), &both, shape, regular_join(80));
+}
+
+#[test]
+fn the_top_n_changes_as_rows_enter_and_leave() {
+    let n = 3;
+    emits_what_the_reference_does::<TopN>(&n, &StateTtls::new(), Shape::default(), |events, out| {
+        let mut ranks = BTreeMap::<i64, Vec<&Event<i64>>>::new();
+        for event in events {
+            let rank = ranks.entry(event.key).or_default();
+            rank.push(event);
+            rank.sort_by_key(|event| (-event.value, event.sequence));
+            let left = (rank.len() > n as usize).then(|| rank.pop()).flatten();
+            if left.is_none_or(|left| left.sequence != event.sequence) {
+                let row = |event: &Event<i64>| mix(event.sequence, event.payload.head());
+                out.emit(event, mix(RowKind::Insert as u64, row(event)));
+                left.into_iter().for_each(|left| out.emit(event, mix(RowKind::Delete as u64, row(left))));
+            }
+        }
+    });
 }

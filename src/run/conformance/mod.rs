@@ -41,11 +41,25 @@ pub struct Shape {
     pub delay_ms: i64,
     /// How far the watermark stays behind, ms: less than `delay_ms` makes some events late.
     pub out_of_orderness_ms: i64,
+    /// Whether events of one value have the same payload; else each has its own.
+    pub equal_rows: bool,
+    /// Whether a third of the events take rows back.
+    pub retracts: bool,
 }
 
 impl Default for Shape {
     fn default() -> Self {
-        Self { events: 60, keys: 4, streams: 1, values: 8, step_ms: 8, delay_ms: 30, out_of_orderness_ms: 20 }
+        Self {
+            events: 60,
+            keys: 4,
+            streams: 1,
+            values: 8,
+            step_ms: 8,
+            delay_ms: 30,
+            out_of_orderness_ms: 20,
+            equal_rows: false,
+            retracts: false,
+        }
     }
 }
 
@@ -67,8 +81,11 @@ fn streams(shape: Shape) -> impl Strategy<Value = Vec<Event<i64>>> {
                 value,
                 other,
                 stream,
-                payload: Payload(mix(sequence as u64, value as u64).to_le_bytes().into()),
-                operation: MixOperation::Read,
+                payload: {
+                    let own = if shape.equal_rows { 0 } else { sequence as u64 };
+                    Payload(mix(own, value as u64).to_le_bytes().into())
+                },
+                operation: if shape.retracts && other % 3 == 0 { MixOperation::Delete } else { MixOperation::Read },
             }
         };
         draws.into_iter().enumerate().map(stamp).collect()
