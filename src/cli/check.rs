@@ -1,8 +1,10 @@
 //! `statebench check`
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args as ClapArgs;
 
@@ -13,7 +15,8 @@ use crate::result::Host;
 use crate::run::{IndexCliff, Prediction, index_cliff, predict, state_parent};
 use crate::source::trace::TraceReader;
 use crate::workload::{
-    Bytes, Configuration, Document, Extent, FlinkSource, KnownKey, Plan, PlannedTrial, Reader, Setting, Source, Time,
+    Bytes, Configuration, Document, Extent, FlinkSource, KnownKey, MixOperation, Phase, Plan, PlannedTrial, Reader,
+    Setting, Source, Time,
 };
 
 /// The workload of a command, with what the command line lays over it.
@@ -106,6 +109,9 @@ fn describe(plan: &Plan) -> String {
             run.repeats,
             run.seed
         );
+        for phase in &variant.workload.phases {
+            let _ = writeln!(out, "  phase {}", conditions(phase));
+        }
         for cell in plan.cells.iter().filter(|cell| cell.variant == index) {
             let _ = writeln!(out, "  {}: {}", printable(&cell.configuration.name), needs(predict(plan, cell), source));
             if let Some(cliff) = index_cliff(plan, cell) {
@@ -117,6 +123,24 @@ fn describe(plan: &Plan) -> String {
         let _ = writeln!(out, "takes at least {} beside prefill (configured)", Time(seconds));
     }
     out
+}
+
+/// A phase, with what is different in it.
+fn conditions(phase: &Phase) -> String {
+    let mut parts = vec![format!("{}: {} events", printable(&phase.name), phase.events)];
+    if phase.pause_ms > 0 {
+        parts.push(format!("after a pause of {}", Time(Duration::from_millis(phase.pause_ms as u64))));
+    }
+    parts.extend(phase.rate.map(|(first, last)| match first.total_cmp(&last) {
+        Ordering::Equal => format!("{first} a second"),
+        _ => format!("{first} to {last} a second"),
+    }));
+    if phase.shift_keys > 0.0 {
+        parts.push(format!("hot keys shifted by {:.0} %", 100.0 * phase.shift_keys));
+    }
+    let shares = phase.shares.iter().flat_map(MixOperation::shares).filter(|(_, share)| *share > 0.0);
+    parts.extend(shares.map(|(operation, share)| format!("{} {:.0} %", operation.name(), 100.0 * share)));
+    parts.join(" · ")
 }
 
 /// What an index block that does not stay in its cache shard will do, and what ends it.
@@ -141,7 +165,7 @@ fn extent(extent: Extent) -> String {
 }
 
 /// Warm-up and measured time of all trials, where they are given as times.
-fn least_seconds(plan: &Plan) -> Option<std::time::Duration> {
+fn least_seconds(plan: &Plan) -> Option<Duration> {
     let time = |extent| if let Extent::Time(time) = extent { Some(time) } else { None };
     let trials = plan.trials();
     let of_trial = |trial: &PlannedTrial| {

@@ -7,7 +7,7 @@ mod stream;
 mod summary;
 mod table;
 
-pub use summary::{AccessRow, Regime, Row, Spread, Summary};
+pub use summary::{AccessRow, PhaseRow, Regime, Row, Spread, Summary};
 pub use table::{Format, render};
 
 pub use crate::result::{printable, printable_lines};

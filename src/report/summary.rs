@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::knobs::Knobs;
-use crate::result::{From, LatencySummary, METRICS, Measurement, Metric, Outcome, RunResult, Trial};
+use crate::result::{From, LatencySummary, METRICS, Measurement, Metric, Outcome, PhaseMeasurement, RunResult, Trial};
 use crate::workload::Options;
 
 /// The rows of a result, in order of the workloads and of first appearance of a configuration in the workload file.
@@ -15,6 +15,8 @@ pub struct Summary {
     pub rows: Vec<Row>,
     /// One row for each of them and each kind of state access.
     pub accesses: Vec<AccessRow>,
+    /// One row for each of them and each phase of the run.
+    pub phases: Vec<PhaseRow>,
 }
 
 /// One workload under one configuration.
@@ -77,6 +79,25 @@ pub struct AccessRow {
     pub p99_ns: Option<Spread>,
     /// 99.9th percentile, ns.
     pub p999_ns: Option<Spread>,
+}
+
+/// One phase of a workload under one configuration.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PhaseRow {
+    /// The workload's choices in the matrix.
+    pub workload: String,
+    /// The configuration.
+    pub configuration: String,
+    /// The regime that the trials of this row ran in, where the configuration has runs of both.
+    pub regime: Option<Regime>,
+    /// Finished trials of this row.
+    pub trials: usize,
+    /// The phase.
+    pub phase: String,
+    /// Its events, in each trial.
+    pub events: u64,
+    /// Metrics by name, of those that a phase has.
+    pub metrics: BTreeMap<&'static str, Spread>,
 }
 
 /// A figure over repeats.
@@ -173,7 +194,7 @@ impl Summary {
     pub fn of(result: &RunResult) -> Self {
         let groups = group(result);
         let knobs = Knobs::of(result);
-        let mut summary = Self { rows: Vec::new(), accesses: Vec::new() };
+        let mut summary = Self { rows: Vec::new(), accesses: Vec::new(), phases: Vec::new() };
         for group in &groups {
             let label = |group: &Group<'_>| result.variant_label(group.variant).to_owned();
             let first = groups.iter().find(|other| other.variant == group.variant);
@@ -200,6 +221,7 @@ impl Summary {
                 metrics: metrics.collect(),
             });
             summary.accesses.extend(access_rows(group, &label(group)));
+            summary.phases.extend(phase_rows(group, &label(group)));
         }
         summary
     }
@@ -271,6 +293,24 @@ fn access_rows(group: &Group<'_>, workload: &str) -> Vec<AccessRow> {
         }
     };
     kinds.into_iter().map(row).collect()
+}
+
+/// The phases of a group, in their order.
+fn phase_rows(group: &Group<'_>, workload: &str) -> Vec<PhaseRow> {
+    let Some(first) = group.measurements().next() else { return Vec::new() };
+    let row = |(index, phase): (usize, &PhaseMeasurement)| {
+        let spread = |metric: &Metric| group.spread(|m| (metric.of_phase)(m.phases.get(index)?));
+        PhaseRow {
+            workload: workload.to_owned(),
+            configuration: group.configuration.to_owned(),
+            regime: group.regime,
+            trials: group.measurements().count(),
+            phase: phase.name.clone(),
+            events: phase.events,
+            metrics: METRICS.iter().filter_map(|metric| Some((metric.name, spread(metric)?))).collect(),
+        }
+    };
+    first.phases.iter().enumerate().map(row).collect()
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! A result as a table for the terminal, Markdown, CSV or JSON.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
 use comfy_table::{CellAlignment, Table};
 
 use super::knobs::Knobs;
-use super::{Regime, Row, Spread, Summary, curves, stores, stream};
+use super::{Regime, Spread, Summary, curves, stores, stream};
 use crate::result::{
     METRICS, Metric, Outcome, PrefillOrigin, RunResult, Shown, TimingStrategy, Unit, VariantInfo, printable,
 };
@@ -21,7 +22,7 @@ pub enum Format {
     Json,
     /// For a comment or a document.
     Markdown,
-    /// For a spreadsheet: one row for each configuration, three columns for each metric.
+    /// For a spreadsheet: one row for each configuration, then one for each of its phases; three columns for each metric.
     Csv,
 }
 
@@ -45,6 +46,9 @@ fn text(result: &RunResult, summary: &Summary, format: Format) -> String {
         let _ = writeln!(out, "{}", printable(description.trim()));
     }
     let _ = writeln!(out, "\n{}\n", main_table(summary, format));
+    if !summary.phases.is_empty() {
+        let _ = writeln!(out, "{}\n", phase_table(summary, format));
+    }
     if !summary.accesses.is_empty() {
         let _ = writeln!(out, "{}\n", access_table(summary, format));
     }
@@ -92,7 +96,7 @@ fn knob_table(knobs: &Knobs, summary: &Summary, format: Format) -> Table {
     for row in &summary.rows {
         let mut cells: Vec<_> = row.knobs.iter().map(|value| name(value, format)).collect();
         cells.push(name(&with_regime(&row.base, row.regime, row.trials), format));
-        cells.extend(metrics.iter().map(|metric| median(row, metric)));
+        cells.extend(metrics.iter().map(|metric| median(&row.metrics, metric)));
         table.add_row(cells);
     }
     align(&mut table, knobs.axes.len() + 1);
@@ -109,8 +113,8 @@ fn with_regime(name: &str, regime: Option<Regime>, trials: usize) -> String {
     }
 }
 
-fn median(row: &Row, metric: &Metric) -> String {
-    row.metrics.get(metric.name).map_or_else(|| "-".to_owned(), |spread| with_unit(spread.median, metric.unit))
+fn median(metrics: &BTreeMap<&str, Spread>, metric: &Metric) -> String {
+    metrics.get(metric.name).map_or_else(|| "-".to_owned(), |spread| with_unit(spread.median, metric.unit))
 }
 
 fn main_table(summary: &Summary, format: Format) -> Table {
@@ -138,12 +142,36 @@ fn main_table(summary: &Summary, format: Format) -> Table {
         if with_workload {
             cells.insert(0, name(&row.workload, format));
         }
-        cells.extend(metrics.iter().map(|metric| median(row, metric)));
+        cells.extend(metrics.iter().map(|metric| median(&row.metrics, metric)));
         let throughput = row.metrics.get(METRICS[0].name);
         cells.insert(first_metric + 1, throughput.map_or_else(|| "-".to_owned(), |spread| percent_spread(*spread)));
         table.add_row(cells);
     }
     align(&mut table, if with_workload { 2 } else { 1 });
+    table
+}
+
+/// One row for each phase of each configuration, with the metrics that a phase has.
+fn phase_table(summary: &Summary, format: Format) -> Table {
+    let with_workload = summary.phases.iter().any(|row| !row.workload.is_empty());
+    let has = |metric: &&Metric| summary.phases.iter().any(|row| row.metrics.contains_key(metric.name));
+    let metrics: Vec<_> = METRICS.iter().filter(has).collect();
+    let mut header = vec!["configuration", "phase", "events"];
+    header.extend(metrics.iter().map(|metric| metric.label));
+    if with_workload {
+        header.insert(0, "workload");
+    }
+    let mut table = table(format, &header);
+    for row in &summary.phases {
+        let configuration = with_regime(&row.configuration, row.regime, row.trials);
+        let mut cells = vec![name(&configuration, format), name(&row.phase, format), row.events.to_string()];
+        cells.extend(metrics.iter().map(|metric| median(&row.metrics, metric)));
+        if with_workload {
+            cells.insert(0, name(&row.workload, format));
+        }
+        table.add_row(cells);
+    }
+    align(&mut table, if with_workload { 3 } else { 2 });
     table
 }
 
@@ -324,33 +352,61 @@ fn timing_note(result: &RunResult, out: &mut String) {
 
 fn csv(summary: &Summary) -> Result<String, Box<dyn std::error::Error>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let names =
-        ["workload", "configuration", "regime", "trials", "failed", "out_of_memory", "slow", "throughput_ratio"];
+    let names = [
+        "workload",
+        "configuration",
+        "phase",
+        "regime",
+        "trials",
+        "failed",
+        "out_of_memory",
+        "slow",
+        "throughput_ratio",
+    ];
     let mut header: Vec<String> = names.map(str::to_owned).into();
     for metric in METRICS {
         header.extend(["median", "min", "max"].map(|figure| format!("{}_{figure}", metric.name)));
     }
     writer.write_record(&header)?;
+    let regime =
+        |regime: Option<Regime>| regime.map_or("", |regime| if regime.slow { "slow" } else { "calm" }).to_owned();
     for row in &summary.rows {
         let mut record = vec![
             cell_text(&row.workload),
             cell_text(&row.configuration),
-            row.regime.map_or("", |regime| if regime.slow { "slow" } else { "calm" }).to_owned(),
+            String::new(),
+            regime(row.regime),
             row.trials.to_string(),
             row.failed.to_string(),
             row.out_of_memory.to_string(),
             row.slow_trials.to_string(),
             row.throughput_ratio.map_or_else(String::new, |ratio| ratio.to_string()),
         ];
-        for metric in METRICS {
-            match row.metrics.get(metric.name) {
-                Some(spread) => record.extend([spread.median, spread.min, spread.max].map(|value| value.to_string())),
-                None => record.extend([const { String::new() }; 3]),
-            }
-        }
+        record.extend(figures(&row.metrics));
+        writer.write_record(&record)?;
+    }
+    for row in &summary.phases {
+        let mut record = vec![
+            cell_text(&row.workload),
+            cell_text(&row.configuration),
+            cell_text(&row.phase),
+            regime(row.regime),
+            row.trials.to_string(),
+        ];
+        record.extend([const { String::new() }; 4]);
+        record.extend(figures(&row.metrics));
         writer.write_record(&record)?;
     }
     Ok(String::from_utf8(writer.into_inner()?)?)
+}
+
+/// Median, least and largest of every metric; of one that is not there nothing.
+fn figures(metrics: &BTreeMap<&str, Spread>) -> Vec<String> {
+    let of = |metric: &Metric| match metrics.get(metric.name) {
+        Some(spread) => [spread.median, spread.min, spread.max].map(|value| value.to_string()),
+        None => [const { String::new() }; 3],
+    };
+    METRICS.iter().flat_map(of).collect()
 }
 
 /// A text in a CSV cell; one that a spreadsheet would take for a formula is quoted.

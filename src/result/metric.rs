@@ -1,6 +1,6 @@
 //! The metrics of a trial: one table that every output reads.
 
-use super::Measurement;
+use super::{Latency, Measurement, PhaseMeasurement};
 
 /// Which direction is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,10 +73,12 @@ pub struct Metric {
     pub from: From,
     /// Its value in a trial; none where the trial does not have it.
     pub get: fn(&Measurement) -> Option<f64>,
+    /// Its value in a phase of a trial; none where it is one of whole trials.
+    pub of_phase: fn(&PhaseMeasurement) -> Option<f64>,
 }
 
 macro_rules! metrics {
-    ($($name:literal, $label:literal, $unit:ident, $better:ident, $shown:ident, $from:ident, $get:expr;)*) => {
+    ($($name:literal, $label:literal, $unit:ident, $better:ident, $shown:ident, $from:ident, $get:expr, $of_phase:expr;)*) => {
         /// Every metric, the most telling first.
         pub static METRICS: &[Metric] = &[$(Metric {
             name: $name,
@@ -87,24 +89,33 @@ macro_rules! metrics {
             shown: Shown::$shown,
             from: From::$from,
             get: $get,
+            of_phase: $of_phase,
         },)*];
     };
 }
 metrics! {
-    "throughput_events_per_s", "events/s", EventsPerSecond, Higher, Both, Measured, |m| Some(m.throughput_events_per_s);
-    "latency_p50_ns", "p50", Nanoseconds, Lower, Both, Measured, |m| m.event_latency.summary.p50_ns.map(|ns| ns as f64);
-    "latency_p99_ns", "p99", Nanoseconds, Lower, Both, Measured, |m| m.event_latency.summary.p99_ns.map(|ns| ns as f64);
-    "latency_p999_ns", "p99.9", Nanoseconds, Lower, Configurations, Measured, |m| m.event_latency.summary.p999_ns.map(|ns| ns as f64);
-    "pause_max_ns", "longest", Nanoseconds, Lower, Configurations, Measured, |m| Some(longest_ns(m) as f64);
-    "resident_peak_bytes", "memory", Bytes, Lower, Configurations, Measured, |m| m.resident_peak_bytes.map(|bytes| bytes as f64);
-    "store_bytes", "disk", Bytes, Lower, Configurations, Measured, |m| m.store_bytes.map(|bytes| bytes as f64);
-    "cache_hit_rate", "hit rate", Share, Higher, Knobs, Companions, |m| m.store_counters?.cache_hit_rate();
-    "write_amplification", "write amp.", Factor, Lower, Knobs, Companions, |m| m.store_counters?.write_amplification();
-    "index_reads_per_lookup", "index reads", Factor, Lower, Knobs, Companions, |m| m.store_counters?.index_reads_per_lookup();
+    "throughput_events_per_s", "events/s", EventsPerSecond, Higher, Both, Measured,
+        |m| Some(m.throughput_events_per_s), |p| Some(p.throughput_events_per_s);
+    "latency_p50_ns", "p50", Nanoseconds, Lower, Both, Measured,
+        |m| m.event_latency.summary.p50_ns.map(|ns| ns as f64), |p| p.event_latency.summary.p50_ns.map(|ns| ns as f64);
+    "latency_p99_ns", "p99", Nanoseconds, Lower, Both, Measured,
+        |m| m.event_latency.summary.p99_ns.map(|ns| ns as f64), |p| p.event_latency.summary.p99_ns.map(|ns| ns as f64);
+    "latency_p999_ns", "p99.9", Nanoseconds, Lower, Configurations, Measured,
+        |m| m.event_latency.summary.p999_ns.map(|ns| ns as f64), |p| p.event_latency.summary.p999_ns.map(|ns| ns as f64);
+    "pause_max_ns", "longest", Nanoseconds, Lower, Configurations, Measured,
+        |m| Some(longest_ns(&m.event_latency, m.window_duration.as_ref())),
+        |p| Some(longest_ns(&p.event_latency, p.window_duration.as_ref()));
+    "resident_peak_bytes", "memory", Bytes, Lower, Configurations, Measured,
+        |m| m.resident_peak_bytes.map(|bytes| bytes as f64), |_| None;
+    "store_bytes", "disk", Bytes, Lower, Configurations, Measured, |m| m.store_bytes.map(|bytes| bytes as f64), |_| None;
+    "cache_hit_rate", "hit rate", Share, Higher, Knobs, Companions, |m| m.store_counters?.cache_hit_rate(), |_| None;
+    "write_amplification", "write amp.", Factor, Lower, Knobs, Companions,
+        |m| m.store_counters?.write_amplification(), |_| None;
+    "index_reads_per_lookup", "index reads", Factor, Lower, Knobs, Companions,
+        |m| m.store_counters?.index_reads_per_lookup(), |_| None;
 }
 
 /// The longest time that one event can have taken: of a timed event, or of a window that holds it.
-fn longest_ns(measurement: &Measurement) -> u64 {
-    let window = measurement.window_duration.as_ref().map_or(0, |window| window.summary.max_ns);
-    measurement.event_latency.summary.max_ns.max(window)
+fn longest_ns(events: &Latency, windows: Option<&Latency>) -> f64 {
+    windows.map_or(0, |windows| windows.summary.max_ns).max(events.summary.max_ns) as f64
 }

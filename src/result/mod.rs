@@ -4,6 +4,7 @@ mod growth;
 mod latency;
 mod manifest;
 mod metric;
+mod phase;
 mod schema;
 mod store;
 mod text;
@@ -12,6 +13,7 @@ pub use growth::{Growth, GrowthSample, Trend};
 pub use latency::{Latency, LatencySummary};
 pub use manifest::{BuildInfo, Host, Manifest};
 pub use metric::{Better, From, Kind, METRICS, Metric, Shown, Unit};
+pub use phase::PhaseMeasurement;
 pub use schema::{
     AccessLatency, Agreement, Firing, HeapMemory, KeyedResult, LoadError, Measurement, OperatorMeasurement,
     OutOfMemory, Outcome, PrefillOrigin, RunResult, SCHEMA_VERSION, SLOW_EVENT_NS, Timing, TimingStrategy, Trial,

@@ -7,7 +7,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Growth, Latency, Manifest, StoreCounters, StoreMemory, StoreShape};
+use super::{Growth, Latency, Manifest, PhaseMeasurement, StoreCounters, StoreMemory, StoreShape};
 use crate::state::Digest;
 use crate::workload::{WorkloadWire, folder_of};
 
@@ -179,6 +179,9 @@ pub struct Measurement {
     pub timing: Timing,
     /// Share of timed events that took longer than 300 µs, 0 to 1.
     pub slow_event_share: f64,
+    /// The phases of the measured part, in order; empty where the workload has none.
+    #[serde(default)]
+    pub phases: Vec<PhaseMeasurement>,
     /// Latency of whole events.
     pub event_latency: Latency,
     /// Latency of state accesses by kind.
@@ -296,6 +299,7 @@ impl Measurement {
                 empty_interval_ns: 0,
             },
             slow_event_share: 0.0,
+            phases: Vec::new(),
             event_latency: Latency { summary: super::LatencySummary::default(), histogram: String::new() },
             access_latency: Vec::new(),
             window_duration: None,

@@ -133,7 +133,7 @@ pub fn growth<'a>(workload: &Workload, watches: impl Iterator<Item = &'a GrowthW
         }
     }
     let first_ms = all.first()?.time_ms;
-    let origin_ms = if workload.source == Source::Generated { 0 } else { first_ms };
+    let origin_ms = if matches!(workload.source, Source::Trace(_)) { first_ms } else { 0 };
     let longest_ms = workload.all_ttls().map(|ttl| ttl.ttl_ms).max();
     Some(Growth::of(all, longest_ms.map(|ttl_ms| origin_ms.saturating_add(ttl_ms))))
 }

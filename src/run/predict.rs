@@ -2,7 +2,7 @@
 
 use crate::state::KeyGroups;
 use crate::workload::{
-    BackendType, Cell, Extent, KeptRow, KeySampler, MixOperation, Operator, Plan, PrefillBy, Retractions, Source,
+    BackendType, Cell, Extent, KeptRow, KeySampler, Mix, MixOperation, Operator, Plan, PrefillBy, Retractions, Source,
     Workload, cache_shards, divide_pool, index_eviction_chance, index_may_fall_off, pool_that_keeps,
 };
 
@@ -144,9 +144,9 @@ fn state_size(workload: &Workload) -> Option<(f64, f64)> {
         Operator::ValueOfMap { entries } => per_key(1.0, 4.0 + f64::from(*entries) * (9.0 + payload)),
         Operator::Window { .. } => None,
         Operator::Mix(mix) => {
-            let appended = events.unwrap_or(0.0) * mix.share(MixOperation::Append) * (payload + 1.0);
+            let appended = operations(workload, mix, MixOperation::Append) * (payload + 1.0);
             let inserted =
-                if mix.has(MixOperation::Scan) { events.unwrap_or(0.0) * mix.share(MixOperation::Insert) } else { 0.0 };
+                if mix.has(MixOperation::Scan) { operations(workload, mix, MixOperation::Insert) } else { 0.0 };
             let entries = if mix.has(MixOperation::Scan) { f64::from(mix.entries) } else { 1.0 };
             let (count, bytes) = per_key(entries, 9.0 + payload)?;
             Some((count + inserted, bytes + appended + inserted * (key_bytes + 9.0 + payload)))
@@ -168,6 +168,14 @@ fn events(workload: &Workload) -> Option<f64> {
         Extent::Time(_) | Extent::SourceEnd => None,
     };
     Some(count(workload.run.warm_up)? + count(workload.run.measured)?)
+}
+
+/// How often a mix does something in a run of a fixed number of events; else 0.
+fn operations(workload: &Workload, mix: &Mix, operation: MixOperation) -> f64 {
+    let share = |shares: Option<[f64; 7]>| mix.with_shares(shares).share(operation);
+    let in_phases = workload.phases.iter().map(|phase| phase.events as f64 * share(phase.shares)).sum::<f64>();
+    let of_phases: u64 = workload.phases.iter().map(|phase| phase.events).sum();
+    (events(workload).unwrap_or(0.0) - of_phases as f64) * share(None) + in_phases
 }
 
 /// Keys in the state at the end: those of the prefill and those that events bring. A run of unknown length may meet

@@ -13,12 +13,10 @@ use super::drive::Subtask;
 use super::trial::{Phase, Progress, TrialError};
 use crate::source::{BLOCK_EVENTS, Event, EventSource, Scratch, SourceKey};
 use crate::state::{Key, KeyGroups, StateError, StateResult};
-use crate::workload::{Extent, Now};
+use crate::workload::{Extent, Now, ROUND_EVENTS};
 
-/// Blocks of a round.
-const ROUND_BLOCKS: u64 = 16;
-/// Events of a round that is not cut short by the end of its stage.
-pub const ROUND_EVENTS: u64 = ROUND_BLOCKS * BLOCK_EVENTS as u64;
+/// Blocks of a round that is not cut short by the end of its stage.
+const ROUND_BLOCKS: u64 = ROUND_EVENTS / BLOCK_EVENTS as u64;
 
 /// Time between two reports of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
@@ -33,6 +31,8 @@ pub struct Stage<'a> {
     pub first_block: u64,
     /// Where it ends.
     pub extent: Extent,
+    /// Events of the same part of the trial that stages before it have processed.
+    pub done: u64,
     /// How keys are divided over subtasks.
     pub groups: KeyGroups,
     /// Hears of progress, and of the user's wish to stop.
@@ -267,7 +267,7 @@ impl<'a, K: SourceKey> Worker<'a, K> {
         let stage = self.shared.stage;
         let events = (block + 1 - stage.first_block) * BLOCK_EVENTS as u64;
         let most = if let Extent::Events(events) = stage.extent { events } else { u64::MAX };
-        TrialError::of_state(error, stage.phase, events.min(most))
+        TrialError::of_state(error, stage.phase, stage.done + events.min(most))
     }
 
     /// Takes blocks and leaves their events for the subtasks that own them.

@@ -10,19 +10,19 @@ use super::drive::Subtask;
 use super::growth::{GrowthWatch, growth};
 use super::heap::HeapShare;
 use super::observe::{Observation, StoreWatch, observe};
-use super::stage::{ROUND_EVENTS, Stage, StageEnd, StageWork, run_stage};
+use super::stage::{Stage, StageEnd, StageWork, run_stage};
 use super::trial::{Phase, PrefillFrom, Progress, Report, TrialError, TrialSpec, folder_bytes};
 use crate::measure::{
     AccessKind, Calibration, Probe, Recorder, Strategy, allocated_bytes, empty_interval_ns, resident_bytes,
     thread_allocated_bytes,
 };
 use crate::result::{
-    AccessLatency, Firing, HeapMemory, KeyedResult, Latency, Measurement, OperatorMeasurement, PrefillOrigin,
-    SLOW_EVENT_NS, Timing, TimingStrategy,
+    AccessLatency, Firing, HeapMemory, KeyedResult, Latency, Measurement, OperatorMeasurement, PhaseMeasurement,
+    PrefillOrigin, SLOW_EVENT_NS, Timing, TimingStrategy,
 };
 use crate::source::{BLOCK_EVENTS, Event, EventSource, SourceKey};
 use crate::state::{Digest, HeapUse, JvmHeap, StateError, StateResult};
-use crate::workload::{BackendType, Extent, Now, PrefillBy, Step, Workload};
+use crate::workload::{BackendType, Extent, Now, PrefillBy, ROUND_EVENTS, Step, Workload};
 
 /// Opens a subtask, by its index, for a pass over the events.
 type Open<'a, K> = dyn Fn(&str, u16, &dyn Fn() -> Probe) -> StateResult<Box<dyn Subtask<K>>> + 'a;
@@ -98,11 +98,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     };
     let prefill_s = prefilling.elapsed().as_secs_f64();
 
-    let warm_up = match workload.run.warm_up {
-        // Whole rounds, so that the measured part starts at the same event whatever the parallelism.
-        Extent::Events(events) => Extent::Events(events.next_multiple_of(ROUND_EVENTS)),
-        other => other,
-    };
+    let warm_up = workload.run.warm_up_extent();
     let mut warming: Vec<_> = subtasks.iter_mut().map(WarmUp).collect();
     let warm_end = run_stage(&stage(setup, &source, Phase::WarmUp, 0, warm_up), &mut warming)?;
     let calibration = calibrate(&mut subtasks);
@@ -112,13 +108,9 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         noted.watch = StoreWatch::begin(noted.subtask.store());
         noted.growth = GrowthWatch::begin(workload, warm_end.next_block * BLOCK_EVENTS as u64);
         noted.late_before = noted.subtask.late_events();
-        noted.subtask.probe().start_anew(strategy);
-        noted.subtask.later().iter_mut().for_each(|operator| operator.probe().start_anew(strategy));
     }
     let heap_before = java_heap_use(&subtasks);
-    let mut measured: Vec<_> = subtasks.iter_mut().map(Measured).collect();
-    let measured_part = stage(setup, &source, Phase::Measure, warm_end.next_block, workload.run.measured);
-    let end = run_stage(&measured_part, &mut measured)?;
+    let Found { end, recorders, phases } = measure(setup, &source, &mut subtasks, warm_end.next_block, strategy)?;
     if end.events == 0 {
         return Err(TrialError::NothingMeasured(warm_end.events));
     }
@@ -133,9 +125,8 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     };
     let checkpoint_bytes = checkpoint_bytes(setup, &mut subtasks)?;
     let (boundaries, emitted) = merge_emitted(&subtasks);
-    let mut recorder = Recorder::default();
-    subtasks.iter_mut().for_each(|noted| recorder.merge(noted.subtask.probe().recorder()));
-    let later = later_operators(setup, &mut subtasks, &mut recorder);
+    let recorder = of_all_operators(&recorders);
+    let later = later_operators(&workload.later, &recorders);
     let latest = latest(&subtasks);
     let late_events = subtasks.iter().map(|noted| noted.subtask.late_events() - noted.late_before).sum();
     let growth = growth(workload, subtasks.iter().map(|noted| &noted.growth));
@@ -160,6 +151,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         busy_s,
         timing: timing(strategy, calibration, empty_ns),
         slow_event_share: slow_event_share(&recorder.event),
+        phases,
         event_latency: Latency::of(&recorder.event),
         access_latency: access_latency(&recorder),
         window_duration: (!recorder.windows.is_empty()).then(|| Latency::of(&recorder.windows)),
@@ -183,6 +175,93 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     Ok(Some(Report { measurement, boundaries }))
 }
 
+/// What the measured part found, as a whole and by phase.
+struct Found {
+    end: StageEnd,
+    /// Of each operator.
+    recorders: Vec<Recorder>,
+    phases: Vec<PhaseMeasurement>,
+}
+
+/// Runs the measured part, one phase after the other where it has some.
+fn measure<K: SourceKey>(
+    setup: &Setup<'_, K>,
+    source: &EventSource,
+    subtasks: &mut [Noted<K>],
+    first_block: u64,
+    strategy: Strategy,
+) -> Result<Found, TrialError> {
+    let phases = setup.workload.phases.iter().map(|phase| (Some(&phase.name), Extent::Events(phase.events)));
+    let mut parts: Vec<_> = phases.collect();
+    if parts.is_empty() {
+        parts.push((None, setup.workload.run.measured));
+    }
+    let end = StageEnd { next_block: first_block, events: 0, elapsed: Duration::ZERO };
+    let mut found = Found { end, recorders: Vec::new(), phases: Vec::new() };
+    for (name, extent) in parts {
+        let busy_before: Vec<_> = subtasks.iter().map(|noted| noted.busy).collect();
+        for noted in subtasks.iter_mut() {
+            // No window of timed events is part of two phases.
+            noted.subtask.probe().start_anew(strategy);
+            noted.subtask.later().iter_mut().for_each(|operator| operator.probe().start_anew(strategy));
+        }
+        let stage = stage(setup, source, Phase::Measure, found.end.next_block, extent);
+        let mut work: Vec<_> = subtasks.iter_mut().map(Measured).collect();
+        let end = run_stage(&Stage { done: found.end.events, ..stage }, &mut work)?;
+        let busy = subtasks.iter().zip(busy_before).map(|(noted, before)| noted.busy.saturating_sub(before));
+        let busy_s = busy.map(|busy| busy.as_secs_f64()).collect();
+        let mut recorders = recorders(subtasks);
+        found.phases.extend(name.map(|name| phase_measurement(name, end, busy_s, &recorders)));
+        recorders.iter_mut().zip(&found.recorders).for_each(|(all, before)| all.merge(before));
+        found.recorders = recorders;
+        found.end.next_block = end.next_block;
+        found.end.events += end.events;
+        found.end.elapsed += end.elapsed;
+    }
+    Ok(found)
+}
+
+/// What all subtasks have recorded of each operator, the first and those behind it.
+fn recorders<K>(subtasks: &mut [Noted<K>]) -> Vec<Recorder> {
+    let mut all: Vec<Recorder> = Vec::new();
+    for noted in subtasks {
+        let first = noted.subtask.probe().recorder().clone();
+        let later = noted.subtask.later().iter_mut().map(|operator| operator.probe().recorder().clone());
+        let own: Vec<_> = std::iter::once(first).chain(later).collect();
+        if all.is_empty() {
+            all = own;
+        } else {
+            all.iter_mut().zip(&own).for_each(|(all, own)| all.merge(own));
+        }
+    }
+    all
+}
+
+/// The events of the first operator, with the state accesses and timers of all.
+fn of_all_operators(recorders: &[Recorder]) -> Recorder {
+    let mut all = Recorder::default();
+    for (place, recorder) in recorders.iter().enumerate() {
+        if place == 0 { all.merge(recorder) } else { all.merge_accesses(recorder) }
+    }
+    all
+}
+
+fn phase_measurement(name: &str, end: StageEnd, busy_s: Vec<f64>, recorders: &[Recorder]) -> PhaseMeasurement {
+    let recorder = of_all_operators(recorders);
+    PhaseMeasurement {
+        name: name.to_owned(),
+        events: end.events,
+        wall_s: end.elapsed.as_secs_f64(),
+        throughput_events_per_s: throughput(end.events, &busy_s),
+        busy_s,
+        slow_event_share: slow_event_share(&recorder.event),
+        event_latency: Latency::of(&recorder.event),
+        access_latency: access_latency(&recorder),
+        window_duration: (!recorder.windows.is_empty()).then(|| Latency::of(&recorder.windows)),
+        firing: firing(&recorder),
+    }
+}
+
 fn stage<'a, K>(
     setup: &'a Setup<'_, K>,
     source: &'a EventSource,
@@ -191,7 +270,7 @@ fn stage<'a, K>(
     extent: Extent,
 ) -> Stage<'a> {
     let groups = setup.workload.run.groups;
-    Stage { phase, source, first_block, extent, groups, observer: setup.observer }
+    Stage { phase, source, first_block, extent, done: 0, groups, observer: setup.observer }
 }
 
 fn open_subtasks<K>(setup: &Setup<'_, K>, pass: &str, empty_ns: u64) -> Result<Vec<Noted<K>>, TrialError> {
@@ -477,21 +556,13 @@ fn checkpoint_bytes<K>(setup: &Setup<'_, K>, subtasks: &mut [Noted<K>]) -> Resul
     Ok(Some(bytes))
 }
 
-/// What the operators of a pipeline behind the first did. Their state accesses and timers join those of the first.
-fn later_operators<K>(
-    setup: &Setup<'_, K>,
-    subtasks: &mut [Noted<K>],
-    recorder: &mut Recorder,
-) -> Vec<OperatorMeasurement> {
-    let of_step = |(place, step): (usize, &Step)| {
-        let mut own = Recorder::default();
-        for noted in &mut *subtasks {
-            own.merge(noted.subtask.later()[place].probe().recorder());
-        }
-        recorder.merge_accesses(&own);
-        OperatorMeasurement { name: step.name.clone(), row_latency: Latency::of(&own.event) }
+/// What the operators of a pipeline behind the first did.
+fn later_operators(steps: &[Step], recorders: &[Recorder]) -> Vec<OperatorMeasurement> {
+    let of_step = |(step, own): (&Step, &Recorder)| OperatorMeasurement {
+        name: step.name.clone(),
+        row_latency: Latency::of(&own.event),
     };
-    setup.workload.later.iter().enumerate().map(of_step).collect()
+    steps.iter().zip(recorders.iter().skip(1)).map(of_step).collect()
 }
 
 /// The latest results by key of all subtasks, in order of the keys.

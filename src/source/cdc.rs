@@ -4,7 +4,7 @@
 use super::{BLOCK_EVENTS, Event};
 use crate::state::Payload;
 use crate::workload::{
-    CdcOrders, KeySampler, Keys, MixOperation, Now, Rng, SampledKey, Stream, VirtualClock, Workload,
+    CdcOrders, KeySampler, Keys, MixOperation, Now, Rng, SampledKey, Schedule, Stream, VirtualClock, Workload,
 };
 
 /// Amounts are below this many minor units.
@@ -24,6 +24,7 @@ pub(super) struct CdcGenerator {
     sampler: KeySampler,
     seed: u64,
     clock: VirtualClock,
+    schedule: Schedule,
     /// Customers, each of which comes once before the first order.
     customers: u64,
 }
@@ -53,13 +54,14 @@ impl CdcGenerator {
             sampler: KeySampler::new(&workload.keys, workload.run.seed),
             seed: stream_seed,
             clock: workload.clock.clone(),
+            schedule: Schedule::new(workload),
             customers: workload.keys.cardinality,
         }
     }
 
     /// Time at the event of this sequence.
     pub fn now_at(&self, sequence: u64) -> Now {
-        let processing_ms = self.clock.arrival_ms(sequence as i64);
+        let processing_ms = self.schedule.at(sequence).arrival_ms(sequence as i64);
         Now { processing_ms, watermark_ms: self.clock.watermark_at(processing_ms) }
     }
 
@@ -67,8 +69,10 @@ impl CdcGenerator {
     pub fn fill<K: SampledKey>(&self, block: u64, count: usize, mut sink: impl FnMut(Event<K>)) {
         let first = block * BLOCK_EVENTS as u64;
         let mut times = Rng::for_block(self.seed, Stream::Times, block);
+        // Phases begin with blocks.
+        let conditions = self.schedule.at(first);
         for sequence in first..first + count as u64 {
-            let processing_ms = self.clock.arrival_ms(sequence as i64);
+            let processing_ms = conditions.arrival_ms(sequence as i64);
             let (stream, customer, value, other, operation) = match self.change_at(sequence) {
                 Change::Customer { customer, segment } => (CUSTOMERS, customer, segment, 0, MixOperation::Update),
                 Change::Order { order, amount } => {

@@ -3,7 +3,7 @@
 use super::{BLOCK_EVENTS, Event};
 use crate::state::{Payload, mix};
 use crate::workload::{
-    Inputs, KeySampler, Keys, Mix, MixOperation, Now, Operator, PayloadMaker, Retractions, Rng, SampledKey, Stream,
+    Inputs, KeySampler, Keys, MixOperation, Now, PayloadMaker, Retractions, Rng, SampledKey, Schedule, Stream,
     VirtualClock, Workload,
 };
 
@@ -15,7 +15,7 @@ pub(super) struct Generator {
     keys: Keys,
     sampler: KeySampler,
     payloads: Option<PayloadMaker>,
-    mix: Option<Mix>,
+    schedule: Schedule,
     inputs: Inputs,
     retractions: Option<Retractions>,
     /// Seed of this stream of events. What is drawn of it differs between repeats; which keys are hot does not.
@@ -29,13 +29,10 @@ pub(super) struct Generator {
 impl Generator {
     /// The events of a run.
     pub fn events(workload: &Workload, stream_seed: u64) -> Self {
-        let mix = match &workload.operator {
-            Operator::Mix(mix) => Some(mix.clone()),
-            _ => None,
-        };
+        let schedule = Schedule::new(workload);
         let retractions = workload.operator.retractions();
         let retractions = retractions.map(|retractions| retractions.in_blocks(BLOCK_EVENTS as u64));
-        Self { mix, retractions, seed: stream_seed, prefill: false, prefilled: 0, ..Self::prefill(workload) }
+        Self { schedule, retractions, seed: stream_seed, prefill: false, prefilled: 0, ..Self::prefill(workload) }
     }
 
     /// One event for each key that is there before the run, in scattered order and at the rate of the run, so that the
@@ -46,7 +43,7 @@ impl Generator {
             keys: workload.keys.clone(),
             sampler: KeySampler::new(&workload.keys, seed),
             payloads: workload.operator.stores_payload().then(|| PayloadMaker::new(&workload.values, seed)),
-            mix: None,
+            schedule: Schedule::of_prefill(workload),
             inputs: workload.operator.inputs(),
             retractions: None,
             seed,
@@ -58,7 +55,8 @@ impl Generator {
 
     /// Time at the event of this sequence.
     pub fn now_at(&self, sequence: u64) -> Now {
-        let processing_ms = self.clock.arrival_ms(sequence as i64 - self.prefilled as i64);
+        let position = sequence as i64 - self.prefilled as i64;
+        let processing_ms = self.schedule.at(sequence).arrival_ms(position);
         Now { processing_ms, watermark_ms: self.clock.watermark_at(processing_ms) }
     }
 
@@ -89,14 +87,17 @@ impl Generator {
         let (mut operations, mut values, mut payloads, mut times) =
             (stream(Stream::Operations), stream(Stream::Values), stream(Stream::Payloads), stream(Stream::Times));
         let mut inputs = stream(Stream::Inputs);
+        // Phases begin with blocks.
+        let conditions = self.schedule.at(first);
+        let mix = if self.prefill { None } else { conditions.mix.as_ref() };
         if self.prefill {
             self.sampler.prefill_ids(first, ids);
             values = stream(Stream::Prefill);
         } else {
-            self.sampler.fill(&mut stream(Stream::Keys), first, ids);
+            self.sampler.fill_shifted(&mut stream(Stream::Keys), first, conditions.shift, ids);
         }
         for (position, &id) in ids.iter().enumerate() {
-            let operation = match &self.mix {
+            let operation = match mix {
                 Some(mix) => mix.operation(operations.unit()),
                 None => MixOperation::Read,
             };
@@ -108,7 +109,7 @@ impl Generator {
             };
             let sequence = first + position as u64;
             let (input, other) = self.inputs.draw(&mut inputs);
-            let processing_ms = self.clock.arrival_ms(sequence as i64 - self.prefilled as i64);
+            let processing_ms = conditions.arrival_ms(sequence as i64 - self.prefilled as i64);
             sink(Event {
                 sequence,
                 time_ms: processing_ms.saturating_sub(self.clock.delay_ms(&mut times)),
@@ -119,7 +120,7 @@ impl Generator {
                 other,
                 stream: input,
                 payload: match &self.payloads {
-                    Some(maker) if stores(operation, self.mix.is_some()) => maker.make(&mut payloads),
+                    Some(maker) if stores(operation, mix.is_some()) => maker.make(&mut payloads),
                     _ => Payload::default(),
                 },
                 operation,

@@ -78,7 +78,7 @@ impl Generated {
         }
     }
 
-    fn from_start(self) -> Kind {
+    fn into_kind(self) -> Kind {
         Kind::Generated { generator: self, next_block: AtomicU64::new(0) }
     }
 }
@@ -162,11 +162,11 @@ impl EventSource {
     /// The trace cannot be opened.
     pub fn open(workload: &Workload, stream_seed: u64) -> Result<Self, TraceError> {
         let kind = match &workload.source {
-            Source::Generated => Generated::Sampled(Generator::events(workload, stream_seed)).from_start(),
+            Source::Generated => Generated::Sampled(Generator::events(workload, stream_seed)).into_kind(),
             Source::Nexmark(nexmark) => {
-                Generated::Nexmark(NexmarkGenerator::new(workload, nexmark, stream_seed)).from_start()
+                Generated::Nexmark(NexmarkGenerator::new(workload, nexmark, stream_seed)).into_kind()
             }
-            Source::CdcOrders(orders) => Generated::Cdc(CdcGenerator::new(workload, orders, stream_seed)).from_start(),
+            Source::CdcOrders(orders) => Generated::Cdc(CdcGenerator::new(workload, orders, stream_seed)).into_kind(),
             Source::Trace(trace) => Kind::Trace {
                 position: Mutex::new(Position::open(trace, workload.clock.clone())?),
                 payloads: Payloads::of(workload, trace),
@@ -178,7 +178,7 @@ impl EventSource {
 
     /// One event for each key that is in the state before the run.
     pub fn prefill(workload: &Workload) -> Self {
-        let kind = Generated::Sampled(Generator::prefill(workload)).from_start();
+        let kind = Generated::Sampled(Generator::prefill(workload)).into_kind();
         Self { kind, end: workload.prefill_keys() }
     }
 
@@ -401,6 +401,37 @@ mod tests {
         };
         assert_eq!(hottest(0).0, hottest(1).0);
         assert_ne!(hottest(0).1, hottest(1).1);
+    }
+
+    #[test]
+    fn phases_change_time_mix_and_hot_keys() {
+        let text = "keys = { cardinality = 1_000, distribution.zipf.exponent = 1.5 }\nvalues.size = 16\n\
+                    operator.mix = { read = 1.0 }\nrun.warm-up = 1\n\
+                    phase = [{ name = 'a', events = 4096, shift-keys = 0.5, mix = { update = 1.0 } }, \
+                    { name = 'b', events = 4096, rate = 4096, pause = '1 h' }]";
+        let workload = workload(text);
+        let source = EventSource::open(&workload, 1).unwrap();
+        let mut together: Vec<Event<i64>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..2).map(|_| scope.spawn(|| events::<i64>(&source, 3 * 4_096))).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        together.sort_by_key(|event| event.sequence);
+        let hottest = |events: &[Event<i64>]| {
+            let mut counts = std::collections::HashMap::new();
+            events.iter().for_each(|event| *counts.entry(event.key).or_insert(0) += 1);
+            counts.into_iter().max_by_key(|(_, count)| *count).unwrap()
+        };
+        let parts: Vec<_> = together.chunks(4_096).collect();
+        let hot: Vec<_> = parts.iter().map(|part| hottest(part)).collect();
+        assert!(hot[0].0 == hot[2].0 && hot[0].0 != hot[1].0, "{hot:?}");
+        // The hottest key of zipf 1.5 has 39 % of the events.
+        assert!(hot.iter().all(|(_, count)| (1_450..1_750).contains(count)), "{hot:?}");
+        let updates = |part: &[Event<i64>]| part.iter().filter(|e| e.operation == MixOperation::Update).count();
+        assert_eq!([0, 1, 2].map(|part| updates(parts[part])), [0, 4_096, 0]);
+        assert_eq!(parts[2][0].processing_ms, 2 * 4_096 + 3_600_000);
+        assert_eq!(parts[2][4_095].processing_ms, 2 * 4_096 + 3_600_000 + 999);
+        assert_eq!(parts[2][0].watermark_ms, (2 * 4_096 + 3_600_000) / 200 * 200 - 1);
+        assert_eq!(source.now_at(2 * 4_096), parts[2][0].now());
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::workload::nexmark::{
     ACTIVE, CATEGORIES, CHANNELS, EPOCH, EPOCH_RECORDS, FIRST_ID, HOT_EVERY, IN_FLIGHT, LEAD, PAYLOADS, PLACES,
 };
 use crate::workload::{
-    AuctionField, BidField, Keys, Mapped, Mix, MixOperation, Nexmark, Now, Operator, PayloadMaker, PersonField, Rng,
-    SampledKey, Stream, VirtualClock, Workload, below, unit,
+    AuctionField, BidField, Conditions, Keys, Mapped, MixOperation, Nexmark, Now, PayloadMaker, PersonField, Rng,
+    SampledKey, Schedule, Stream, VirtualClock, Workload, below, unit,
 };
 
 /// Makes the events of a run over Nexmark's records.
@@ -18,7 +18,7 @@ pub(super) struct NexmarkGenerator {
     nexmark: Nexmark,
     keys: Keys,
     payloads: Option<PayloadMaker>,
-    mix: Option<Mix>,
+    schedule: Schedule,
     seed: u64,
     clock: VirtualClock,
 }
@@ -32,7 +32,7 @@ impl NexmarkGenerator {
                 .operator
                 .stores_payload()
                 .then(|| PayloadMaker::new(&workload.values, workload.run.seed)),
-            mix: if let Operator::Mix(mix) = &workload.operator { Some(mix.clone()) } else { None },
+            schedule: Schedule::new(workload),
             seed: stream_seed,
             clock: workload.clock.clone(),
         }
@@ -40,7 +40,7 @@ impl NexmarkGenerator {
 
     /// Time at the event of this sequence.
     pub fn now_at(&self, sequence: u64) -> Now {
-        let processing_ms = self.clock.arrival_ms(self.nexmark.position(sequence) as i64);
+        let processing_ms = self.schedule.at(sequence).arrival_ms(self.nexmark.position(sequence) as i64);
         Now { processing_ms, watermark_ms: self.clock.watermark_at(processing_ms) }
     }
 
@@ -51,9 +51,11 @@ impl NexmarkGenerator {
         let (mut ids, mut values) = (stream(Stream::Keys), stream(Stream::Values));
         let (mut operations, mut payloads, mut times) =
             (stream(Stream::Operations), stream(Stream::Payloads), stream(Stream::Times));
+        // Phases begin with blocks.
+        let conditions = self.schedule.at(first);
         for sequence in first..first + count as u64 {
             let position = self.nexmark.position(sequence);
-            let processing_ms = self.clock.arrival_ms(position as i64);
+            let processing_ms = conditions.arrival_ms(position as i64);
             let time_ms = processing_ms.saturating_sub(self.clock.delay_ms(&mut times));
             let record = Record {
                 position,
@@ -61,8 +63,8 @@ impl NexmarkGenerator {
                 ids: [ids.next_u64(), ids.next_u64()],
                 values: [values.next_u64(), values.next_u64()],
             };
-            let (seen, kind) = self.see(&record);
-            let operation = self.mix.as_ref().map_or(MixOperation::Read, |mix| mix.operation(operations.unit()));
+            let (seen, kind) = self.see(&record, conditions);
+            let operation = conditions.mix.as_ref().map_or(MixOperation::Read, |mix| mix.operation(operations.unit()));
             sink(Event {
                 sequence,
                 time_ms,
@@ -73,7 +75,7 @@ impl NexmarkGenerator {
                 other: seen.other,
                 stream: seen.input,
                 payload: match &self.payloads {
-                    Some(maker) if stores(operation, self.mix.is_some()) => {
+                    Some(maker) if stores(operation, conditions.mix.is_some()) => {
                         let sizes = PAYLOADS[kind as usize];
                         let size = sizes.min + payloads.below(u64::from(sizes.max - sizes.min) + 1) as u32;
                         maker.make_of_size(&mut payloads, size)
@@ -87,7 +89,7 @@ impl NexmarkGenerator {
 
     /// What the operator sees of a record.
     #[inline]
-    fn see(&self, record: &Record) -> (Seen, Kind) {
+    fn see(&self, record: &Record, conditions: &Conditions) -> (Seen, Kind) {
         let Nexmark { person, auction, bid } = &self.nexmark;
         let kind = record.kind();
         let seen = match kind {
@@ -96,7 +98,7 @@ impl NexmarkGenerator {
                 // When enough auctions have been created to end all those that are open, on average.
                 let records = IN_FLIGHT * EPOCH_RECORDS / EPOCH[1];
                 let position = record.position as i64;
-                let horizon_ms = self.clock.arrival_ms(position + records as i64) - self.clock.arrival_ms(position);
+                let horizon_ms = conditions.arrival_ms(position + records as i64) - conditions.arrival_ms(position);
                 auction.as_ref().map(|mapped| Seen::of(mapped, |field| record.auction(field, horizon_ms)))
             }
             Kind::Bid => bid.as_ref().map(|mapped| Seen::of(mapped, |field| record.bid(field))),

@@ -46,8 +46,8 @@ impl Default for TimeWire {
 /// The virtual clock, valid by construction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VirtualClock {
-    /// Time between two generated events, ms.
-    ms_per_event: f64,
+    /// Generated events in a second, before `scale`.
+    rate: f64,
     scale: f64,
     watermark_interval_ms: i64,
     out_of_orderness_ms: i64,
@@ -78,10 +78,6 @@ impl VirtualClock {
     /// # Errors
     /// A number out of range, or a setting of generated events beside a trace.
     pub fn new(wire: &TimeWire, trace_disorder_ms: Option<i64>) -> Result<Self, Invalid> {
-        let span = |path: &str, time: Time, least: i64| {
-            let ms = check_range(path, time.as_millis(), least..=MOST_MS);
-            ms.map_err(|_| Invalid::new(path, time, format!("{least} ms to 36600 d")))
-        };
         let defaults = TimeWire::default();
         if trace_disorder_ms.is_some() {
             let own = "nothing: a trace brings its own times";
@@ -104,7 +100,7 @@ impl VirtualClock {
         }
         let rate = check_range("rate", wire.rate, 1e-6..=1e9)?;
         let scale = check_range("scale", wire.scale, 1e-6..=1e9)?;
-        let delay_ms = span("delay", wire.delay, 0)?;
+        let delay_ms = Self::span_ms("delay", wire.delay, 0)?;
         let delayed = check_range("delayed", wire.delayed, 0.0..=1.0)?;
         if delayed > 0.0 && delay_ms == 0 {
             return Err(Invalid::new("delay", wire.delay, "1 ms or more, where a share of the events is `delayed`"));
@@ -113,19 +109,35 @@ impl VirtualClock {
             return Err(Invalid::new("delayed", wire.delayed, "a share above 0 beside `delay`"));
         }
         Ok(Self {
-            ms_per_event: 1000.0 * scale / rate,
+            rate,
             scale,
-            watermark_interval_ms: span("watermark-interval", wire.watermark_interval, 1)?,
-            out_of_orderness_ms: trace_disorder_ms.unwrap_or(span("out-of-orderness", wire.out_of_orderness, 0)?),
+            watermark_interval_ms: Self::span_ms("watermark-interval", wire.watermark_interval, 1)?,
+            out_of_orderness_ms: match trace_disorder_ms {
+                Some(disorder_ms) => disorder_ms,
+                None => Self::span_ms("out-of-orderness", wire.out_of_orderness, 0)?,
+            },
             delayed,
             delay_ms,
         })
     }
 
-    /// When the generated event at this position arrives; those of a prefill have positions below 0.
-    #[inline]
-    pub fn arrival_ms(&self, position: i64) -> i64 {
-        (position as f64 * self.ms_per_event).floor() as i64
+    /// Checks a span of the virtual clock, ms.
+    ///
+    /// # Errors
+    /// It is shorter than `least` milliseconds, or longer than a hundred years.
+    pub fn span_ms(path: &str, time: Time, least: i64) -> Result<i64, Invalid> {
+        let ms = check_range(path, time.as_millis(), least..=MOST_MS);
+        ms.map_err(|_| Invalid::new(path, time, format!("{least} ms to 36600 d")))
+    }
+
+    /// Generated events that arrive in a second, before the scale.
+    pub fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    /// Time between two generated events that come at a rate before the scale, ms.
+    pub fn ms_per_event(&self, rate: f64) -> f64 {
+        1000.0 * self.scale / rate
     }
 
     /// How far behind its arrival an event happened.
@@ -183,7 +195,7 @@ mod tests {
     #[test]
     fn the_stream_drives_the_clock() {
         let clock = clock("rate = 100\nscale = 60\nwatermark-interval = '1 s'\nout-of-orderness = '5 s'").unwrap();
-        assert_eq!([0, 1, 5, -1].map(|position| clock.arrival_ms(position)), [0, 600, 3_000, -600]);
+        assert_eq!([clock.rate(), 10.0].map(|rate| clock.ms_per_event(rate) as i64), [600, 6_000]);
         let seen = [0, 999, 1_000, 1_999, 61_000].map(|ms| clock.watermark_at(ms));
         assert_eq!(seen, [i64::MIN, i64::MIN, -4_001, -4_001, 55_999]);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{Invalid, Source, Time, check_range};
+use super::{Invalid, ROUND_EVENTS, Source, Time, check_range};
 use crate::state::{KeyGroups, MAX_PARALLELISM_LIMIT, default_max_parallelism};
 
 /// The `[run]` section as the file spells it.
@@ -209,6 +209,21 @@ impl Run {
             counters: wire.counters.unwrap_or(true),
             growth_samples: check_range("growth-samples", wire.growth_samples.unwrap_or(0), 0..=1_000)?,
         })
+    }
+}
+
+impl Run {
+    /// Where the warm-up ends: after whole rounds where it has a number of events.
+    pub fn warm_up_extent(&self) -> Extent {
+        match self.warm_up {
+            Extent::Events(events) => Extent::Events(events.next_multiple_of(ROUND_EVENTS)),
+            other => other,
+        }
+    }
+
+    /// The sequence of the first measured event, where the warm-up has a number of events; else 0.
+    pub fn first_measured(&self) -> u64 {
+        if let Extent::Events(events) = self.warm_up_extent() { events } else { 0 }
     }
 }
 

@@ -380,6 +380,14 @@ impl Keys {
         Ok(Self { cardinality, distribution, key_type, absent, id_limit, id_digits })
     }
 
+    /// Whether some keys are hot, spread over the key space, so that the hot set can be shifted.
+    pub fn has_hot_set(&self) -> bool {
+        matches!(
+            self.distribution,
+            Distribution::Zipf(_) | Distribution::Hotspot { .. } | Distribution::Exponential { .. }
+        )
+    }
+
     /// Whether keys never return, so that filling a state beforehand makes no sense.
     pub fn is_ephemeral(&self) -> bool {
         matches!(self.distribution, Distribution::Ephemeral { .. })
@@ -424,19 +432,25 @@ impl KeySampler {
 
     /// Draws the ids for the events from `first_sequence` on. `rng` is that of the block's keys, at its start.
     pub fn fill(&self, rng: &mut Rng, first_sequence: u64, out: &mut [u64]) {
+        self.fill_shifted(rng, first_sequence, 0, out);
+    }
+
+    /// The same with the hot set shifted: what is for a rank is for that of so many ranks further on, below the
+    /// cardinality. It is of no effect where hot keys are not spread over the key space.
+    pub fn fill_shifted(&self, rng: &mut Rng, first_sequence: u64, shift: u64, out: &mut [u64]) {
         let keys = self.cardinality;
         let events = out.iter_mut().zip(first_sequence..);
         match &self.distribution {
             Distribution::Uniform => out.fill_with(|| rng.below(keys)),
             Distribution::Zipf(zipf) => {
                 out.fill_with(|| zipf.draw(rng) - 1);
-                self.spread(out);
+                self.spread(out, shift);
             }
             &Distribution::Hotspot { hot, accesses } => {
                 // Where all keys are hot there are no others to choose from.
                 let accesses = if hot == keys { 1.0 } else { accesses };
                 out.fill_with(|| if rng.unit() < accesses { rng.below(hot) } else { hot + rng.below(keys - hot) });
-                self.spread(out);
+                self.spread(out, shift);
             }
             Distribution::Latest { distance, inserts } => events.for_each(|(id, sequence)| {
                 let next = keys + inserts.before(sequence);
@@ -450,7 +464,7 @@ impl KeySampler {
                     let x = libm::log1p(rng.unit() * within) / -decay;
                     ((x * keys as f64) as u64).min(keys - 1)
                 });
-                self.spread(out);
+                self.spread(out, shift);
             }
             Distribution::Sequential => events.for_each(|(id, sequence)| *id = sequence % keys),
             &Distribution::Moving { active, created, hot_share, hot_every } => events.for_each(|(id, sequence)| {
@@ -470,9 +484,10 @@ impl KeySampler {
     }
 
     /// Turns ranks into ids.
-    fn spread(&self, ranks: &mut [u64]) {
+    fn spread(&self, ranks: &mut [u64], shift: u64) {
         for rank in ranks {
-            *rank = self.ranks.apply(*rank);
+            let shifted = *rank + shift;
+            *rank = self.ranks.apply(if shifted < self.cardinality { shifted } else { shifted - self.cardinality });
         }
     }
 

@@ -17,9 +17,11 @@ mod keys;
 pub mod nexmark;
 mod operator;
 mod options;
+mod phase;
 mod pipeline;
 mod plan;
 mod random;
+mod schedule;
 mod shorthand;
 mod state;
 mod trace;
@@ -53,9 +55,11 @@ pub use options::{
     ROCKSDB_LEVELS, Reader, TaskManagerMemory, TimerServiceFactory, Versions, cache_shards, divide_pool,
     index_eviction_chance, index_may_fall_off, native_metrics, pool_that_keeps,
 };
+pub use phase::{Phase, PhaseWire, ROUND_EVENTS};
 pub use pipeline::{RowField, Step, StepWire};
 pub use plan::{Cell, Plan, PlannedTrial, Setting, Variant};
 pub use random::{Permutation, Rng, Stream, Zipf, below, unit};
+pub use schedule::{Conditions, Schedule};
 pub use shorthand::Shorthand;
 pub use state::{CleanupWire, StateWire, TtlWire};
 pub use trace::{KeyColumns, MissingPolicy, TimeFormat, Trace, TraceFormat, TraceWire};
@@ -89,6 +93,9 @@ pub struct WorkloadWire {
     pub pipeline: Vec<StepWire>,
     /// How it is run.
     pub run: RunWire,
+    /// Successive parts of the measured run, in place of `run.events`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub phase: Vec<PhaseWire>,
     /// Backends with their options, in Flink's own keys; the heap and RocksDB with Flink's defaults where none is given.
     pub configuration: Vec<ConfigurationWire>,
     /// Lists of values to combine: each key is a Flink option or a path in this file (`keys.cardinality`).
@@ -132,7 +139,13 @@ impl WorkloadWire {
         let run = &mut self.run;
         run.repeats = 1;
         run.duration = None;
-        run.events = Some(run.events.map_or(EVENTS, |events| events.min(EVENTS)));
+        if self.phase.is_empty() {
+            run.events = Some(run.events.map_or(EVENTS, |events| events.min(EVENTS)));
+        }
+        let of_phase = EVENTS / self.phase.len().max(1) as u64;
+        for phase in &mut self.phase {
+            phase.events = phase.events.map(|events| events.min(of_phase));
+        }
         run.warm_up = Some(Amount::Events(EVENTS / 10));
         run.counters = Some(run.counters.unwrap_or(false));
         if matches!(self.source.0, SourceWire::Generated {}) {
@@ -205,6 +218,8 @@ pub struct Workload {
     pub later: Vec<Step>,
     /// How it is run.
     pub run: Run,
+    /// The parts of the measured run; empty where it has none.
+    pub phases: Vec<Phase>,
 }
 
 /// How often the state of a workload that says something of its states is counted.
@@ -235,7 +250,7 @@ impl Workload {
         let ids = if let Source::Nexmark(nexmark) = &source { Some(nexmark.id_limit()) } else { None };
         let clock = VirtualClock::new(&wire.time, disorder_ms).map_err(|invalid| invalid.within("time"))?;
         let mut later = pipeline::steps(&wire.pipeline)?;
-        let (operator, ttls) = if later.is_empty() {
+        let (mut operator, ttls) = if later.is_empty() {
             let operator = Operator::new(&wire.operator)?;
             let ttls = state::ttls(&wire.states, operator.states()).map_err(|invalid| invalid.within("states"))?;
             (operator, ttls)
@@ -244,8 +259,12 @@ impl Workload {
             let first = later.remove(0);
             (first.operator, first.ttls)
         };
+        let phases = Phase::all(&wire.phase, &clock)?;
+        if let Operator::Mix(mix) = &mut operator {
+            phases.iter().filter_map(|phase| phase.shares.as_ref()).for_each(|shares| mix.note_phase(shares));
+        }
         let keys = Keys::new(&wire.keys, ids).map_err(|invalid| invalid.within("keys"))?;
-        let mut run = Run::new(&wire.run, &source).map_err(|invalid| invalid.within("run"))?;
+        let mut run = run_of(wire, &phases, &source).map_err(|invalid| invalid.within("run"))?;
         if !wire.pipeline.is_empty() && wire.run.prefill.is_none() {
             run.prefill = 0.0;
         }
@@ -258,6 +277,7 @@ impl Workload {
             operator,
             later,
             run,
+            phases,
         };
         if wire.run.growth_samples.is_none() && !wire.all_states().is_empty() {
             workload.run.growth_samples = GROWTH_SAMPLES;
@@ -295,6 +315,7 @@ impl Workload {
             return Err(Invalid::new("operator", "`mix` over a trace", allowed));
         }
         self.check_inputs()?;
+        self.check_phases()?;
         if !self.ttls.is_empty() && self.run.prefill_by == PrefillBy::Ingest && self.prefill_keys() > 0 {
             let allowed = "\"puts\" where states have a TTL: what is ingested has no times";
             return Err(Invalid::new("run.prefill-by", "\"ingest\"", allowed));
@@ -340,6 +361,25 @@ impl Workload {
         }
     }
 
+    /// What a phase does not show alone.
+    fn check_phases(&self) -> Result<(), Invalid> {
+        if matches!(self.source, Source::Trace(_)) && !self.phases.is_empty() {
+            return Err(Invalid::new("phase", "phases of a trace", "none: a trace brings its own times"));
+        }
+        let shifts = self.source == Source::Generated && self.keys.has_hot_set();
+        for (index, phase) in self.phases.iter().enumerate() {
+            let here = |invalid: Invalid| invalid.within(&format!("phase[{index}]"));
+            if phase.shares.is_some() && !matches!(self.operator, Operator::Mix(_)) {
+                return Err(here(Invalid::key("mix", "shares", "shares for the operator `mix` alone")));
+            }
+            if phase.shift_keys > 0.0 && !shifts {
+                let allowed = "0, or keys whose distribution is `zipf`, `hotspot` or `exponential`";
+                return Err(here(Invalid::new("shift-keys", phase.shift_keys, allowed)));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether what is seen may depend on background work, so that results cannot be compared.
     pub fn may_see_expired(&self) -> bool {
         self.all_ttls().any(|ttl| ttl.visibility == StateVisibility::ReturnExpiredIfNotCleanedUp)
@@ -357,6 +397,24 @@ impl Workload {
         }
         (self.keys.cardinality as f64 * self.run.prefill).round() as u64
     }
+}
+
+/// The run, which is as long as its phases where it has some.
+fn run_of(wire: &WorkloadWire, phases: &[Phase], source: &Source) -> Result<Run, Invalid> {
+    if phases.is_empty() {
+        return Run::new(&wire.run, source);
+    }
+    let refuse = |path: &str, found: String| {
+        Err(Invalid::new(path, found, "nothing beside `[[phase]]`: each has its own `events`"))
+    };
+    if let Some(duration) = wire.run.duration {
+        return refuse("duration", duration.to_string());
+    }
+    if let Some(events) = wire.run.events {
+        return refuse("events", events.to_string());
+    }
+    let events = phases.iter().map(|phase| phase.events).sum();
+    Run::new(&RunWire { events: Some(events), ..wire.run.clone() }, source)
 }
 
 #[cfg(test)]
@@ -387,6 +445,12 @@ mod tests {
             ("source = 'nexmark'\nvalues.size = 5".to_owned(), "values.size"),
             ("source = 'nexmark'\noperator = 'regular-join'".to_owned(), "source.nexmark"),
             (format!("{trace}operator = 'regular-join'"), "operator"),
+            (format!("{trace}phase = [{{ name = 'a', events = 5 }}]"), "phase"),
+            ("run.events = 5\nphase = [{ name = 'a', events = 5 }]".to_owned(), "run.events"),
+            ("run.duration = '5 s'\nphase = [{ name = 'a', events = 5 }]".to_owned(), "run.duration"),
+            ("run.warm-up = '5 s'\nphase = [{ name = 'a', events = 5 }]".to_owned(), "run.warm-up"),
+            ("phase = [{ name = 'a', events = 5, mix = { read = 1 } }]".to_owned(), "phase[0].mix"),
+            ("phase = [{ name = 'a', events = 5, shift-keys = 0.5 }]".to_owned(), "phase[0].shift-keys"),
             ("keys.distribution = 'ephemeral'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
             ("operator = 'tumbling-window'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
             (

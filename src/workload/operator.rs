@@ -198,7 +198,8 @@ pub enum MixPreset {
 }
 
 /// What the mix does with one event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 #[repr(u8)]
 pub enum MixOperation {
     /// Reads the value.
@@ -228,6 +229,18 @@ const OPERATIONS: [(&str, MixOperation); 7] = [
     ("delete", MixOperation::Delete),
     ("scan", MixOperation::Scan),
 ];
+
+impl MixOperation {
+    /// Its name in the file.
+    pub fn name(self) -> &'static str {
+        OPERATIONS[self as usize].0
+    }
+
+    /// Each operation with its share, of shares in their order.
+    pub fn shares(shares: &[f64; 7]) -> impl Iterator<Item = (Self, f64)> {
+        OPERATIONS.iter().map(|(_, operation)| *operation).zip(*shares)
+    }
+}
 
 impl MixPreset {
     const fn shares(self) -> [f64; 7] {
@@ -313,6 +326,8 @@ pub enum Operator {
 pub struct Mix {
     /// Share of each operation in order of [`MixOperation`]; they sum to 1.
     pub shares: [f64; 7],
+    /// Operations that have a share, here or in a phase of the run.
+    pub used: [bool; 7],
     /// Entries of each key's map before the run.
     pub entries: u32,
 }
@@ -339,9 +354,20 @@ impl Mix {
         self.shares[operation as usize]
     }
 
-    /// Whether an operation is part of the mix.
+    /// Whether an operation is part of the mix, at some time of the run.
     pub fn has(&self, operation: MixOperation) -> bool {
-        self.share(operation) > 0.0
+        self.used[operation as usize]
+    }
+
+    /// Notes the shares of a phase.
+    pub(super) fn note_phase(&mut self, shares: &[f64; 7]) {
+        self.used.iter_mut().zip(shares).for_each(|(used, share)| *used |= *share > 0.0);
+    }
+
+    /// The same mix with other shares, where there are others.
+    #[must_use]
+    pub fn with_shares(&self, shares: Option<[f64; 7]>) -> Self {
+        Self { shares: shares.unwrap_or(self.shares), ..self.clone() }
     }
 }
 
@@ -451,15 +477,19 @@ fn mix(preset: Option<MixPreset>, given: [Option<f64>; 7], entries: u32) -> Resu
             *share = check_range(name, given, 0.0..=1.0)?;
         }
     }
+    check_sum(&shares)
+        .map_err(|invalid| Invalid { allowed: invalid.allowed + ", such as those of a `preset`", ..invalid })?;
+    let used = shares.map(|share| share > 0.0);
+    Ok(Mix { shares, used, entries: check_range("entries", entries, 1..=100_000)? })
+}
+
+/// Checks that shares are those of a whole.
+pub(super) fn check_sum(shares: &[f64; 7]) -> Result<(), Invalid> {
     let sum: f64 = shares.iter().sum();
     if (sum - 1.0).abs() > 1e-6 {
-        return Err(Invalid::new(
-            "",
-            format!("shares that sum to {sum}"),
-            "shares that sum to 1, such as those of a `preset`",
-        ));
+        return Err(Invalid::new("", format!("shares that sum to {sum}"), "shares that sum to 1"));
     }
-    Ok(Mix { shares, entries: check_range("entries", entries, 1..=100_000)? })
+    Ok(())
 }
 
 impl OperatorWire {

@@ -67,6 +67,10 @@ fn the_schema_of_workloads_refuses_what_the_program_refuses() {
         "source.nexmark.bid.key = []",
         "[[configuration]]\nstate.backend.type = 'hashmap'",
         "configuration = 'heap'",
+        "phase = 'long'",
+        "[[phase]]\nevents = 5",
+        "[[phase]]\nname = 'a'\nduration = '5 s'",
+        "[[phase]]\nname = 'a'\nevents = 5\nmix = { reed = 1.0 }",
         "matrix.x = 5",
     ] {
         assert!(!validator.is_valid(&as_json(toml)), "the schema allows {toml}");

@@ -10,6 +10,7 @@ mod flink;
 mod flink_measured;
 mod formats;
 mod others;
+mod phases;
 mod run;
 mod show;
 mod signals;
