@@ -139,7 +139,7 @@ conform! {
     sliding_summaries: WindowOperator<Aggregated<Summary>, EventTime>,
         SlidingWindows { size_ms: 25, slide_ms: 10, allowed_lateness_ms: 0 }, sliding, summary;
     sliding_lists_with_allowed_lateness: WindowOperator<Listed, EventTime>,
-        SlidingWindows { size_ms: 30, slide_ms: 10, allowed_lateness_ms: 12 }, sliding, list;
+        SlidingWindows { size_ms: 30, slide_ms: 10, allowed_lateness_ms: 5 }, sliding, list;
     session_sums: SessionWindowOperator<Reduced<Sum>>,
         SessionWindows { gap_ms: 10, allowed_lateness_ms: 0 }, sessions, sum;
     session_lists: SessionWindowOperator<Listed>,
@@ -161,6 +161,10 @@ fn tumbling_maxima_on_processing_time() {
             Window(key, start_ms, start_ms + 20, events).emit(max, out);
         }
     };
-    type Tumbling = WindowOperator<Reduced<Max>, ProcessingTime>;
-    emits_what_the_reference_does::<Tumbling>(&tumbling(0), &StateTtls::new(), late(), reference);
+    emits_what_the_reference_does::<WindowOperator<Reduced<Max>, ProcessingTime>>(
+        &tumbling(0),
+        &StateTtls::new(),
+        late(),
+        reference,
+    );
 }
