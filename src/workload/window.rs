@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn impossible_windows_are_refused() {
         let error = |text: &str| parse(text).unwrap_err().to_string();
-        for text in ["tumbling-window.size = 0", "sliding-window.slide = 0", "session-window.gap = '999 us'"] {
+        for text in ["tumbling-window.size = 0", "sliding-window.slide = 0", "session-window.gap = '999 µs'"] {
             let path = format!("operator.{}", text.split(" =").next().unwrap());
             assert!(error(&format!("operator.{text}")).starts_with(&path), "{text}");
         }

@@ -143,6 +143,8 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     reduce: 2
     regular-join: 2
     session-keys: 2
+    session-window: 2 2
+    sliding-window: 2 2
     sweep-block-cache: 2
     sweep-block-size: 2
     sweep-bloom: 3
@@ -152,6 +154,7 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     sweep-state-size: 2 2
     sweep-write-buffer: 4
     top-n: 2
+    tumbling-window: 2 2
     ycsb-a: 2
     ycsb-b: 2
     ycsb-c: 2

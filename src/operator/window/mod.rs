@@ -9,6 +9,8 @@ mod merging;
 mod pane;
 mod session;
 mod sliding;
+#[cfg(test)]
+mod tests;
 
 pub use clock::{Clock, EventTime, ProcessingTime};
 pub use contents::{Aggregated, Contents, Listed, Reduced};
