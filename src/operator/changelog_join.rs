@@ -26,6 +26,7 @@ pub struct ChangelogJoin {
 
 impl<K: Key> Operator<K> for ChangelogJoin {
     type Spec = ();
+    const HAS_PREFILL: bool = false;
 
     fn open<B: KeyedStateBackend<K>>((): &(), backend: &mut B) -> StateResult<Self> {
         let (rows, dimension) = (backend.map_state("orders")?, backend.value_state("customer")?);

@@ -193,6 +193,9 @@ pub trait Operator<K: Key>: Sized {
     /// The backend refuses a state.
     fn open<B: KeyedStateBackend<K>>(spec: &Self::Spec, backend: &mut B) -> StateResult<Self>;
 
+    /// Whether there can be state before the first event. An operator whose state comes and goes with time has none.
+    const HAS_PREFILL: bool = true;
+
     /// Puts into the state what a job that has run before would have left for the event's key.
     ///
     /// # Errors

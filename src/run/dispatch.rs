@@ -163,7 +163,7 @@ fn open_subtask<K: SourceKey>(
     let folder = &place.folder;
     std::fs::create_dir_all(folder).map_err(|error| StateError::Storage(format!("{}: {error}", folder.display())))?;
     match spec.options.backend {
-        BackendType::Null => open_operator(NullBackend::default(), job, harness),
+        BackendType::Null => open_on_any(NullBackend::default(), job, harness),
         BackendType::HashMap => {
             let backend = HeapBackend::<K>::new(groups, place.subtask).with_ttls(job.ttls.clone());
             open_operator(backend, job, harness)
@@ -188,18 +188,6 @@ fn open_operator<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Sen
     harness: Harness,
 ) -> StateResult<Box<dyn Subtask<K>>> {
     match job.operator {
-        OperatorSpec::Counter => open::<K, B, Counter>(backend, &(), harness),
-        OperatorSpec::Reduce { function, emit } => match function {
-            ReduceFunction::Sum => open::<K, B, ReduceOperator<Sum>>(backend, emit, harness),
-            ReduceFunction::Max => open::<K, B, ReduceOperator<Max>>(backend, emit, harness),
-        },
-        OperatorSpec::Aggregate { function, emit } => match function {
-            AggregateFunction::Average => open::<K, B, AggregateOperator<Average>>(backend, emit, harness),
-            AggregateFunction::Summary => open::<K, B, AggregateOperator<Summary>>(backend, emit, harness),
-        },
-        OperatorSpec::ListBuffer { clear_every } => open::<K, B, ListBuffer>(backend, clear_every, harness),
-        OperatorSpec::Map { entries } => open::<K, B, MapOperator>(backend, entries, harness),
-        OperatorSpec::ValueOfMap { entries } => open::<K, B, ValueOfMap>(backend, entries, harness),
         OperatorSpec::Window { windows, contents } => match contents {
             WindowContents::Reduce(ReduceFunction::Sum) => {
                 open_windows::<K, B, Reduced<Sum>>(backend, windows, harness)
@@ -217,13 +205,38 @@ fn open_operator<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Sen
         },
         OperatorSpec::ChangelogJoin => open::<K, B, ChangelogJoin>(backend, &(), harness),
         OperatorSpec::RunningTotal => open::<K, B, RunningTotal>(backend, &(), harness),
-        OperatorSpec::Mix(mix) => open::<K, B, MixOperator>(backend, mix, harness),
         OperatorSpec::Deduplicate { keep } => match keep {
             KeptRow::First => open::<K, B, FirstRow>(backend, &(), harness),
             KeptRow::Last => open::<K, B, LastRow>(backend, &(), harness),
         },
         OperatorSpec::RegularJoin { .. } => open::<K, B, RegularJoin>(backend, &(), harness),
         OperatorSpec::TopN { n } => open::<K, B, TopN>(backend, n, harness),
+        _ => open_on_any(backend, job, harness),
+    }
+}
+
+/// The operators that make sense without state too, so that they run on the null backend: each copy of an operator for
+/// another backend takes its time to compile.
+fn open_on_any<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Send + 'static>(
+    backend: B,
+    job: &Job<'_>,
+    harness: Harness,
+) -> StateResult<Box<dyn Subtask<K>>> {
+    match job.operator {
+        OperatorSpec::Counter => open::<K, B, Counter>(backend, &(), harness),
+        OperatorSpec::Reduce { function, emit } => match function {
+            ReduceFunction::Sum => open::<K, B, ReduceOperator<Sum>>(backend, emit, harness),
+            ReduceFunction::Max => open::<K, B, ReduceOperator<Max>>(backend, emit, harness),
+        },
+        OperatorSpec::Aggregate { function, emit } => match function {
+            AggregateFunction::Average => open::<K, B, AggregateOperator<Average>>(backend, emit, harness),
+            AggregateFunction::Summary => open::<K, B, AggregateOperator<Summary>>(backend, emit, harness),
+        },
+        OperatorSpec::ListBuffer { clear_every } => open::<K, B, ListBuffer>(backend, clear_every, harness),
+        OperatorSpec::Map { entries } => open::<K, B, MapOperator>(backend, entries, harness),
+        OperatorSpec::ValueOfMap { entries } => open::<K, B, ValueOfMap>(backend, entries, harness),
+        OperatorSpec::Mix(mix) => open::<K, B, MixOperator>(backend, mix, harness),
+        _ => Err(StateError::Storage("the null backend does not run this operator".to_owned())),
     }
 }
 

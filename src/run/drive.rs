@@ -216,6 +216,9 @@ impl<K: Key, B: Prefill<K> + ExpiringState<K> + Observed + Send, O: Operator<K> 
     for OperatorSubtask<K, B, O>
 {
     fn prefill(&mut self, batch: &mut [Event<K>]) -> StateResult<()> {
+        if !O::HAS_PREFILL {
+            return Ok(());
+        }
         match &mut self.loader {
             Some(loader) => prefill(loader, &mut self.operator, batch),
             None => prefill(&mut self.backend.inner, &mut self.operator, batch),

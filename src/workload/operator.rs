@@ -407,6 +407,20 @@ impl Operator {
         operator.map_err(|invalid| invalid.within(&format!("operator.{}", wire.0.name())))
     }
 
+    /// Whether it runs on the null backend, as those do that need no state to make sense.
+    pub fn runs_without_state(&self) -> bool {
+        matches!(
+            self,
+            Self::Counter
+                | Self::Reduce { .. }
+                | Self::Aggregate { .. }
+                | Self::ListBuffer { .. }
+                | Self::Map { .. }
+                | Self::ValueOfMap { .. }
+                | Self::Mix(_)
+        )
+    }
+
     /// The names of its states.
     pub fn states(&self) -> &'static [&'static str] {
         match self {

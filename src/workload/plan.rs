@@ -8,7 +8,7 @@ use toml::Value;
 use super::configuration::is_flink_key;
 use super::flink_config::{self, FlinkSource};
 use super::{
-    BackendType, Configuration, Diagnostic, Document, Invalid, Rng, Stream, Workload, WorkloadWire, short_key,
+    BackendType, Configuration, Diagnostic, Document, Invalid, Operator, Rng, Stream, Workload, WorkloadWire, short_key,
 };
 
 /// Cells above this are refused: at a second each they would take hours.
@@ -194,6 +194,14 @@ impl Plan {
     /// Adds a cell of the variant that comes next. One whose backend does not have a clean-up strategy is left out where
     /// a matrix goes through the strategies, and refused where the file names just this one.
     fn add_cell(&mut self, variant: &Variant, configuration: Configuration) -> Result<(), Invalid> {
+        let later = variant.workload.later.iter().map(|step| &step.operator);
+        let mut operators = std::iter::once(&variant.workload.operator).chain(later);
+        if configuration.options.backend == BackendType::Null && !operators.all(Operator::runs_without_state) {
+            let found = format!("configuration `{}` on the null backend", configuration.name);
+            let allowed = "a backend with state for this operator; the null backend shows the harness's floor with \
+                           counter, reduce, aggregate, list-buffer, map, value-of-map and mix";
+            return Err(Invalid::new("operator", found, allowed));
+        }
         for (path, state) in variant.wire.all_states() {
             let Some(cleanup) = state.ttl.as_ref().map(|ttl| ttl.cleanup.0) else { continue };
             let Some(why) = cleanup.why_not_on(configuration.options.backend) else { continue };

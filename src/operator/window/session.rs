@@ -18,6 +18,7 @@ pub struct SessionWindowOperator<C> {
 
 impl<K: Key, C: Contents> Operator<K> for SessionWindowOperator<C> {
     type Spec = SessionWindows;
+    const HAS_PREFILL: bool = false;
 
     fn open<B: KeyedStateBackend<K>>(spec: &SessionWindows, backend: &mut B) -> StateResult<Self> {
         let panes = Panes::open(spec.allowed_lateness_ms, backend)?;

@@ -16,6 +16,7 @@ pub struct WindowOperator<C, T> {
 
 impl<K: Key, C: Contents, T: Clock> Operator<K> for WindowOperator<C, T> {
     type Spec = SlidingWindows;
+    const HAS_PREFILL: bool = false;
     const HAS_PROCESSING_TIMERS: bool = matches!(T::DOMAIN, TimeDomain::ProcessingTime);
 
     fn open<B: KeyedStateBackend<K>>(spec: &SlidingWindows, backend: &mut B) -> StateResult<Self> {
