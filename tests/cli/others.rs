@@ -45,8 +45,11 @@ fn lists_name_what_there_is() {
     assert!(options[keys.len()..].iter().all(|key| key.starts_with("state.backend.rocksdb.metrics.")));
     // What is listed can be used.
     for operator in names("operators").split(' ') {
-        let operator =
-            if operator == "mix" { "mix.preset = 'ycsb-a'".to_owned() } else { format!("{operator} = {{}}") };
+        let operator = match operator {
+            "mix" => "mix.preset = 'ycsb-a'".to_owned(),
+            "changelog-join" => "changelog-join = {}\nsource = 'cdc-orders'".to_owned(),
+            other => format!("{other} = {{}}"),
+        };
         place.file("job.toml", format!("operator.{operator}\n"));
         place.statebench("check --quick job.toml").ok();
     }
