@@ -131,8 +131,8 @@ fn state_size(workload: &Workload) -> Option<(f64, f64)> {
     let events = events(workload);
     let per_key = |entries: f64, bytes: f64| Some((keys * entries, keys * entries * (key_bytes + bytes)));
     match &workload.operator {
-        // How many orders are open, and how long.
-        Operator::ChangelogJoin => None,
+        // How many orders or windows are open, and how long.
+        Operator::ChangelogJoin | Operator::Window { .. } => None,
         Operator::RunningTotal => per_key(1.0, 8.0),
         Operator::Counter | Operator::Reduce { .. } => per_key(1.0, 8.0),
         Operator::Aggregate { .. } => per_key(1.0, 24.0),
@@ -142,7 +142,6 @@ fn state_size(workload: &Workload) -> Option<(f64, f64)> {
         }
         Operator::Map { entries } => per_key(f64::from(*entries), 9.0 + payload),
         Operator::ValueOfMap { entries } => per_key(1.0, 4.0 + f64::from(*entries) * (9.0 + payload)),
-        Operator::Window { .. } => None,
         Operator::Mix(mix) => {
             let appended = operations(workload, mix, MixOperation::Append) * (payload + 1.0);
             let inserted =
