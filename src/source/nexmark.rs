@@ -6,7 +6,7 @@ use super::generated::stores;
 use super::{BLOCK_EVENTS, Event};
 use crate::state::{Payload, mix as mix_hash};
 use crate::workload::nexmark::{
-    ACTIVE, CATEGORIES, CHANNELS, EPOCH, EPOCH_RECORDS, FIRST_ID, HOT_EVERY, IN_FLIGHT, LEAD, PAYLOADS, PLACES,
+    ACTIVE, CATEGORIES, CHANNELS, EPOCH, EPOCH_RECORDS, FIRST_ID, HOT_EVERY, IN_FLIGHT, LEAD, PLACES, PayloadSizes,
 };
 use crate::workload::{
     AuctionField, BidField, Conditions, Keys, Mapped, MixOperation, Nexmark, Now, PayloadMaker, PersonField, Rng,
@@ -63,7 +63,7 @@ impl NexmarkGenerator {
                 ids: [ids.next_u64(), ids.next_u64()],
                 values: [values.next_u64(), values.next_u64()],
             };
-            let (seen, kind) = self.see(&record, conditions);
+            let (seen, sizes) = self.see(&record, conditions);
             let operation = conditions.mix.as_ref().map_or(MixOperation::Read, |mix| mix.operation(operations.unit()));
             sink(Event {
                 sequence,
@@ -76,7 +76,6 @@ impl NexmarkGenerator {
                 stream: seen.input,
                 payload: match &self.payloads {
                     Some(maker) if stores(operation, conditions.mix.is_some()) => {
-                        let sizes = PAYLOADS[kind as usize];
                         let size = sizes.min + payloads.below(u64::from(sizes.max - sizes.min) + 1) as u32;
                         maker.make_of_size(&mut payloads, size)
                     }
@@ -89,10 +88,10 @@ impl NexmarkGenerator {
 
     /// What the operator sees of a record.
     #[inline]
-    fn see(&self, record: &Record, conditions: &Conditions) -> (Seen, Kind) {
+    fn see(&self, record: &Record, conditions: &Conditions) -> (Seen, PayloadSizes) {
+        // Positions are those of streams that are events, so there is always one.
         let Nexmark { person, auction, bid } = &self.nexmark;
-        let kind = record.kind();
-        let seen = match kind {
+        let seen = match record.kind() {
             Kind::Person => person.as_ref().map(|mapped| Seen::of(mapped, |field| record.person(field))),
             Kind::Auction => {
                 // When enough auctions have been created to end all those that are open, on average.
@@ -103,8 +102,7 @@ impl NexmarkGenerator {
             }
             Kind::Bid => bid.as_ref().map(|mapped| Seen::of(mapped, |field| record.bid(field))),
         };
-        // Positions are those of streams that are events, so there is always one.
-        (seen.unwrap_or_default(), kind)
+        seen.unwrap_or_default()
     }
 }
 
@@ -127,12 +125,13 @@ struct Seen {
 
 impl Seen {
     #[inline]
-    fn of<F: Copy>(mapped: &Mapped<F>, field: impl Fn(F) -> u64) -> Self {
+    fn of<F: Copy>(mapped: &Mapped<F>, field: impl Fn(F) -> u64) -> (Self, PayloadSizes) {
         let key = match mapped.key[..] {
             [one] => field(one),
             ref several => several.iter().fold(0, |key, &one| mix_hash(key, field(one))) >> 2,
         };
-        Self { input: mapped.input, key, value: field(mapped.value) as i64, other: field(mapped.other) as i64 }
+        let (value, other) = (field(mapped.value) as i64, field(mapped.other) as i64);
+        (Self { input: mapped.input, key, value, other }, mapped.payload)
     }
 }
 

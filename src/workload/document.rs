@@ -348,14 +348,14 @@ mod tests {
     #[test]
     fn an_unknown_name_is_marked_with_the_nearest() {
         assert_snapshot!(error("[keys]\ndistribution = 'zipff'\n"), @"
-        job.toml:2:16: keys.distribution: unknown name `zipff`, expected one of `uniform`, `zipf`, `hotspot`, `latest`, `exponential`, `sequential`, `moving`, `ephemeral`, `recent`
+        job.toml:2:16: keys.distribution: unknown name `zipff`, expected one of `uniform`, `zipf`, `hotspot`, `latest`, `exponential`, `sequential`, `moving`, `ephemeral`, `key-ranges`, `recent`
           |
         2 | distribution = 'zipff'
           |                ^^^^^^^
         help: did you mean `zipf`?
         ");
         assert_snapshot!(error("keys.distribution.zipff.exponent = 1\n"), @"
-        job.toml:1:19: keys.distribution.zipff: unknown name `zipff`, expected one of `uniform`, `zipf`, `hotspot`, `latest`, `exponential`, `sequential`, `moving`, `ephemeral`, `recent`
+        job.toml:1:19: keys.distribution.zipff: unknown name `zipff`, expected one of `uniform`, `zipf`, `hotspot`, `latest`, `exponential`, `sequential`, `moving`, `ephemeral`, `key-ranges`, `recent`
           |
         1 | keys.distribution.zipff.exponent = 1
           |                   ^^^^^

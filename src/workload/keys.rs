@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::random::{MAX_KEYS, Permutation, Rng, Zipf, hash, unit};
+use super::random::{MAX_KEYS, Permutation, Rng, Weighted, Zipf, below, hash, unit};
 use super::values::{SizeDistribution, SizeWire};
 use super::{Bytes, Invalid, Shorthand, check_range};
 use crate::state::{Key, StringKey};
@@ -103,6 +103,20 @@ pub enum DistributionWire {
         #[serde(default = "default::uses")]
         uses: f64,
     },
+    /// Ranges of neighbouring keys that are hot together, and hot keys within each, as in RocksDB's `mixgraph` benchmark,
+    /// whose published fit to a social graph the defaults are.
+    KeyRanges {
+        /// Number of ranges, of equal size; which ones are hot is shuffled. At most the cardinality.
+        #[serde(default = "default::ranges")]
+        ranges: u64,
+        /// Hotness of the range of rank x, from 1: a, b, c and d of a e^(bx) + c e^(dx).
+        #[serde(default = "default::range_hotness")]
+        range_hotness: [f64; 4],
+        /// Hotness within a range: a and b of the share a x^b that the x hottest keys have of its accesses, as far as the
+        /// range has so many; what is beyond is spread over the range.
+        #[serde(default = "default::key_hotness")]
+        key_hotness: [f64; 2],
+    },
     /// New keys one after the other, without end, and a share of repeats of one of the newest, all of them equally
     /// often: identifiers of events of which some are delivered twice.
     Recent {
@@ -168,6 +182,15 @@ mod default {
     }
     pub const fn uses() -> f64 {
         20.0
+    }
+    pub const fn ranges() -> u64 {
+        30
+    }
+    pub const fn range_hotness() -> [f64; 4] {
+        [14.18, -2.917, 0.0164, -0.080_82]
+    }
+    pub const fn key_hotness() -> [f64; 2] {
+        [0.002_312, 0.3467]
     }
     pub const fn repeats() -> f64 {
         0.05
@@ -245,6 +268,17 @@ pub enum Distribution {
         live: u64,
         /// When new keys come.
         created: Pace,
+    },
+    /// By range, and by rank within; ranges are permuted.
+    KeyRanges {
+        /// Draws the rank of a range.
+        range: Weighted,
+        /// The probability of each range by rank.
+        shares: Vec<f64>,
+        /// Keys of a range.
+        size: u64,
+        /// a and b of the share a x^b that the x hottest keys of a range have.
+        key_hotness: [f64; 2],
     },
     /// New keys in sequence, and repeats of the newest.
     Recent {
@@ -335,6 +369,9 @@ impl Distribution {
                 live: check_range("ephemeral.live", live, 1..=MAX_KEYS)?,
                 created: Pace::new(1.0 / check_range("ephemeral.uses", uses, 1.0..=1e12)?),
             },
+            DistributionWire::KeyRanges { ranges, range_hotness, key_hotness } => {
+                key_ranges(cardinality, ranges, range_hotness, key_hotness).map_err(|e| e.within("key-ranges"))?
+            }
             DistributionWire::Recent { repeats, among } => {
                 if !(among > 0.0 && among <= 1.0) {
                     return Err(Invalid::new("recent.among", among, "above 0, up to 1"));
@@ -346,6 +383,27 @@ impl Distribution {
             }
         })
     }
+}
+
+fn key_ranges(
+    cardinality: u64,
+    ranges: u64,
+    [a, b, c, d]: [f64; 4],
+    key_hotness: [f64; 2],
+) -> Result<Distribution, Invalid> {
+    const MOST: u64 = 100_000;
+    let ranges = check_range("ranges", ranges, 1..=cardinality.min(MOST))?;
+    let weights = (1..=ranges).map(|rank| a * libm::exp(b * rank as f64) + c * libm::exp(d * rank as f64));
+    let weights: Vec<f64> = weights.collect();
+    let sum: f64 = weights.iter().sum();
+    if !(weights.iter().all(|weight| *weight >= 0.0) && sum > 0.0 && sum.is_finite()) {
+        let allowed = "numbers with which no range is below 0 and some are above";
+        return Err(Invalid::new("range-hotness", format!("[{a}, {b}, {c}, {d}]"), allowed));
+    }
+    check_range("key-hotness[0]", key_hotness[0], 1e-9..=1.0)?;
+    check_range("key-hotness[1]", key_hotness[1], 0.01..=10.0)?;
+    let shares = weights.iter().map(|weight| weight / sum).collect();
+    Ok(Distribution::KeyRanges { range: Weighted::new(&weights), shares, size: cardinality / ranges, key_hotness })
 }
 
 impl Keys {
@@ -414,6 +472,7 @@ impl Keys {
 #[derive(Debug, Clone)]
 pub struct KeySampler {
     cardinality: u64,
+    seed: u64,
     distribution: Distribution,
     ranks: Permutation,
     prefill: Permutation,
@@ -422,10 +481,15 @@ pub struct KeySampler {
 impl KeySampler {
     /// The seed decides which keys are the hot ones, and the order of prefilling.
     pub fn new(keys: &Keys, seed: u64) -> Self {
+        let ranks = match keys.distribution {
+            Distribution::KeyRanges { size, .. } => size,
+            _ => keys.cardinality,
+        };
         Self {
             cardinality: keys.cardinality,
+            seed,
             distribution: keys.distribution.clone(),
-            ranks: Permutation::new(keys.cardinality, seed),
+            ranks: Permutation::new(ranks, seed),
             prefill: Permutation::new(keys.cardinality, seed ^ PREFILL_ORDER),
         }
     }
@@ -475,12 +539,24 @@ impl KeySampler {
             &Distribution::Ephemeral { live, created } => events.for_each(|(id, sequence)| {
                 *id = live - 1 + created.before(sequence) - rng.below(live);
             }),
+            Distribution::KeyRanges { range, shares, size, key_hotness: [a, b] } => out.fill_with(|| {
+                let place = self.range_order(shares.len()).apply(range.draw(rng));
+                // The inverse of a x^b; what is beyond the last rank falls on any key.
+                let rank = libm::pow(rng.unit() / a, 1.0 / b) as u64;
+                let rank = if rank < *size { rank } else { below(hash(rank), *size) };
+                place * size + self.ranks.apply(rank)
+            }),
             &Distribution::Recent { among, created } => events.for_each(|(id, sequence)| {
                 let next = keys + created.before(sequence);
                 let is_new = created.before(sequence + 1) + keys > next;
                 *id = if is_new { next } else { next - 1 - rng.below(among) };
             }),
         }
+    }
+
+    /// Which range has which rank.
+    fn range_order(&self, ranges: usize) -> Permutation {
+        Permutation::new(ranges as u64, self.seed)
     }
 
     /// Turns ranks into ids.
@@ -572,6 +648,10 @@ impl KeySampler {
             &Distribution::Ephemeral { live, created } => {
                 return distinct_in_window(accesses, live as f64, created.share(), 1.0).min(accesses);
             }
+            Distribution::KeyRanges { shares, size, key_hotness, .. } => {
+                let of_range = |share: &f64| distinct_in_range(accesses * share, *size as f64, *key_hotness);
+                shares.iter().map(of_range).sum()
+            }
             &Distribution::Recent { among, created } => {
                 let old = distinct_leaving_window(accesses, among as f64, created.share(), 1.0 - created.share());
                 return created.before(events) as f64 + old;
@@ -596,6 +676,22 @@ fn exponential_sum(keys: f64, decay: f64, f: impl Fn(f64) -> f64) -> f64 {
     let first = libm::expm1(-decay / keys) / libm::expm1(-decay);
     let probability = |rank: f64| first * libm::exp(-decay * rank / keys);
     (0..steps as u32).map(|i| width * f(probability(width * (f64::from(i) + 0.5) - 0.5))).sum()
+}
+
+/// Expected number of the keys of a range that some accesses touch: the x hottest have a x^b of them, and what would be
+/// those of more keys than there are is spread over all.
+fn distinct_in_range(accesses: f64, keys: f64, [a, b]: [f64; 2]) -> f64 {
+    const STEPS: u32 = 500;
+    let share = |rank: f64| (a * libm::pow(rank, b)).min(1.0);
+    let spread = (1.0 - share(keys)) / keys;
+    // Steps that grow with the rank, of one key each at the start.
+    let rank = |step: u32| libm::pow(keys + 1.0, f64::from(step) / f64::from(STEPS)) - 1.0;
+    let touched = |step: u32| {
+        let (first, last) = (rank(step), rank(step + 1));
+        let probability = (share(last) - share(first)) / (last - first) + spread;
+        (last - first) * -libm::expm1(accesses * libm::log1p(-probability.min(1.0)))
+    };
+    (0..STEPS).map(touched).sum()
 }
 
 /// Expected number of keys touched by `events` events of which a share goes evenly to the newest `active` keys, where
@@ -720,7 +816,7 @@ mod tests {
         ids.iter().filter(|&&id| is(id)).count() as f64 / ids.len() as f64
     }
 
-    const ALL: [&str; 9] = [
+    const ALL: [&str; 10] = [
         "distribution = 'uniform'",
         "distribution = 'zipf'",
         "distribution = 'hotspot'",
@@ -730,6 +826,7 @@ mod tests {
         "distribution = 'moving'",
         "distribution = 'ephemeral'",
         "distribution = 'recent'",
+        "distribution = 'key-ranges'",
     ];
 
     #[test]
@@ -772,6 +869,10 @@ mod tests {
             ("distribution.ephemeral.live = 0", "distribution.ephemeral.live"),
             ("distribution.ephemeral.uses = inf", "distribution.ephemeral.uses"),
             ("distribution.recent.repeats = 1.1", "distribution.recent.repeats"),
+            ("cardinality = 29\ndistribution = 'key-ranges'", "distribution.key-ranges.ranges"),
+            ("distribution.key-ranges.range-hotness = [-1.0, 0.0, 0.0, 0.0]", "distribution.key-ranges.range-hotness"),
+            ("distribution.key-ranges.range-hotness = [1, 500, 0, 0]", "distribution.key-ranges.range-hotness"),
+            ("distribution.key-ranges.key-hotness = [0, 1]", "distribution.key-ranges.key-hotness[0]"),
             ("distribution.recent.among = 0", "distribution.recent.among"),
             ("distribution.recent.among = nan", "distribution.recent.among"),
             ("type.string.length = 3", "type.string.length"),
@@ -797,6 +898,7 @@ mod tests {
                 [100, 78, 100, 80],
                 [598, 362, 715, 933],
                 [79_921, 100_000, 100_001, 100_002],
+                [77_562, 3_722, 6_042, 3_958],
             ]
         );
     }
@@ -920,6 +1022,27 @@ mod tests {
     }
 
     #[test]
+    fn ranges_have_the_hotness_of_mixgraph() {
+        let ids = draw("cardinality = 3_000_000\ndistribution = 'key-ranges'", 300_000);
+        let mut ranges = [0_u32; 30];
+        ids.iter().for_each(|id| ranges[(id / 100_000) as usize] += 1);
+        let hottest = ranges.iter().position(|&count| count == *ranges.iter().max().unwrap()).unwrap() as u64;
+        ranges.sort_unstable_by(|a, b| b.cmp(a));
+        let weight = |x: f64| 14.18 * (-2.917 * x).exp() + 0.0164 * (-0.080_82 * x).exp();
+        let all: f64 = (1..=30).map(|x| weight(f64::from(x))).sum();
+        for (rank, &count) in [0, 1, 2, 10, 29].map(|rank| (rank, &ranges[rank])) {
+            let expected = 3e5 * weight(rank as f64 + 1.0) / all;
+            assert!((f64::from(count) - expected).abs() < 5.0 * expected.sqrt(), "{rank}: {count}, not {expected}");
+        }
+        // Within the hottest range: the hottest key has a of its accesses, the hottest hundred about a 100^b.
+        let within: Vec<_> = ids.iter().copied().filter(|id| id / 100_000 == hottest).collect();
+        let counts = sorted_counts(&within);
+        let share = |keys: usize| f64::from(counts[..keys].iter().sum::<u32>()) / within.len() as f64;
+        assert!((share(1) - 0.002_312).abs() < 0.000_4, "{}", share(1));
+        assert!((share(100) / (0.002_312 * 100_f64.powf(0.3467)) - 1.0).abs() < 0.15, "{}", share(100));
+    }
+
+    #[test]
     fn recent_keys_come_in_sequence_and_repeat_evenly() {
         let ids = draw("cardinality = 1000\ndistribution.recent = { repeats = 0.2, among = 0.5 }", 200_000);
         let (mut next, mut distances) = (1000, Vec::new());
@@ -1001,6 +1124,8 @@ mod tests {
             "distribution.recent = { repeats = 0.9, among = 0.2 }",
             "distribution.recent = { repeats = 1, among = 1 }",
             "distribution.recent.repeats = 0",
+            "distribution = 'key-ranges'",
+            "distribution.key-ranges = { ranges = 1, key-hotness = [0.05, 0.3] }",
         ];
         for case in cases {
             let text = format!("cardinality = 20_000\n{case}");
@@ -1031,6 +1156,8 @@ mod tests {
             "ephemeral = { live = 1_000_000_000_000, uses = 1 }",
             "recent = { repeats = 0, among = 1e-300 }",
             "recent = { repeats = 1, among = 1 }",
+            "key-ranges = { ranges = 1, range-hotness = [1e-300, 0.0, 0.0, 0.0], key-hotness = [1.0, 10.0] }",
+            "key-ranges = { ranges = 1, key-hotness = [1e-9, 0.01] }",
         ];
         for distribution in distributions {
             for cardinality in [1, 2, MAX_KEYS] {

@@ -12,7 +12,7 @@ use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeOwned, Deserializer, IntoDeserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::Invalid;
+use super::{Bytes, Invalid, check_range};
 
 /// The `[source.nexmark]` section as the file spells it: a stream that is not named is left out, though time passes for
 /// it. Where none is named, bids are, by their auction.
@@ -42,11 +42,15 @@ pub struct RecordWire<F: Field> {
     pub value: F,
     /// The second number, such as the id of another stream.
     pub other: F,
+    /// Bytes of the rest of the record, where a query keeps but some of its fields; those of a whole record where it is not
+    /// set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Bytes>,
 }
 
 impl<F: Field> Default for RecordWire<F> {
     fn default() -> Self {
-        Self { key: KeyFields(vec![F::KEY]), value: F::VALUE, other: F::OTHER }
+        Self { key: KeyFields(vec![F::KEY]), value: F::VALUE, other: F::OTHER, payload: None }
     }
 }
 
@@ -208,11 +212,19 @@ pub struct Mapped<F> {
     pub value: F,
     /// The second number.
     pub other: F,
+    /// Sizes of the payload.
+    pub payload: PayloadSizes,
 }
 
+/// The largest payload that a file may set.
+const MOST_PAYLOAD: Bytes = Bytes(1 << 20);
+
 impl<F: Field> Mapped<F> {
-    fn new(wire: &RecordWire<F>, name: &str, input: &mut u8) -> Result<Self, Invalid> {
-        let RecordWire { key: KeyFields(key), value, other } = wire;
+    fn new(wire: &RecordWire<F>, name: &str, whole: PayloadSizes, input: &mut u8) -> Result<Self, Invalid> {
+        let RecordWire { key: KeyFields(key), value, other, payload } = wire;
+        let payload = payload.map(|bytes| check_range(&format!("{name}.payload"), bytes, Bytes(0)..=MOST_PAYLOAD));
+        let payload =
+            payload.transpose()?.map_or(whole, |Bytes(bytes)| PayloadSizes { min: bytes as u32, max: bytes as u32 });
         let path = format!("{name}.key");
         if key.is_empty() {
             return Err(Invalid::new(&path, "an empty list", "one field or more"));
@@ -221,7 +233,7 @@ impl<F: Field> Mapped<F> {
             return Err(Invalid::new(&path, "a field twice", "each field once"));
         }
         *input += 1;
-        Ok(Self { input: *input - 1, key: key.clone(), value: *value, other: *other })
+        Ok(Self { input: *input - 1, key: key.clone(), value: *value, other: *other, payload })
     }
 }
 
@@ -235,9 +247,9 @@ impl Nexmark {
         let bids = (wire.person.is_none() && wire.auction.is_none()).then(RecordWire::default);
         let (person, auction, bid) = (&wire.person, &wire.auction, wire.bid.as_ref().or(bids.as_ref()));
         Ok(Self {
-            person: person.as_ref().map(|wire| Mapped::new(wire, "person", &mut inputs)).transpose()?,
-            auction: auction.as_ref().map(|wire| Mapped::new(wire, "auction", &mut inputs)).transpose()?,
-            bid: bid.map(|wire| Mapped::new(wire, "bid", &mut inputs)).transpose()?,
+            person: person.as_ref().map(|wire| Mapped::new(wire, "person", PAYLOADS[0], &mut inputs)).transpose()?,
+            auction: auction.as_ref().map(|wire| Mapped::new(wire, "auction", PAYLOADS[1], &mut inputs)).transpose()?,
+            bid: bid.map(|wire| Mapped::new(wire, "bid", PAYLOADS[2], &mut inputs)).transpose()?,
         })
     }
 
@@ -282,7 +294,15 @@ impl Nexmark {
     /// Mean bytes of an event's payload.
     pub fn mean_payload_bytes(&self) -> f64 {
         let events = self.events_of_epoch();
-        let bytes: f64 = events.iter().zip(PAYLOADS).map(|(&events, sizes)| events as f64 * sizes.mean_bytes()).sum();
+        let sizes = [
+            self.person.as_ref().map(|person| person.payload),
+            self.auction.as_ref().map(|auction| auction.payload),
+            self.bid.as_ref().map(|bid| bid.payload),
+        ];
+        let of_stream = |(&events, sizes): (&u64, &Option<PayloadSizes>)| {
+            events as f64 * sizes.map_or(0.0, PayloadSizes::mean_bytes)
+        };
+        let bytes: f64 = events.iter().zip(&sizes).map(of_stream).sum();
         bytes / events.iter().sum::<u64>() as f64
     }
 
@@ -365,7 +385,7 @@ fn prices(draws: f64) -> f64 {
 }
 
 /// Sizes of the part of a record that is neither id nor number, in bytes: uniform, with the ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PayloadSizes {
     /// The smallest.
     pub min: u32,
@@ -398,7 +418,13 @@ mod tests {
     #[test]
     fn inputs_are_numbered_in_the_order_of_an_epoch() {
         let bids = nexmark("").unwrap();
-        let bid = Mapped { input: 0, key: vec![BidField::Auction], value: BidField::Price, other: BidField::Bidder };
+        let bid = Mapped {
+            input: 0,
+            key: vec![BidField::Auction],
+            value: BidField::Price,
+            other: BidField::Bidder,
+            payload: PAYLOADS[2],
+        };
         assert_eq!(bids, Nexmark { person: None, auction: None, bid: Some(bid) });
         assert_eq!(nexmark("bid = {}").unwrap(), bids);
         let people = nexmark("person.key = 'state'").unwrap();
@@ -447,5 +473,7 @@ mod tests {
         // The random part is half a byte short of its mean, as Nexmark's is.
         assert_eq!(["person = {}", "auction = {}", "bid = {}"].map(ten_times), [1_915, 4_515, 675]);
         assert_eq!(ten_times("person = {}\nauction = {}\nbid = {}"), (1_915 + 3 * 4_515 + 46 * 675) / 50);
+        assert_eq!(ten_times("auction.payload = 24\nbid.payload = '8 b'"), 90, "(3 · 24 + 46 · 8) / 49 = 8.98");
+        assert_eq!(nexmark("bid.payload = '2 mb'").unwrap_err().path, "bid.payload");
     }
 }

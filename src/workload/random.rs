@@ -243,6 +243,28 @@ impl Zipf {
     }
 }
 
+/// Numbers below n, each in proportion to a weight of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weighted {
+    columns: Arc<[Column]>,
+}
+
+impl Weighted {
+    /// By these weights, of which at least one is positive and none negative.
+    pub fn new(weights: &[f64]) -> Self {
+        Self { columns: alias_table(weights) }
+    }
+
+    /// A number below the number of weights.
+    #[inline]
+    pub fn draw(&self, rng: &mut Rng) -> u64 {
+        let product = u128::from(rng.next_u64()) * self.columns.len() as u128;
+        let index = (product >> 64) as usize;
+        let column = self.columns[index];
+        if (product as u64) < column.own { index as u64 } else { u64::from(column.other) }
+    }
+}
+
 /// The alias table (Walker, Vose) of these weights, of which at least one is positive.
 fn alias_table(weights: &[f64]) -> Arc<[Column]> {
     let scale = weights.len() as f64 / weights.iter().sum::<f64>();
