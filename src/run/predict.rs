@@ -142,7 +142,10 @@ fn state_size(workload: &Workload) -> Option<(f64, f64)> {
         }
         Operator::Map { entries } => per_key(f64::from(*entries), 9.0 + payload),
         Operator::ValueOfMap { entries } => per_key(1.0, 4.0 + f64::from(*entries) * (9.0 + payload)),
-        Operator::Window { .. } => None,
+        // Time decides how much of their input is there.
+        Operator::Window { .. } | Operator::IntervalJoin { .. } => None,
+        // A version, and an index; what waits is little.
+        Operator::TemporalJoin { .. } => per_key(2.0, (8.0 + 1.0 + 16.0 + payload + 8.0) / 2.0),
         Operator::Mix(mix) => {
             let appended = events.unwrap_or(0.0) * mix.share(MixOperation::Append) * (payload + 1.0);
             let inserted =

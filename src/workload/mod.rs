@@ -46,7 +46,9 @@ pub use inputs::{Inputs, Retractions};
 pub use invalid::{Invalid, check_range, nearest};
 pub use keys::{Distribution, DistributionWire, KeySampler, KeyType, Keys, KeysWire, SampledKey};
 pub use nexmark::{AuctionField, BidField, Mapped, Nexmark, NexmarkWire, PersonField};
-pub use operator::{AggregateFunction, KeptRow, Mix, MixOperation, MixPreset, Operator, OperatorWire, ReduceFunction};
+pub use operator::{
+    AggregateFunction, IntervalBounds, KeptRow, Mix, MixOperation, MixPreset, Operator, OperatorWire, ReduceFunction,
+};
 pub use options::{
     BackendType, CheckpointStorage, CompactionStyle, Compression, FlinkVersion, JobShape, KnownKey, LocalDir, LogLevel,
     METRICS_PREFIX, MemoryPool, NativeMetric, OPTIONS, OptionRow, Options, PoolScope, PredefinedOptions,
@@ -59,7 +61,7 @@ pub use random::{Permutation, Rng, Stream, Zipf, below, unit};
 pub use shorthand::Shorthand;
 pub use state::{CleanupWire, StateWire, TtlWire};
 pub use trace::{KeyColumns, MissingPolicy, TimeFormat, Trace, TraceFormat, TraceWire};
-pub use units::{Bytes, Time};
+pub use units::{Bytes, Time, TimeOffset};
 pub use values::{PayloadMaker, SizeDistribution, SizeWire, Values, ValuesWire};
 pub use window::{SessionWindows, SlidingWindows, WindowContents, WindowTime, Windows};
 
@@ -299,6 +301,10 @@ impl Workload {
             let allowed = "\"puts\" where states have a TTL: what is ingested has no times";
             return Err(Invalid::new("run.prefill-by", "\"ingest\"", allowed));
         }
+        if self.run.prefill_by == PrefillBy::Ingest && wire.operator.0.has_timers() && self.prefill_keys() > 0 {
+            let allowed = "\"puts\" for an operator with timers: what is ingested has none";
+            return Err(Invalid::new("run.prefill-by", "\"ingest\"", allowed));
+        }
         let only_reads = match &self.operator {
             Operator::Mix(mix) => mix.has(MixOperation::Read),
             _ => false,
@@ -386,6 +392,7 @@ mod tests {
             ("source = 'nexmark'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
             ("source = 'nexmark'\nvalues.size = 5".to_owned(), "values.size"),
             ("source = 'nexmark'\noperator = 'regular-join'".to_owned(), "source.nexmark"),
+            ("operator = 'interval-join'\nrun.prefill-by = 'ingest'".to_owned(), "run.prefill-by"),
             (format!("{trace}operator = 'regular-join'"), "operator"),
             ("keys.distribution = 'ephemeral'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
             ("operator = 'tumbling-window'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
