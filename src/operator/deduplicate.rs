@@ -1,7 +1,7 @@
 //! Lets one event of each key through: the first, or the last so far.
 
 use super::row::{Row, RowKind, row_hash, take_row};
-use super::{Collector, Operator};
+use super::{Collector, Emitted, Operator};
 use crate::source::Event;
 use crate::state::{Key, KeyedStateBackend, StateResult, ValueState, VoidNamespace};
 
@@ -29,7 +29,7 @@ impl<K: Key> Operator<K> for FirstRow {
             return Ok(());
         }
         backend.update(self.seen, &VoidNamespace, 1)?;
-        out.emit_change(event, RowKind::Insert, event.value as u64);
+        out.emit_row(event, Emitted { key: event.key.as_long(), value: event.value, other: event.other });
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ mod aggregate;
 mod changelog_join;
 mod counter;
 mod deduplicate;
+mod interval_join;
 mod list_buffer;
 mod map;
 mod mix;
@@ -11,6 +12,7 @@ mod reduce;
 mod regular_join;
 mod row;
 mod running_total;
+mod temporal_join;
 mod top_n;
 mod value_of_map;
 mod window;
@@ -19,6 +21,7 @@ pub use aggregate::{AggregateOperator, Average, Summary};
 pub use changelog_join::{ChangelogJoin, DIMENSION};
 pub use counter::Counter;
 pub use deduplicate::{FirstRow, LastRow};
+pub use interval_join::IntervalJoin;
 pub use list_buffer::ListBuffer;
 pub use map::MapOperator;
 pub use mix::MixOperator;
@@ -26,6 +29,7 @@ pub use reduce::{Max, ReduceOperator, Sum};
 pub use regular_join::RegularJoin;
 pub use row::RowKind;
 pub use running_total::RunningTotal;
+pub use temporal_join::TemporalJoin;
 pub use top_n::TopN;
 pub use value_of_map::ValueOfMap;
 pub use window::{
@@ -217,6 +221,13 @@ pub trait Operator<K: Key>: Sized {
 
     /// Whether it registers timers of processing time, for which time is looked at before every event.
     const HAS_PROCESSING_TIMERS: bool = false;
+
+    /// The input whose events go to all subtasks: a broadcast stream. They come without a current key.
+    const BROADCAST_INPUT: Option<u8> = None;
+
+    /// Whether what it leaves behind depends on each single watermark. Then a subtask gets those too that rise between its
+    /// own events; else only the last of them.
+    const SEES_EVERY_WATERMARK: bool = false;
 
     /// Does what is due: the watermark has risen, or processing time has moved on. Returns the number of timers fired.
     ///

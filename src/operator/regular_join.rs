@@ -1,9 +1,9 @@
 //! The unbounded join of two inputs by key, with retractions.
 
-use super::row::{Row, RowKind, row_hash, take_row};
+use super::row::{Row, RowKind, Shown, take_row};
 use super::{Collector, Operator};
 use crate::source::Event;
-use crate::state::{Key, KeyedStateBackend, MapState, StateResult, VoidNamespace, mix};
+use crate::state::{Key, KeyedStateBackend, MapState, StateResult, VoidNamespace};
 use crate::workload::MixOperation;
 
 /// Joins every row with all rows of the other side, as Flink's `StreamingJoinOperator` does for an inner join of sides
@@ -31,7 +31,7 @@ impl<K: Key> Operator<K> for RegularJoin {
         let is_left = event.stream == 0;
         let (own, other) = if is_left { (left, right) } else { (right, left) };
         let row = take_row(event);
-        let hash = row_hash(&row);
+        let shown = Shown::of(&row);
         let kind = if event.operation == MixOperation::Delete {
             retract(backend, own, &row)?;
             RowKind::Delete
@@ -40,8 +40,8 @@ impl<K: Key> Operator<K> for RegularJoin {
             RowKind::Insert
         };
         backend.map_scan(other, &VoidNamespace, |row: &Row, times: &i32| {
-            let pair = if is_left { mix(hash, row_hash(row)) } else { mix(row_hash(row), hash) };
-            (0..*times).for_each(|_| out.emit_change(event, kind, pair));
+            let pair = Shown::in_order(is_left, shown, Shown::of(row));
+            (0..*times).for_each(|_| out.emit_pair(event, kind, pair));
         })
     }
 }

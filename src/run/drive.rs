@@ -114,7 +114,9 @@ fn drive_untimed<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
 ) -> StateResult<()> {
     for event in batch {
         backend.set_current_time(event.processing_ms);
-        backend.set_current_key(&event.key);
+        if O::BROADCAST_INPUT != Some(event.stream) {
+            backend.set_current_key(&event.key);
+        }
         operator.process(backend, event, out)?;
     }
     Ok(())
@@ -131,15 +133,36 @@ fn drive_timed<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
     for event in batch {
         backend.probe.event_begin();
         backend.set_current_time(event.processing_ms);
-        backend.set_current_key(&event.key);
+        if O::BROADCAST_INPUT != Some(event.stream) {
+            backend.set_current_key(&event.key);
+        }
         operator.process(backend, event, out)?;
         backend.probe.event_end();
     }
     Ok(())
 }
 
+/// What reaches a subtask beside the events of its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Delivery {
+    /// See [`Operator::BROADCAST_INPUT`].
+    pub broadcast_input: Option<u8>,
+    /// See [`Operator::SEES_EVERY_WATERMARK`].
+    pub every_watermark: bool,
+}
+
+impl Delivery {
+    /// Whether an event goes to all subtasks.
+    #[inline]
+    pub fn is_broadcast<K>(self, event: &Event<K>) -> bool {
+        self.broadcast_input == Some(event.stream)
+    }
+}
+
 /// One subtask, whatever its backend and operator: what is done with it, a batch at a time.
 pub trait Subtask<K>: Send {
+    /// What reaches the operator, or the first of a pipeline, beside the events of its keys.
+    fn delivery(&self) -> Delivery;
     /// Puts what a job that ran before would have left for the keys of a batch.
     fn prefill(&mut self, batch: &mut [Event<K>]) -> StateResult<()>;
     /// From here on a prefill is collected, to be ingested at its end, where the backend can.
@@ -215,6 +238,9 @@ fn prefill<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
 impl<K: Key, B: Prefill<K> + ExpiringState<K> + Observed + Send, O: Operator<K> + Send> Subtask<K>
     for OperatorSubtask<K, B, O>
 {
+    fn delivery(&self) -> Delivery {
+        Delivery { broadcast_input: O::BROADCAST_INPUT, every_watermark: O::SEES_EVERY_WATERMARK }
+    }
     fn prefill(&mut self, batch: &mut [Event<K>]) -> StateResult<()> {
         if !O::HAS_PREFILL {
             return Ok(());

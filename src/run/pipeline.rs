@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::drive::Subtask;
+use super::drive::{Delivery, Subtask};
 use super::observe::{add_shape, once};
 use crate::backend::{Census, CleanedEntries, Observed};
 use crate::measure::Probe;
@@ -50,6 +50,9 @@ impl<K> PipelineSubtask<K> {
 }
 
 impl<K> Subtask<K> for PipelineSubtask<K> {
+    fn delivery(&self) -> Delivery {
+        self.first.delivery()
+    }
     fn prefill(&mut self, batch: &mut [Event<K>]) -> StateResult<()> {
         self.first.prefill(batch)
     }

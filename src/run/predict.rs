@@ -131,8 +131,8 @@ fn state_size(workload: &Workload) -> Option<(f64, f64)> {
     let events = events(workload);
     let per_key = |entries: f64, bytes: f64| Some((keys * entries, keys * entries * (key_bytes + bytes)));
     match &workload.operator {
-        // How many orders or windows are open, and how long.
-        Operator::ChangelogJoin | Operator::Window { .. } => None,
+        // Time decides how many orders or windows are open, and how much of an input is there.
+        Operator::ChangelogJoin | Operator::Window { .. } | Operator::IntervalJoin { .. } => None,
         Operator::RunningTotal => per_key(1.0, 8.0),
         Operator::Counter | Operator::Reduce { .. } => per_key(1.0, 8.0),
         Operator::Aggregate { .. } => per_key(1.0, 24.0),
@@ -142,6 +142,8 @@ fn state_size(workload: &Workload) -> Option<(f64, f64)> {
         }
         Operator::Map { entries } => per_key(f64::from(*entries), 9.0 + payload),
         Operator::ValueOfMap { entries } => per_key(1.0, 4.0 + f64::from(*entries) * (9.0 + payload)),
+        // A version, and an index; what waits is little.
+        Operator::TemporalJoin { .. } => per_key(2.0, (8.0 + 1.0 + 16.0 + payload + 8.0) / 2.0),
         Operator::Mix(mix) => {
             let appended = operations(workload, mix, MixOperation::Append) * (payload + 1.0);
             let inserted =

@@ -9,7 +9,7 @@ use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Observer;
-use super::drive::Subtask;
+use super::drive::{Delivery, Subtask};
 use super::trial::{Phase, Progress, TrialError};
 use crate::source::{BLOCK_EVENTS, Event, EventSource, Scratch, SourceKey};
 use crate::state::{Key, KeyGroups, StateError, StateResult};
@@ -101,6 +101,8 @@ pub trait StageWork<K>: Send {
 struct Exchange<K> {
     /// By position of the block in the round, then by subtask.
     slots: Vec<Vec<Mutex<Vec<Event<K>>>>>,
+    /// The watermarks of each block, where subtasks see every one.
+    watermarks: Vec<Mutex<Vec<Now>>>,
     /// Rows on their way to each operator behind the first, then by subtask.
     rows: Vec<Vec<Mutex<Vec<Event<i64>>>>>,
 }
@@ -117,6 +119,7 @@ struct Round {
 /// What the threads of a stage share.
 struct Shared<'a, K> {
     stage: &'a Stage<'a>,
+    delivery: Delivery,
     exchange: Exchange<K>,
     barrier: Barrier,
     round: Mutex<Option<Round>>,
@@ -134,9 +137,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub fn run_stage<K: SourceKey, W: StageWork<K>>(stage: &Stage<'_>, subtasks: &mut [W]) -> Result<StageEnd, TrialError> {
     let threads = subtasks.len();
     let later = subtasks.first_mut().map_or(0, |first| first.operators() - 1);
-    let exchange = Exchange { slots: boxes(ROUND_BLOCKS as usize, threads), rows: boxes(later, threads) };
-    let shared =
-        Shared { stage, exchange, barrier: Barrier::new(threads), round: Mutex::new(None), failure: Mutex::new(None) };
+    let delivery = subtasks.first_mut().map_or_else(Delivery::default, |first| first.subtask().delivery());
+    let exchange = Exchange {
+        slots: boxes(ROUND_BLOCKS as usize, threads),
+        watermarks: std::iter::repeat_with(Mutex::default).take(ROUND_BLOCKS as usize).collect(),
+        rows: boxes(later, threads),
+    };
+    let shared = Shared {
+        stage,
+        delivery,
+        exchange,
+        barrier: Barrier::new(threads),
+        round: Mutex::new(None),
+        failure: Mutex::new(None),
+    };
     let started = Instant::now();
     let mut leader = Leader::new(stage, started);
     let events = std::thread::scope(|scope| {
@@ -224,6 +238,7 @@ struct Worker<'a, K> {
     index: usize,
     scratch: Scratch,
     outboxes: Vec<Vec<Event<K>>>,
+    watermarks: Vec<Now>,
     inbox: Vec<Event<K>>,
 }
 
@@ -231,7 +246,7 @@ impl<'a, K: SourceKey> Worker<'a, K> {
     fn new(shared: &'a Shared<'a, K>, index: usize) -> Self {
         let threads = shared.exchange.slots[0].len();
         let outboxes = std::iter::repeat_with(Vec::new).take(threads).collect();
-        Self { shared, index, scratch: Scratch::default(), outboxes, inbox: Vec::new() }
+        Self { shared, index, scratch: Scratch::default(), outboxes, watermarks: Vec::new(), inbox: Vec::new() }
     }
 
     /// Takes part in rounds until there is none left; returns the number of events processed. A thread that fails goes
@@ -247,6 +262,7 @@ impl<'a, K: SourceKey> Worker<'a, K> {
                     None
                 });
                 *lock(&shared.round) = next;
+                shared.exchange.watermarks.iter().for_each(|watermarks| lock(watermarks).clear());
             }
             shared.barrier.wait();
             let Some(round) = *lock(&shared.round) else { return events };
@@ -272,22 +288,28 @@ impl<'a, K: SourceKey> Worker<'a, K> {
 
     /// Takes blocks and leaves their events for the subtasks that own them.
     fn produce(&mut self, round: Round) -> Result<(), TrialError> {
-        let groups = self.shared.stage.groups;
+        let (groups, delivery) = (self.shared.stage.groups, self.shared.delivery);
         loop {
-            let outboxes = &mut self.outboxes;
+            let (outboxes, watermarks) = (&mut self.outboxes, &mut self.watermarks);
             let route = |event: Event<K>| {
-                let owner = match outboxes.len() {
-                    1 => 0,
-                    _ => usize::from(groups.subtask_of(groups.group_of(event.key.hash_code()))),
-                };
-                outboxes[owner].push(event);
+                if delivery.every_watermark && watermarks.last().is_none_or(|last| last.is_before(event.now())) {
+                    watermarks.push(event.now());
+                }
+                match outboxes.as_mut_slice() {
+                    [only] => only.push(event),
+                    all if delivery.is_broadcast(&event) => {
+                        all.iter_mut().for_each(|outbox| outbox.push(event.clone()))
+                    }
+                    all => all[usize::from(groups.subtask_of(groups.group_of(event.key.hash_code())))].push(event),
+                }
             };
             let source = self.shared.stage.source;
             let Some(block) = source.take_block(round.block_end, round.limit, &mut self.scratch, route)? else {
                 return Ok(());
             };
-            let slots = &self.shared.exchange.slots[(block - round.first_block) as usize];
-            for (slot, outbox) in slots.iter().zip(outboxes) {
+            let place = (block - round.first_block) as usize;
+            std::mem::swap(&mut *lock(&self.shared.exchange.watermarks[place]), watermarks);
+            for (slot, outbox) in self.shared.exchange.slots[place].iter().zip(outboxes) {
                 std::mem::swap(&mut *lock(slot), outbox);
             }
         }
@@ -334,16 +356,30 @@ impl<'a, K: SourceKey> Worker<'a, K> {
     }
 
     fn process_blocks(&mut self, work: &mut impl StageWork<K>, round: Round, failed: bool) -> Result<u64, TrialError> {
-        let mut events = 0;
-        for (block, slot) in (round.first_block..).zip(&self.shared.exchange.slots) {
-            std::mem::swap(&mut *lock(&slot[self.index]), &mut self.inbox);
-            if !failed && !self.inbox.is_empty() {
-                events += self.inbox.len() as u64;
-                work.process(&mut self.inbox).map_err(|error| self.located(error, block))?;
+        let (mut events, mut inbox) = (0, std::mem::take(&mut self.inbox));
+        let exchange = &self.shared.exchange;
+        for (block, (slot, watermarks)) in (round.first_block..).zip(exchange.slots.iter().zip(&exchange.watermarks)) {
+            std::mem::swap(&mut *lock(&slot[self.index]), &mut inbox);
+            if !failed && block < round.block_end {
+                events += self.counted(&inbox);
+                let watermarks = lock(watermarks).clone(); // of no length but for operators that see every one
+                process_block(work, &mut inbox, &watermarks).map_err(|error| self.located(error, block))?;
             }
-            self.inbox.clear();
+            inbox.clear();
         }
+        self.inbox = inbox;
         Ok(events)
+    }
+
+    /// The events that count as this subtask's: of those that go to all, the first subtask counts each once.
+    fn counted(&self, inbox: &[Event<K>]) -> u64 {
+        let delivery = self.shared.delivery;
+        let is_counted = |event: &&Event<K>| self.index == 0 || !delivery.is_broadcast(event);
+        if delivery.broadcast_input.is_none() {
+            inbox.len() as u64
+        } else {
+            inbox.iter().filter(is_counted).count() as u64
+        }
     }
 
     /// Leaves the rows for the subtasks that own their keys in the next operator.
@@ -371,4 +407,21 @@ impl<'a, K: SourceKey> Worker<'a, K> {
         }
         rows
     }
+}
+
+/// Processes the events of a block, and between them the watermarks that none of them brings along.
+fn process_block<K>(work: &mut impl StageWork<K>, mut rest: &mut [Event<K>], watermarks: &[Now]) -> StateResult<()> {
+    for now in watermarks {
+        let before = rest.partition_point(|event| event.watermark_ms < now.watermark_ms);
+        if rest.get(before).is_some_and(|event| event.watermark_ms == now.watermark_ms) {
+            continue;
+        }
+        let (first, later) = rest.split_at_mut(before);
+        if !first.is_empty() {
+            work.process(first)?;
+        }
+        work.end_operator(0, *now)?;
+        rest = later;
+    }
+    if rest.is_empty() { Ok(()) } else { work.process(rest) }
 }

@@ -16,6 +16,13 @@ pub struct CodecError {
     reason: &'static str,
 }
 
+impl CodecError {
+    /// Bytes that are not of the type, and why.
+    pub const fn new(expected: &'static str, reason: &'static str) -> Self {
+        Self { expected, reason }
+    }
+}
+
 const fn truncated(expected: &'static str) -> CodecError {
     CodecError { expected, reason: "the input ends too early" }
 }

@@ -67,6 +67,12 @@ pub struct Now {
 impl Now {
     /// Before the first event.
     pub const START: Self = Self { processing_ms: i64::MIN, watermark_ms: i64::MIN };
+
+    /// Whether the watermark has risen until then.
+    #[inline]
+    pub fn is_before(self, later: Self) -> bool {
+        self.watermark_ms < later.watermark_ms
+    }
 }
 
 /// Longest span of a setting on the virtual clock: a hundred years keep every sum of times far from the ends of 64 bits.

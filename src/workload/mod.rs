@@ -48,7 +48,9 @@ pub use inputs::{Inputs, Retractions};
 pub use invalid::{Invalid, check_range, nearest};
 pub use keys::{Distribution, DistributionWire, KeySampler, KeyType, Keys, KeysWire, SampledKey};
 pub use nexmark::{AuctionField, BidField, Mapped, Nexmark, NexmarkWire, PersonField};
-pub use operator::{AggregateFunction, KeptRow, Mix, MixOperation, MixPreset, Operator, OperatorWire, ReduceFunction};
+pub use operator::{
+    AggregateFunction, IntervalBounds, KeptRow, Mix, MixOperation, MixPreset, Operator, OperatorWire, ReduceFunction,
+};
 pub use options::{
     BackendType, CheckpointStorage, CompactionStyle, Compression, FlinkVersion, JobShape, KnownKey, LocalDir, LogLevel,
     METRICS_PREFIX, MemoryPool, NativeMetric, OPTIONS, OptionRow, Options, PoolScope, PredefinedOptions,
@@ -63,7 +65,7 @@ pub use schedule::{Conditions, Schedule};
 pub use shorthand::Shorthand;
 pub use state::{CleanupWire, StateWire, TtlWire};
 pub use trace::{KeyColumns, MissingPolicy, TimeFormat, Trace, TraceFormat, TraceWire};
-pub use units::{Bytes, Time};
+pub use units::{Bytes, Time, TimeOffset};
 pub use values::{PayloadMaker, SizeDistribution, SizeWire, Values, ValuesWire};
 pub use window::{SessionWindows, SlidingWindows, WindowContents, WindowTime, Windows};
 
@@ -320,6 +322,10 @@ impl Workload {
             let allowed = "\"puts\" where states have a TTL: what is ingested has no times";
             return Err(Invalid::new("run.prefill-by", "\"ingest\"", allowed));
         }
+        if self.run.prefill_by == PrefillBy::Ingest && wire.operator.0.has_timers() && self.prefill_keys() > 0 {
+            let allowed = "\"puts\" for an operator with timers: what is ingested has none";
+            return Err(Invalid::new("run.prefill-by", "\"ingest\"", allowed));
+        }
         let only_reads = match &self.operator {
             Operator::Mix(mix) => mix.has(MixOperation::Read),
             _ => false,
@@ -444,6 +450,7 @@ mod tests {
             ("source = 'nexmark'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
             ("source = 'nexmark'\nvalues.size = 5".to_owned(), "values.size"),
             ("source = 'nexmark'\noperator = 'regular-join'".to_owned(), "source.nexmark"),
+            ("operator = 'interval-join'\nrun.prefill-by = 'ingest'".to_owned(), "run.prefill-by"),
             (format!("{trace}operator = 'regular-join'"), "operator"),
             (format!("{trace}phase = [{{ name = 'a', events = 5 }}]"), "phase"),
             ("run.events = 5\nphase = [{ name = 'a', events = 5 }]".to_owned(), "run.events"),

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::window::{SessionWindowWire, SlidingWindowWire, TumblingWindowWire};
-use super::{Inputs, Invalid, Retractions, Shorthand, WindowContents, Windows, check_range};
+use super::{Inputs, Invalid, Retractions, Shorthand, TimeOffset, WindowContents, Windows, check_range};
 
 /// The operator as the file spells it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -116,6 +116,27 @@ pub enum OperatorWire {
         #[serde(default = "default_n")]
         n: u32,
     },
+    /// Joins the events of two inputs that have one key and are near each other in event time (a MapState of times and
+    /// elements on each side, `left-buffer` and `right-buffer`, and a timer for each element). Late events are dropped.
+    IntervalJoin {
+        /// From here on a right event joins, relative to the left one's time.
+        #[serde(default = "default_lower")]
+        lower: TimeOffset,
+        /// Up to here a right event joins, relative to the left one's time.
+        #[serde(default = "default_upper")]
+        upper: TimeOffset,
+        /// Share of the events that are of the left input, 0 to 1.
+        #[serde(default = "default_left_share")]
+        left_share: f64,
+    },
+    /// Joins each left event with the version of the right input that was valid at its time, once the watermark has passed
+    /// it (MapStates `left-rows` and `versions`, ValueStates `next-index` and `registered-timer`, as SQL's
+    /// `FOR SYSTEM_TIME AS OF`). Before the run each key has a version.
+    TemporalJoin {
+        /// Share of the events that are of the left input, 0 to 1; the others are new versions.
+        #[serde(default = "default_facts_share")]
+        left_share: f64,
+    },
 }
 
 const fn default_emit() -> bool {
@@ -138,6 +159,15 @@ const fn default_retract_after() -> u64 {
 }
 const fn default_n() -> u32 {
     10
+}
+const fn default_lower() -> TimeOffset {
+    TimeOffset(-120_000)
+}
+const fn default_upper() -> TimeOffset {
+    TimeOffset(180_000)
+}
+const fn default_facts_share() -> f64 {
+    0.9
 }
 
 impl Default for OperatorWire {
@@ -319,7 +349,31 @@ pub enum Operator {
         /// Rows of each key.
         n: u32,
     },
+    /// See [`OperatorWire::IntervalJoin`].
+    IntervalJoin {
+        /// When events join.
+        bounds: IntervalBounds,
+        /// Share of the left input.
+        left_share: f64,
+    },
+    /// See [`OperatorWire::TemporalJoin`].
+    TemporalJoin {
+        /// Share of the left input.
+        left_share: f64,
+    },
 }
+
+/// Where the time of a right event has to lie to join a left one, relative to its time and both inclusive, ms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IntervalBounds {
+    /// Not before; at most `upper_ms`.
+    pub lower_ms: i64,
+    /// Not after.
+    pub upper_ms: i64,
+}
+
+/// The farthest bound of an interval, ms: a hundred years, so that no sum of times overflows.
+const FARTHEST_MS: i64 = 100 * 366 * 24 * 3_600_000;
 
 /// The shares of the synthetic mix.
 #[derive(Debug, Clone, PartialEq)]
@@ -403,6 +457,10 @@ impl Operator {
                 regular_join(*left_share, *retract, *retract_after)
             }
             OperatorWire::TopN { n } => check_range("n", *n, 1..=10_000).map(|n| Self::TopN { n }),
+            OperatorWire::IntervalJoin { lower, upper, left_share } => interval_join(*lower, *upper, *left_share),
+            OperatorWire::TemporalJoin { left_share } => {
+                check_range("left-share", *left_share, 0.0..=1.0).map(|left_share| Self::TemporalJoin { left_share })
+            }
         };
         operator.map_err(|invalid| invalid.within(&format!("operator.{}", wire.0.name())))
     }
@@ -437,6 +495,8 @@ impl Operator {
             Self::Deduplicate { .. } => &["seen"],
             Self::RegularJoin { .. } => &["left", "right"],
             Self::TopN { .. } => &["sorted"],
+            Self::IntervalJoin { .. } => &["left-buffer", "right-buffer"],
+            Self::TemporalJoin { .. } => &["left-rows", "versions", "next-index", "registered-timer"],
         }
     }
 
@@ -448,6 +508,7 @@ impl Operator {
             }
             Self::ListBuffer { .. } | Self::Map { .. } | Self::ValueOfMap { .. } | Self::Mix(_) => true,
             Self::RegularJoin { .. } | Self::TopN { .. } => true,
+            Self::IntervalJoin { .. } | Self::TemporalJoin { .. } => true,
             Self::Window { contents, .. } => *contents == WindowContents::List,
             Self::Deduplicate { keep } => *keep == KeptRow::Last,
         }
@@ -461,10 +522,22 @@ impl Operator {
     /// The inputs.
     pub fn inputs(&self) -> Inputs {
         match self {
-            Self::RegularJoin { left_share, .. } => Inputs::Two { left: *left_share },
+            Self::RegularJoin { left_share, .. }
+            | Self::IntervalJoin { left_share, .. }
+            | Self::TemporalJoin { left_share } => Inputs::Two { left: *left_share },
             // Its source has changes of two tables and decides itself.
             Self::ChangelogJoin => Inputs::Two { left: 0.5 },
             _ => Inputs::One,
+        }
+    }
+
+    /// Whether it takes back rows that it has emitted.
+    pub fn emits_changes(&self) -> bool {
+        match self {
+            Self::RegularJoin { retractions, .. } => retractions.is_some(),
+            Self::Deduplicate { keep } => *keep == KeptRow::Last,
+            Self::TopN { .. } => true,
+            _ => false,
         }
     }
 
@@ -482,6 +555,18 @@ fn regular_join(left_share: f64, retract: f64, retract_after: u64) -> Result<Ope
         left_share: check_range("left-share", left_share, 0.0..=1.0)?,
         retractions: Retractions::new(retract, retract_after)?,
     })
+}
+
+fn interval_join(lower: TimeOffset, upper: TimeOffset, left_share: f64) -> Result<Operator, Invalid> {
+    let bound = |path: &str, offset: TimeOffset| {
+        let bound = check_range(path, offset.0, -FARTHEST_MS..=FARTHEST_MS);
+        bound.map_err(|_| Invalid::new(path, offset, "-36600 d to 36600 d"))
+    };
+    let bounds = IntervalBounds { lower_ms: bound("lower", lower)?, upper_ms: bound("upper", upper)? };
+    if bounds.lower_ms > bounds.upper_ms {
+        return Err(Invalid::new("upper", upper, format!("{lower} or more: not before `lower`")));
+    }
+    Ok(Operator::IntervalJoin { bounds, left_share: check_range("left-share", left_share, 0.0..=1.0)? })
 }
 
 fn mix(preset: Option<MixPreset>, given: [Option<f64>; 7], entries: u32) -> Result<Mix, Invalid> {
@@ -509,7 +594,14 @@ pub(super) fn check_sum(shares: &[f64; 7]) -> Result<(), Invalid> {
 impl OperatorWire {
     /// Whether the operator registers timers.
     pub const fn has_timers(&self) -> bool {
-        matches!(self, Self::TumblingWindow(_) | Self::SlidingWindow(_) | Self::SessionWindow(_))
+        matches!(
+            self,
+            Self::TumblingWindow(_)
+                | Self::SlidingWindow(_)
+                | Self::SessionWindow(_)
+                | Self::IntervalJoin { .. }
+                | Self::TemporalJoin { .. }
+        )
     }
 
     /// The operator's name in the file.
@@ -530,6 +622,8 @@ impl OperatorWire {
             Self::Deduplicate { .. } => "deduplicate",
             Self::RegularJoin { .. } => "regular-join",
             Self::TopN { .. } => "top-n",
+            Self::IntervalJoin { .. } => "interval-join",
+            Self::TemporalJoin { .. } => "temporal-join",
         }
     }
 }
@@ -579,9 +673,25 @@ mod tests {
             "regular-join.retract = 0.5",
             "regular-join.retract-after = 0",
             "top-n.n = 0",
+            "interval-join.lower = '99999 d'",
+            "interval-join.left-share = -1",
+            "temporal-join.left-share = 2",
         ] {
             let (name, _) = path.split_once(' ').unwrap();
             assert_eq!(parse(&format!("operator.{path}")).unwrap_err().path, format!("operator.{name}"));
         }
+    }
+
+    #[test]
+    fn bounds_of_an_interval_may_point_back_but_not_be_reversed() {
+        let error = parse("operator.interval-join = { lower = '5 s', upper = '-2 s' }").unwrap_err();
+        let expected = "operator.interval-join.upper: found -2 s; allowed: 5 s or more: not before `lower`";
+        assert_eq!(error.to_string(), expected);
+        let Ok(Operator::IntervalJoin { bounds, .. }) =
+            parse("operator.interval-join = { lower = -3, upper = '-2 ms' }")
+        else {
+            panic!("not an interval join");
+        };
+        assert_eq!(bounds, IntervalBounds { lower_ms: -3, upper_ms: -2 });
     }
 }

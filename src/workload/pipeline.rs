@@ -89,6 +89,10 @@ pub fn steps(wires: &[StepWire]) -> Result<Vec<Step>, Invalid> {
                 "an operator over the numbers of one stream of rows: payloads and second inputs come from a source";
             return Err(here(Invalid::new("operator", format!("`{}`", wire.operator.0.name()), allowed)));
         }
+        if position + 1 < wires.len() && operator.emits_changes() {
+            let allowed = "an operator that takes no row back, but for the last of a pipeline";
+            return Err(here(Invalid::new("operator", format!("`{}`", wire.operator.0.name()), allowed)));
+        }
         if position + 1 < wires.len() && wire.operator.0.has_timers() {
             let allowed = "an operator without timers, but for the last of a pipeline";
             return Err(here(Invalid::new("operator", format!("`{}`", wire.operator.0.name()), allowed)));
@@ -184,6 +188,8 @@ mod tests {
         assert!(
             error(step("a", "[pipeline.states.count.ttl]\ntime = 0")).starts_with("pipeline[0].states.count.ttl.time")
         );
+        let top = "[[pipeline]]\nname = 'a'\noperator = 'top-n'\n".to_owned();
+        assert!(error(top + &step("b", "")).starts_with("pipeline[0].operator: found `top-n`"));
         let list = "[[pipeline]]\nname = 'b'\noperator = 'list-buffer'\n".to_owned();
         assert!(error(step("a", "") + &list).starts_with("pipeline[1].operator: found `list-buffer`"));
     }

@@ -34,6 +34,8 @@ const TIME_UNITS: [(&[&str], u64); 7] = [
     (&["d", "day", "days"], 86_400_000_000_000),
 ];
 const TIME_SPELLING: &str = "a time such as 500 ms, 60s, 10 min or 7 d";
+/// What a distance in event time may look like, for error messages.
+const TIME_OFFSET_SPELLING: &str = "a time such as 500 ms or 10 min, or one back such as -10 min";
 
 /// Splits `256 mb` into number and unit and multiplies; a missing unit counts `default`.
 fn parse(text: &str, units: &[(&[&str], u64)], default: u64, spelling: &str) -> Result<u64, String> {
@@ -93,6 +95,52 @@ impl Time {
     /// Whole milliseconds, the resolution of Flink's clocks.
     pub fn as_millis(self) -> i64 {
         i64::try_from(self.0.as_millis()).unwrap_or(i64::MAX)
+    }
+}
+
+/// A distance in event time, ms: spelled as a time, with a minus before it where it points back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimeOffset(pub i64);
+
+impl std::str::FromStr for TimeOffset {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.trim_start().strip_prefix('-') {
+            Some(time) => time.parse::<Time>().map(|time| Self(-time.as_millis())),
+            None => text.parse::<Time>().map(|time| Self(time.as_millis())),
+        }
+    }
+}
+
+impl fmt::Display for TimeOffset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        write!(f, "{sign}{}", Time(Duration::from_millis(self.0.unsigned_abs())))
+    }
+}
+
+impl<'de> Deserialize<'de> for TimeOffset {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let expected = |_| de::Error::custom(format!("expected {TIME_OFFSET_SPELLING}"));
+        match Spelling::deserialize(deserializer).map_err(expected)? {
+            Spelling::Number(ms) => Ok(Self(ms)),
+            Spelling::Text(text) => text.parse().map_err(de::Error::custom),
+        }
+    }
+}
+
+impl Serialize for TimeOffset {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl JsonSchema for TimeOffset {
+    fn schema_name() -> Cow<'static, str> {
+        "TimeOffset".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "integer"], "description": TIME_OFFSET_SPELLING })
     }
 }
 
@@ -164,9 +212,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_offset_may_point_back() {
+        for (text, ms) in [("-2 min", -120_000), ("3 min", 180_000), ("- 5 s", -5_000), ("0", 0), ("-7", -7)] {
+            assert_eq!(text.parse(), Ok(TimeOffset(ms)), "{text}");
+        }
+        for text in ["", "-", "--5", "5 -", "-1 fortnight"] {
+            assert!(text.parse::<TimeOffset>().is_err(), "{text}");
+        }
+        assert_eq!(TimeOffset(-120_000).to_string(), "-2 min");
+    }
+
     proptest! {
         #[test]
         fn what_is_written_reads_back(bytes: u64, ns: u64) {
+            let offset = TimeOffset((ns / 1_000_000) as i64 - (bytes >> 40) as i64);
+            prop_assert_eq!(offset.to_string().parse(), Ok(offset));
             prop_assert_eq!(Bytes(bytes).to_string().parse(), Ok(Bytes(bytes)));
             let time = Time(Duration::from_nanos(ns));
             prop_assert_eq!(time.to_string().parse(), Ok(time));
@@ -176,6 +237,7 @@ mod tests {
         fn no_text_panics(text: String) {
             let _ = text.parse::<Bytes>();
             let _ = text.parse::<Time>();
+            let _ = text.parse::<TimeOffset>();
         }
     }
 }

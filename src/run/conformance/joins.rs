@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Shape, emits_what_the_reference_does};
-use crate::operator::{Collector, FirstRow, LastRow, RegularJoin, RowKind, TopN};
+use crate::operator::{Collector, FirstRow, IntervalJoin, LastRow, RegularJoin, RowKind, TemporalJoin, TopN};
 use crate::source::Event;
-use crate::state::{CleanupStrategies, StateTtl, StateTtls, StateVisibility, UpdateType, mix};
-use crate::workload::MixOperation;
+use crate::state::{CleanupStrategies, Codec, StateTtl, StateTtls, StateVisibility, UpdateType, mix};
+use crate::workload::{IntervalBounds, MixOperation};
 
 /// A TTL that is renewed by writes.
 fn ttl_of(states: &[&str], ttl_ms: i64) -> StateTtls {
@@ -31,7 +31,7 @@ fn first_row(ttl_ms: i64) -> impl Fn(&[Event<i64>], &mut Collector) {
             let is_known = seen_at.get(&event.key).is_some_and(|at| event.processing_ms - at < ttl_ms);
             if !is_known {
                 seen_at.insert(event.key, event.processing_ms);
-                out.emit(event, mix(RowKind::Insert as u64, event.value as u64));
+                out.emit(event, mix(mix(event.key as u64, event.value as u64), event.other as u64));
             }
         }
     }
@@ -114,6 +114,96 @@ fn the_top_n_changes_as_rows_enter_and_leave() {
                 out.emit(event, mix(RowKind::Insert as u64, row(event)));
                 left.into_iter().for_each(|left| out.emit(event, mix(RowKind::Delete as u64, row(left))));
             }
+        }
+    });
+}
+
+fn interval_join(bounds: IntervalBounds) -> impl Fn(&[Event<i64>], &mut Collector) {
+    move |events, out| {
+        let (mut kept, mut watermark_ms) = (Vec::<&Event<i64>>::new(), i64::MIN);
+        for event in events {
+            if event.watermark_ms > watermark_ms {
+                watermark_ms = event.watermark_ms;
+                kept.retain(|kept| {
+                    let after_ms = if kept.stream == 0 { bounds.upper_ms } else { -bounds.lower_ms };
+                    kept.time_ms + after_ms.max(0) > watermark_ms
+                });
+            }
+            if event.time_ms < watermark_ms {
+                out.count_late();
+                continue;
+            }
+            for other in kept.iter().filter(|other| other.key == event.key && other.stream != event.stream) {
+                let (left, right) = if event.stream == 0 { (event, *other) } else { (*other, event) };
+                if (bounds.lower_ms..=bounds.upper_ms).contains(&(right.time_ms - left.time_ms)) {
+                    out.emit(event, mix(RowKind::Insert as u64, mix(row(left), row(right))));
+                }
+            }
+            kept.push(event);
+        }
+    }
+}
+
+#[test]
+fn the_interval_join_pairs_what_is_near_in_time() {
+    let shape = Shape { streams: 2, step_ms: 4, ..Shape::default() };
+    for (lower_ms, upper_ms) in [(-20, 30), (5, 25), (-25, -5), (0, 0)] {
+        let bounds = IntervalBounds { lower_ms, upper_ms };
+        emits_what_the_reference_does::<IntervalJoin>(&bounds, &StateTtls::new(), shape, interval_join(bounds));
+    }
+}
+
+/// What a key of the temporal join has.
+#[derive(Default)]
+struct Dimension<'a> {
+    /// The earliest time that has come since the last look at it.
+    waits_for_ms: Option<i64>,
+    /// Left rows with their numbers.
+    waiting: Vec<(u64, &'a Event<i64>)>,
+    left_rows: u64,
+    versions: BTreeMap<i64, &'a Event<i64>>,
+}
+
+impl<'a> Dimension<'a> {
+    fn add(&mut self, event: &'a Event<i64>) {
+        if event.stream == 0 {
+            self.waiting.push((self.left_rows, event));
+            self.left_rows += 1;
+        } else {
+            self.versions.insert(event.time_ms, event);
+        }
+        self.waits_for_ms = Some(self.waits_for_ms.map_or(event.time_ms, |ms| ms.min(event.time_ms)));
+    }
+
+    fn raise(&mut self, key: i64, watermark_ms: i64, out: &mut Collector) {
+        if self.waits_for_ms.is_none_or(|ms| ms > watermark_ms) {
+            return;
+        }
+        let (due, waiting): (Vec<_>, Vec<_>) = self.waiting.iter().partition(|(_, left)| left.time_ms <= watermark_ms);
+        for (number, left) in due {
+            if let Some((_, version)) = self.versions.range(..=left.time_ms).next_back() {
+                out.emit_of(mix(key.fingerprint(&mut Vec::new()), number), mix(row(left), row(version)));
+            }
+        }
+        if let Some((&last_ms, _)) = self.versions.range(..=watermark_ms).next_back() {
+            self.versions = self.versions.split_off(&last_ms);
+        }
+        self.waits_for_ms = waiting.iter().map(|(_, left)| left.time_ms).min();
+        self.waiting = waiting;
+    }
+}
+
+#[test]
+fn the_temporal_join_finds_the_version_of_the_time() {
+    let shape = Shape { streams: 2, step_ms: 5, ..Shape::default() };
+    emits_what_the_reference_does::<TemporalJoin>(&(), &StateTtls::new(), shape, |events, out| {
+        let (mut keys, mut watermark_ms) = (BTreeMap::<i64, Dimension<'_>>::new(), i64::MIN);
+        for event in events {
+            if event.watermark_ms > watermark_ms {
+                watermark_ms = event.watermark_ms;
+                keys.iter_mut().for_each(|(key, dimension)| dimension.raise(*key, watermark_ms, out));
+            }
+            keys.entry(event.key).or_default().add(event);
         }
     });
 }

@@ -145,9 +145,25 @@ impl<'a, B: Prefill<i64> + ExpiringState<i64>, O: Operator<i64>> Job<'a, B, O> {
         }
     }
 
+    /// Events of a broadcast input go to all subtasks, and so do all watermarks where the operator has to see them.
     fn process(&mut self, events: &[Event<i64>]) {
+        for run in events.chunk_by(|a, b| !O::SEES_EVERY_WATERMARK || a.watermark_ms == b.watermark_ms) {
+            if O::SEES_EVERY_WATERMARK {
+                for (backend, operator, out) in &mut self.subtasks {
+                    advance(backend, operator, run[0].now(), out).unwrap();
+                }
+            }
+            self.process_run(run);
+        }
+    }
+
+    fn process_run(&mut self, events: &[Event<i64>]) {
         let mut routed: Vec<Vec<Event<i64>>> = vec![Vec::new(); self.subtasks.len()];
         for event in events {
+            if O::BROADCAST_INPUT == Some(event.stream) {
+                routed.iter_mut().for_each(|events| events.push(event.clone()));
+                continue;
+            }
             let owner = self.groups.subtask_of(self.groups.group_of(event.key.hash_code()));
             routed[usize::from(owner)].push(event.clone());
         }
