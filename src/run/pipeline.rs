@@ -40,7 +40,7 @@ impl<K> PipelineSubtask<K> {
     }
 
     /// Digests of all operators: each counts by its place, so that two of them cannot trade.
-    fn merged(&self, first: Digest, later: impl Iterator<Item = Digest>) -> Digest {
+    fn merged(first: Digest, later: impl Iterator<Item = Digest>) -> Digest {
         let mut all = first;
         for (digest, place) in later.zip(1_u64..) {
             all.merge(Digest { sum: digest.sum.wrapping_mul(2 * place + 1), count: digest.count });
@@ -104,7 +104,7 @@ impl<K> Subtask<K> for PipelineSubtask<K> {
         Some(all)
     }
     fn emitted(&self) -> Digest {
-        self.merged(self.first.emitted(), self.later.iter().map(|operator| operator.emitted()))
+        Self::merged(self.first.emitted(), self.later.iter().map(|operator| operator.emitted()))
     }
     fn late_events(&self) -> u64 {
         self.first.late_events() + self.later.iter().map(|operator| operator.late_events()).sum::<u64>()
@@ -113,7 +113,7 @@ impl<K> Subtask<K> for PipelineSubtask<K> {
         let first = self.first.state_digest()?;
         let later: Vec<_> =
             self.later.iter_mut().map(|operator| operator.state_digest()).collect::<StateResult<_>>()?;
-        Ok(self.merged(first, later.into_iter()))
+        Ok(Self::merged(first, later.into_iter()))
     }
     fn probe(&mut self) -> &mut Probe {
         self.first.probe()

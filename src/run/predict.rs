@@ -133,8 +133,7 @@ fn state_size(workload: &Workload) -> Option<(f64, f64)> {
     match &workload.operator {
         // Time decides how many orders or windows are open, and how much of an input is there.
         Operator::ChangelogJoin | Operator::Window { .. } | Operator::IntervalJoin { .. } => None,
-        Operator::RunningTotal => per_key(1.0, 8.0),
-        Operator::Counter | Operator::Reduce { .. } => per_key(1.0, 8.0),
+        Operator::Counter | Operator::Reduce { .. } | Operator::RunningTotal => per_key(1.0, 8.0),
         Operator::Aggregate { .. } => per_key(1.0, 24.0),
         Operator::ListBuffer { clear_every } => {
             let mean_length = (f64::from(*clear_every) / 2.0).min(events.unwrap_or(f64::INFINITY) / keys);

@@ -298,7 +298,7 @@ impl<'a, K: SourceKey> Worker<'a, K> {
                 match outboxes.as_mut_slice() {
                     [only] => only.push(event),
                     all if delivery.is_broadcast(&event) => {
-                        all.iter_mut().for_each(|outbox| outbox.push(event.clone()))
+                        all.iter_mut().for_each(|outbox| outbox.push(event.clone()));
                     }
                     all => all[usize::from(groups.subtask_of(groups.group_of(event.key.hash_code())))].push(event),
                 }

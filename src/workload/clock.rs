@@ -43,6 +43,31 @@ impl Default for TimeWire {
     }
 }
 
+impl TimeWire {
+    /// Refuses what only generated events have.
+    fn check_beside_trace(&self) -> Result<(), Invalid> {
+        let defaults = Self::default();
+        let own = "nothing: a trace brings its own times";
+        let disorder = "nothing: of a trace it is `source.trace.disorder`";
+        for (path, alone, found, allowed) in [
+            ("rate", Self { rate: self.rate, ..defaults.clone() }, self.rate.to_string(), own),
+            ("delayed", Self { delayed: self.delayed, ..defaults.clone() }, self.delayed.to_string(), own),
+            ("delay", Self { delay: self.delay, ..defaults.clone() }, self.delay.to_string(), own),
+            (
+                "out-of-orderness",
+                Self { out_of_orderness: self.out_of_orderness, ..defaults.clone() },
+                self.out_of_orderness.to_string(),
+                disorder,
+            ),
+        ] {
+            if alone != defaults {
+                return Err(Invalid::new(path, found, allowed));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The virtual clock, valid by construction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VirtualClock {
@@ -84,25 +109,8 @@ impl VirtualClock {
     /// # Errors
     /// A number out of range, or a setting of generated events beside a trace.
     pub fn new(wire: &TimeWire, trace_disorder_ms: Option<i64>) -> Result<Self, Invalid> {
-        let defaults = TimeWire::default();
         if trace_disorder_ms.is_some() {
-            let own = "nothing: a trace brings its own times";
-            for (path, found, default) in
-                [("rate", wire.rate, defaults.rate), ("delayed", wire.delayed, defaults.delayed)]
-            {
-                if found != default {
-                    return Err(Invalid::new(path, found, own));
-                }
-            }
-            let disorder = "nothing: of a trace it is `source.trace.disorder`";
-            for (path, found, default, allowed) in [
-                ("delay", wire.delay, defaults.delay, own),
-                ("out-of-orderness", wire.out_of_orderness, defaults.out_of_orderness, disorder),
-            ] {
-                if found != default {
-                    return Err(Invalid::new(path, found, allowed));
-                }
-            }
+            wire.check_beside_trace()?;
         }
         let rate = check_range("rate", wire.rate, 1e-6..=1e9)?;
         let scale = check_range("scale", wire.scale, 1e-6..=1e9)?;
@@ -182,9 +190,6 @@ impl VirtualClock {
     /// A time of a trace on the virtual clock, which begins at the first event's time.
     #[inline]
     pub fn scaled(&self, time_ms: i64, first_ms: i64) -> i64 {
-        if self.scale == 1.0 {
-            return time_ms;
-        }
         first_ms.saturating_add((time_ms.saturating_sub(first_ms) as f64 * self.scale).floor() as i64)
     }
 }

@@ -1,5 +1,6 @@
 //! A workload file as text: overrides, and errors that show the spot.
 
+use std::fmt::Write;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -87,7 +88,7 @@ impl Document {
                             Diagnostic::of_place(format_args!("{} with `{written}`", self.path.display()), message);
                         return Err(error);
                     };
-                    full_path += &format!("[{place}]");
+                    let _ = write!(full_path, "[{place}]");
                     inner
                 }
                 other => {

@@ -506,9 +506,14 @@ impl Operator {
             Self::Counter | Self::Reduce { .. } | Self::Aggregate { .. } | Self::ChangelogJoin | Self::RunningTotal => {
                 false
             }
-            Self::ListBuffer { .. } | Self::Map { .. } | Self::ValueOfMap { .. } | Self::Mix(_) => true,
-            Self::RegularJoin { .. } | Self::TopN { .. } => true,
-            Self::IntervalJoin { .. } | Self::TemporalJoin { .. } => true,
+            Self::ListBuffer { .. }
+            | Self::Map { .. }
+            | Self::ValueOfMap { .. }
+            | Self::Mix(_)
+            | Self::RegularJoin { .. }
+            | Self::TopN { .. }
+            | Self::IntervalJoin { .. }
+            | Self::TemporalJoin { .. } => true,
             Self::Window { contents, .. } => *contents == WindowContents::List,
             Self::Deduplicate { keep } => *keep == KeptRow::Last,
         }

@@ -78,12 +78,15 @@ struct State {
     ttl: Option<StateTtl>,
 }
 
+/// Takes the fingerprint of a stored value; none where all of it has expired. The last argument is working space.
+type Fingerprint = fn(&[u8], IsExpired<'_>, &mut Vec<u8>) -> StateResult<Option<u64>>;
+
 /// What is known of a stored value, by the state's kind and type.
 #[derive(Clone, Copy)]
 struct StoredKind {
     is_list: bool,
     /// The fingerprint of a value; none where all of it has expired.
-    fingerprint: fn(&[u8], IsExpired<'_>, &mut Vec<u8>) -> StateResult<Option<u64>>,
+    fingerprint: Fingerprint,
     /// Counts a value, or the elements of a list, behind a key of so many bytes.
     count: fn(usize, &[u8], IsExpired<'_>, &mut Census) -> StateResult<()>,
     layout: TimedLayout,

@@ -247,7 +247,7 @@ fn entries_until_the_clock_is_read(store: &Store) -> usize {
     let mut filter = factory.create(CompactionFilterContext { is_full_compaction: true, is_manual_compaction: false });
     expiry.clock.store(2 * AGING.ttl_ms, Ordering::Relaxed);
     let entry = 1_i64.to_be_bytes();
-    (0..).find(|_| matches!(filter.filter(0, b"key", &entry), CompactionDecision::Remove)).unwrap()
+    (0..10_000).find(|_| matches!(filter.filter(0, b"key", &entry), CompactionDecision::Remove)).unwrap()
 }
 
 /// The TTL of a state of the store.

@@ -24,15 +24,17 @@ impl Options {
             Reader::TaskManager => self.why_not_in_the_division(row.key),
             Reader::Timers if !self.job.has_timers => Some("the workload has no timers"),
             Reader::Ttl if !self.job.has_ttl => Some("no state of the workload has a TTL"),
-            Reader::Timers | Reader::Ttl if !rocksdb => Some(NOT_ROCKSDB),
-            Reader::Timers | Reader::Ttl => None,
             Reader::Restore => Some("a run restores nothing"),
             Reader::Checkpoints => Some("a run takes no checkpoints"),
             Reader::Tracking => Some("a run times state accesses itself"),
             Reader::Job => Some("`run.parallelism` and `run.max-parallelism` say it in a workload"),
-            Reader::Pool | Reader::Database | Reader::Metrics if !rocksdb => Some(NOT_ROCKSDB),
+            Reader::Pool | Reader::Database | Reader::Metrics | Reader::Timers | Reader::Ttl if !rocksdb => {
+                Some(NOT_ROCKSDB)
+            }
             Reader::Pool => self.why_pool_option_is_idle(row.key),
-            Reader::Database | Reader::Metrics => self.why_database_option_is_idle(row.key),
+            Reader::Database | Reader::Metrics | Reader::Timers | Reader::Ttl => {
+                self.why_database_option_is_idle(row.key)
+            }
         }
     }
 
