@@ -82,15 +82,22 @@ const MANN_KENDALL_Z: f64 = 2.326;
 const MS_PER_DAY: f64 = 86_400_000.0;
 
 impl Growth {
-    /// The verdict over samples. `horizon_ms` is the time on the virtual clock from which on entries have had the time
-    /// to expire that they need; none where no state has a TTL, and then the second half of the run counts.
-    pub fn of(samples: Vec<GrowthSample>, horizon_ms: Option<i64>) -> Self {
-        let half = samples.len() / 2;
-        let judged: Vec<(f64, f64)> = match horizon_ms {
-            Some(horizon) => samples.iter().filter(|sample| sample.time_ms >= horizon).map(point).collect(),
-            None => samples[half..].iter().map(point).collect(),
+    /// The verdict over samples. A horizon is the time on the virtual clock from which on the entries of a TTL have had
+    /// the time to expire that they need: what comes behind the latest that the run has passed counts. Without any the
+    /// second half of the run counts.
+    pub fn of(samples: Vec<GrowthSample>, horizons_ms: &[i64]) -> Self {
+        let behind = |horizon: i64| samples.iter().filter(move |sample| sample.time_ms >= horizon);
+        let passed = |horizon: &&i64| behind(**horizon).count() >= LEAST_SAMPLES;
+        let judged: Vec<_> = match horizons_ms.iter().filter(passed).max() {
+            Some(&horizon) => behind(horizon).map(point).collect(),
+            None if horizons_ms.is_empty() => samples[samples.len() / 2..].iter().map(point).collect(),
+            None => Vec::new(),
         };
-        let trend = trend(&judged);
+        let trend = match trend(&judged) {
+            // What grows may be what has not had the time to expire.
+            Trend::Unbounded { .. } if !horizons_ms.iter().all(|horizon| passed(&horizon)) => Trend::Undecided,
+            trend => trend,
+        };
         Self { samples, trend }
     }
 }
@@ -136,15 +143,16 @@ mod tests {
     use super::*;
 
     /// A sample an hour, holding so many bytes.
-    fn growth(hours: u64, held: impl Fn(u64) -> u64, horizon_hours: Option<i64>) -> Trend {
+    fn growth(hours: u64, held: impl Fn(u64) -> u64, horizons: &[i64]) -> Trend {
         let sample =
             |hour| GrowthSample { time_ms: hour as i64 * 3_600_000, live_bytes: held(hour), ..GrowthSample::default() };
-        Growth::of((0..hours).map(sample).collect(), horizon_hours.map(|hours| hours * 3_600_000)).trend
+        let horizons: Vec<_> = horizons.iter().map(|hours| hours * 3_600_000).collect();
+        Growth::of((0..hours).map(sample).collect(), &horizons).trend
     }
 
     #[test]
     fn a_steady_rise_has_no_bound_and_its_slope() {
-        let Trend::Unbounded { bytes_per_day } = growth(32, |hour| 1_000 * hour, None) else {
+        let Trend::Unbounded { bytes_per_day } = growth(32, |hour| 1_000 * hour, &[]) else {
             panic!("bounded");
         };
         assert!((bytes_per_day - 24_000.0).abs() < 1.0, "{bytes_per_day}");
@@ -153,16 +161,24 @@ mod tests {
     #[test]
     fn what_levels_off_behind_the_horizon_is_bounded() {
         let held = |hour: u64| 1_000 * hour.min(10) + (hour * 7) % 3;
-        assert_eq!(growth(32, held, Some(10)), Trend::Bounded);
+        assert_eq!(growth(32, held, &[10]), Trend::Bounded);
         // A saw's teeth are no rise, nor is a rise of a trifle.
-        assert_eq!(growth(32, |hour| 10_000 + 3_000 * (hour % 5), Some(0)), Trend::Bounded);
-        assert_eq!(growth(32, |hour| 1_000_000 + hour * 500, None), Trend::Bounded);
-        assert_eq!(growth(32, |hour| 1_000_000 - hour * 10_000, None), Trend::Bounded);
+        assert_eq!(growth(32, |hour| 10_000 + 3_000 * (hour % 5), &[0]), Trend::Bounded);
+        assert_eq!(growth(32, |hour| 1_000_000 + hour * 500, &[]), Trend::Bounded);
+        assert_eq!(growth(32, |hour| 1_000_000 - hour * 10_000, &[]), Trend::Bounded);
+    }
+
+    #[test]
+    fn a_ttl_that_the_run_does_not_pass_excuses_growth_and_nothing_else() {
+        let held = |hour: u64| 1_000 * hour.min(10);
+        assert_eq!(growth(32, held, &[10, 90]), Trend::Bounded);
+        assert_eq!(growth(32, |hour| 1_000 * hour, &[10, 90]), Trend::Undecided);
+        assert!(matches!(growth(32, |hour| 1_000 * hour, &[5, 10]), Trend::Unbounded { .. }));
     }
 
     #[test]
     fn a_run_that_ends_before_the_horizon_tells_nothing() {
-        assert_eq!(growth(32, |hour| 1_000 * hour, Some(30)), Trend::Undecided);
-        assert_eq!(growth(0, |_| 0, None), Trend::Undecided);
+        assert_eq!(growth(32, |hour| 1_000 * hour, &[30]), Trend::Undecided);
+        assert_eq!(growth(0, |_| 0, &[]), Trend::Undecided);
     }
 }

@@ -134,6 +134,6 @@ pub fn growth<'a>(workload: &Workload, watches: impl Iterator<Item = &'a GrowthW
     }
     let first_ms = all.first()?.time_ms;
     let origin_ms = if matches!(workload.source, Source::Trace(_)) { first_ms } else { 0 };
-    let longest_ms = workload.all_ttls().map(|ttl| ttl.ttl_ms).max();
-    Some(Growth::of(all, longest_ms.map(|ttl_ms| origin_ms.saturating_add(ttl_ms))))
+    let horizons: Vec<i64> = workload.all_ttls().map(|ttl| origin_ms.saturating_add(ttl.ttl_ms)).collect();
+    Some(Growth::of(all, &horizons))
 }
