@@ -506,7 +506,7 @@ fn text_of_a_file_cannot_steer_the_terminal() {
       |                   ^
     ");
     assert_snapshot!(said("[keys]\ndistribution = \"\\u001b[2J\"\n"), @r#"
-    error: job.toml:2:16: keys.distribution: unknown name `\u{1b}[2J`, expected one of `uniform`, `zipf`, `hotspot`, `latest`, `exponential`, `sequential`, `moving`, `ephemeral`, `recent`
+    error: job.toml:2:16: keys.distribution: unknown name `\u{1b}[2J`, expected one of `uniform`, `zipf`, `hotspot`, `latest`, `exponential`, `sequential`, `moving`, `ephemeral`, `key-ranges`, `recent`
       |
     2 | distribution = "\u001b[2J"
       |                ^^^^^^^^^^^

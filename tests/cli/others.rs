@@ -37,7 +37,7 @@ fn lists_name_what_there_is() {
         list.lines().map(|line| line.split_whitespace().next().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
     };
     assert_snapshot!(names("operators"), @"counter reduce aggregate list-buffer map value-of-map tumbling-window sliding-window session-window changelog-join running-total mix deduplicate regular-join top-n");
-    assert_snapshot!(names("distributions"), @"uniform zipf hotspot latest exponential sequential moving ephemeral recent");
+    assert_snapshot!(names("distributions"), @"uniform zipf hotspot latest exponential sequential moving ephemeral key-ranges recent");
     let options = names("options");
     let options: Vec<_> = options.split(' ').collect();
     let keys: Vec<_> = OPTIONS.iter().map(|row| row.key).collect();
