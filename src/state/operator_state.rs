@@ -216,10 +216,9 @@ impl OperatorStateHandle {
         states.iter_mut().for_each(|state| state.clear());
         for handle in handles {
             for (name, Partitions { offsets, redistribution }) in &handle.states {
-                let is_it = |state: &&mut &mut dyn OperatorState| {
-                    (state.name(), state.redistribution()) == (name.as_str(), *redistribution)
-                };
-                let state = states.iter_mut().find(is_it).ok_or_else(|| {
+                let its = (name.as_str(), *redistribution);
+                let state = states.iter_mut().find(|state| (state.name(), state.redistribution()) == its);
+                let state = state.ok_or_else(|| {
                     StateError::Snapshot(format!("the operator has no state `{name}` of mode {redistribution:?}"))
                 })?;
                 offsets.iter().try_for_each(|&offset| state.read(&mut handle.partition(offset)?))?;

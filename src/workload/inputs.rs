@@ -60,12 +60,11 @@ impl Inputs {
     #[inline]
     pub fn draw(self, rng: &mut Rng) -> (u8, i64) {
         match self {
-            Self::One => (0, 0),
             Self::Two { left } => (u8::from(rng.unit() >= left), 0),
             Self::Rules(rules) if rng.unit() < rules.updates => {
                 (RuleSet::INPUT, rng.below(u64::from(rules.rules)) as i64)
             }
-            Self::Rules(_) => (0, 0),
+            Self::One | Self::Rules(_) => (0, 0),
         }
     }
 
