@@ -1,6 +1,7 @@
 //! The operators: each written once, against typed state, for any backend.
 
 mod aggregate;
+mod broadcast_rules;
 mod changelog_join;
 mod counter;
 mod deduplicate;
@@ -18,6 +19,7 @@ mod value_of_map;
 mod window;
 
 pub use aggregate::{AggregateOperator, Average, Summary};
+pub use broadcast_rules::BroadcastRules;
 pub use changelog_join::{ChangelogJoin, DIMENSION};
 pub use counter::Counter;
 pub use deduplicate::{FirstRow, LastRow};
@@ -39,7 +41,7 @@ pub use window::{
 use std::collections::BTreeMap;
 
 use crate::source::Event;
-use crate::state::{Digest, Key, KeyedStateBackend, Payload, StateResult, mix as mix_hash};
+use crate::state::{Digest, Key, KeyedStateBackend, OperatorState, Payload, StateResult, mix as mix_hash};
 use crate::workload::{MixOperation, Now, RowField};
 
 /// Takes the results of an operator: folds them into a digest, and keeps them as rows where another operator follows.
@@ -235,6 +237,11 @@ pub trait Operator<K: Key>: Sized {
     /// A state access failed.
     fn on_time<B: KeyedStateBackend<K>>(&mut self, _: &mut B, _: Now, _: &mut Collector) -> StateResult<u64> {
         Ok(0)
+    }
+
+    /// Its operator states: what belongs to the subtask and not to a key.
+    fn operator_states(&mut self) -> Vec<&mut dyn OperatorState> {
+        Vec::new()
     }
 }
 

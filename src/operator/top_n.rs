@@ -6,6 +6,7 @@ use super::row::{Row, RowKind, row_hash};
 use super::{Collector, Operator, payload_of_entry};
 use crate::source::Event;
 use crate::state::{Key, KeyedStateBackend, MapState, Payload, StateResult, VoidNamespace, mix};
+use crate::workload::VALUE_RANGE;
 
 /// Keeps the n rows with the largest values and emits what enters and what leaves them, as Flink's
 /// `AppendOnlyTopNFunction` without rank numbers: a map from a value to the rows that have it, in order of arrival, of
@@ -15,9 +16,6 @@ pub struct TopN {
     sorted: MapState<VoidNamespace, i64, Vec<Row>>,
     n: usize,
 }
-
-/// Values of a prefill are below this, as those of generated events.
-const PREFILL_VALUES: u64 = 1_000;
 
 impl<K: Key> Operator<K> for TopN {
     type Spec = u32;
@@ -30,7 +28,7 @@ impl<K: Key> Operator<K> for TopN {
     fn prefill<B: KeyedStateBackend<K>>(&mut self, backend: &mut B, event: &mut Event<K>) -> StateResult<()> {
         let mut sorted = BTreeMap::<i64, Vec<Row>>::new();
         for rank in 0..self.n as i64 {
-            let value = mix(event.value as u64, rank as u64) % PREFILL_VALUES;
+            let value = mix(event.value as u64, rank as u64) % VALUE_RANGE;
             let row = (event.sequence as i64, payload_of_entry(&event.payload, rank));
             sorted.entry(value as i64).or_default().push(row);
         }

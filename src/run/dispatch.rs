@@ -19,10 +19,10 @@ use crate::backend::{ExpiringState, HeapBackend, NullBackend, Observed, Prefill}
 use crate::backend::{RocksDbBackend, SharedMemory};
 use crate::measure::Probe;
 use crate::operator::{
-    AggregateOperator, Aggregated, Average, ChangelogJoin, Collector, Contents, Counter, EventTime, FirstRow,
-    IntervalJoin, LastRow, ListBuffer, Listed, MapOperator, Max, MixOperator, Operator, ProcessingTime, ReduceOperator,
-    Reduced, RegularJoin, RunningTotal, SessionWindowOperator, Sum, Summary, TemporalJoin, TopN, ValueOfMap,
-    WindowOperator,
+    AggregateOperator, Aggregated, Average, BroadcastRules, ChangelogJoin, Collector, Contents, Counter, EventTime,
+    FirstRow, IntervalJoin, LastRow, ListBuffer, Listed, MapOperator, Max, MixOperator, Operator, ProcessingTime,
+    ReduceOperator, Reduced, RegularJoin, RunningTotal, SessionWindowOperator, Sum, Summary, TemporalJoin, TopN,
+    ValueOfMap, WindowOperator,
 };
 use crate::result::PrefillOrigin;
 use crate::source::SourceKey;
@@ -213,6 +213,7 @@ fn open_operator<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Sen
         OperatorSpec::RegularJoin { .. } => open::<K, B, RegularJoin>(backend, &(), harness),
         OperatorSpec::IntervalJoin { bounds, .. } => open::<K, B, IntervalJoin>(backend, bounds, harness),
         OperatorSpec::TemporalJoin { .. } => open::<K, B, TemporalJoin>(backend, &(), harness),
+        OperatorSpec::BroadcastRules(rules) => open::<K, B, BroadcastRules>(backend, rules, harness),
         OperatorSpec::TopN { n } => open::<K, B, TopN>(backend, n, harness),
         _ => open_on_any(backend, job, harness),
     }

@@ -156,6 +156,8 @@ fn state_size(workload: &Workload) -> Option<(f64, f64)> {
             let rows = workload.prefill_keys() as f64 + events.unwrap_or(0.0) * stay;
             Some((rows, rows * (key_bytes + 8.0 + payload + 5.0)))
         }
+        // Every rule has met every key.
+        Operator::BroadcastRules(rules) => per_key(f64::from(rules.rules), 8.0 + 9.0),
         Operator::TopN { n } => per_key(f64::from(*n), 8.0 + 5.0 + 8.0 + payload),
         Operator::Deduplicate { keep } => per_key(1.0, 8.0 + if *keep == KeptRow::Last { payload } else { 0.0 }),
     }

@@ -3,7 +3,8 @@
 //!
 //! A round is a few blocks. First the threads take blocks from the source and sort the events by owner, outside the
 //! timed sections; at a barrier they change sides, and each subtask processes its events block by block, so in order
-//! of their sequence whatever the number of threads. Nothing is shared while a subtask processes.
+//! of their sequence whatever the number of threads. Nothing is shared while a subtask processes. Events of a broadcast
+//! stream are left for every subtask, and so are the watermarks of an operator that has to see each.
 
 use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -4,11 +4,8 @@ use super::{BLOCK_EVENTS, Event};
 use crate::state::{Payload, mix};
 use crate::workload::{
     Inputs, KeySampler, Keys, MixOperation, Now, PayloadMaker, Retractions, Rng, SampledKey, Schedule, Stream,
-    VirtualClock, Workload,
+    VALUE_RANGE, VirtualClock, Workload,
 };
-
-/// Generated values are whole numbers below this.
-const VALUE_RANGE: u64 = 1_000;
 
 /// Makes the events of a generated source, or those that prefill the state.
 pub(super) struct Generator {
@@ -32,7 +29,16 @@ impl Generator {
         let schedule = Schedule::new(workload);
         let retractions = workload.operator.retractions();
         let retractions = retractions.map(|retractions| retractions.in_blocks(BLOCK_EVENTS as u64));
-        Self { schedule, retractions, seed: stream_seed, prefill: false, prefilled: 0, ..Self::prefill(workload) }
+        let inputs = workload.operator.inputs();
+        Self {
+            schedule,
+            inputs,
+            retractions,
+            seed: stream_seed,
+            prefill: false,
+            prefilled: 0,
+            ..Self::prefill(workload)
+        }
     }
 
     /// One event for each key that is there before the run, in scattered order and at the rate of the run, so that the
@@ -44,7 +50,7 @@ impl Generator {
             sampler: KeySampler::new(&workload.keys, seed),
             payloads: workload.operator.stores_payload().then(|| PayloadMaker::new(&workload.values, seed)),
             schedule: Schedule::of_prefill(workload),
-            inputs: workload.operator.inputs(),
+            inputs: workload.operator.inputs().of_prefill(),
             retractions: None,
             seed,
             prefill: true,

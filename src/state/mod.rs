@@ -9,6 +9,7 @@ mod codec;
 mod digest;
 mod jvm;
 mod key;
+mod operator_state;
 mod timer;
 mod ttl;
 mod window;
@@ -29,6 +30,10 @@ pub(crate) use key::TextNamespace;
 pub use key::{
     CompositeKey, Key, KeyGroups, MAX_PARALLELISM_LIMIT, Namespace, StringKey, VoidNamespace, bit_mix,
     default_max_parallelism, murmur_hash,
+};
+pub use operator_state::{
+    BroadcastState, OperatorListState, OperatorState, OperatorStateHandle, OperatorStateSnapshot, Partitions,
+    Redistribution,
 };
 pub use timer::{TimeDomain, Timer, TimerService};
 pub use ttl::{

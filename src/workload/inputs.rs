@@ -3,6 +3,9 @@
 use super::random::{Rng, Stream, hash, unit};
 use super::{Invalid, check_range};
 
+/// Generated values are whole numbers below this.
+pub const VALUE_RANGE: u64 = 1_000;
+
 /// What a generated event is beside its key and its value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Inputs {
@@ -13,6 +16,35 @@ pub enum Inputs {
         /// Share of the left input, 0 to 1.
         left: f64,
     },
+    /// A keyed input, and one of rules for all subtasks.
+    Rules(RuleSet),
+}
+
+/// Rules that all events are matched with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RuleSet {
+    /// How many there are.
+    pub rules: u32,
+    /// Share of the events that change a rule, 0 to 1.
+    pub updates: f64,
+    /// How many of the generated values a rule matches; at most [`VALUE_RANGE`].
+    pub width: i64,
+}
+
+impl RuleSet {
+    /// The input of rules.
+    pub const INPUT: u8 = 1;
+
+    /// Checks the numbers.
+    ///
+    /// # Errors
+    /// One is out of range.
+    pub fn new(rules: u32, updates: f64, matches: f64) -> Result<Self, Invalid> {
+        let least = 1.0 / VALUE_RANGE as f64;
+        let width = (check_range("matches", matches, least..=1.0)? * VALUE_RANGE as f64).round() as i64;
+        let updates = check_range("updates", updates, 0.0..=1.0)?;
+        Ok(Self { rules: check_range("rules", rules, 1..=1_000_000)?, updates, width })
+    }
 }
 
 impl Inputs {
@@ -20,7 +52,7 @@ impl Inputs {
     pub const fn count(self) -> u8 {
         match self {
             Self::One => 1,
-            Self::Two { .. } => 2,
+            Self::Two { .. } | Self::Rules(_) => 2,
         }
     }
 
@@ -28,9 +60,18 @@ impl Inputs {
     #[inline]
     pub fn draw(self, rng: &mut Rng) -> (u8, i64) {
         match self {
-            Self::One => (0, 0),
             Self::Two { left } => (u8::from(rng.unit() >= left), 0),
+            Self::Rules(rules) if rng.unit() < rules.updates => {
+                (RuleSet::INPUT, rng.below(u64::from(rules.rules)) as i64)
+            }
+            Self::One | Self::Rules(_) => (0, 0),
         }
+    }
+
+    /// The inputs of a prefill: rules are there without one.
+    #[must_use]
+    pub const fn of_prefill(self) -> Self {
+        if let Self::Rules(_) = self { Self::One } else { self }
     }
 }
 
@@ -99,6 +140,22 @@ mod tests {
             assert!((found - left).abs() < 0.005 && inputs.iter().all(|(stream, _)| *stream < 2), "{found}");
         }
         assert_eq!(Inputs::One.draw(&mut rng), (0, 0));
+        let rules = Inputs::Rules(RuleSet::new(20, 0.1, 0.5).unwrap());
+        let updates: Vec<_> = (0..100_000).map(|_| rules.draw(&mut rng)).filter(|(stream, _)| *stream == 1).collect();
+        assert!((updates.len() as f64 / 1e5 - 0.1).abs() < 0.005);
+        let mean = updates.iter().map(|(_, id)| *id as f64).sum::<f64>() / updates.len() as f64;
+        assert!((mean - 9.5).abs() < 0.25 && updates.iter().all(|(_, id)| (0..20).contains(id)), "{mean}");
+        assert_eq!(rules.of_prefill(), Inputs::One);
+    }
+
+    #[test]
+    fn impossible_rules_are_refused() {
+        assert_eq!(RuleSet::new(100, 0.1, 0.25).unwrap().width, 250);
+        for (rules, updates, matches, path) in
+            [(0, 0.1, 0.1, "rules"), (5, 1.1, 0.1, "updates"), (5, 0.1, 0.0, "matches"), (5, 0.1, 1.5, "matches")]
+        {
+            assert_eq!(RuleSet::new(rules, updates, matches).unwrap_err().path, path);
+        }
     }
 
     #[test]

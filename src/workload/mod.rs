@@ -44,7 +44,7 @@ pub use document::Document;
 pub use execution::{Amount, Extent, PrefillBy, Run, RunWire};
 pub use flink_config::{FlinkSource, KeyKind, StateKeys, current_name, flink_value, set_from_flink};
 pub use flink_file::{Dialect, Entry, FlinkFile};
-pub use inputs::{Inputs, Retractions};
+pub use inputs::{Inputs, Retractions, RuleSet, VALUE_RANGE};
 pub use invalid::{Invalid, check_range, nearest};
 pub use keys::{Distribution, DistributionWire, KeySampler, KeyType, Keys, KeysWire, SampledKey};
 pub use nexmark::{AuctionField, BidField, Mapped, Nexmark, NexmarkWire, PersonField};
@@ -353,12 +353,16 @@ impl Workload {
     /// Whether the source has as many streams as the operator has inputs.
     fn check_inputs(&self) -> Result<(), Invalid> {
         match (self.operator.inputs(), &self.source) {
-            (Inputs::One, _) | (_, Source::Generated | Source::CdcOrders(_)) => Ok(()),
+            (Inputs::One, _) | (_, Source::Generated) | (Inputs::Two { .. }, Source::CdcOrders(_)) => Ok(()),
             (Inputs::Two { .. }, Source::Nexmark(nexmark)) if nexmark.streams() == 2 => Ok(()),
             (Inputs::Two { .. }, Source::Nexmark(_)) => {
                 let found = "another number of streams";
                 let allowed = "two of `person`, `auction` and `bid` for an operator of two inputs";
                 Err(Invalid::new("source.nexmark", found, allowed))
+            }
+            (Inputs::Rules(_), _) => {
+                let allowed = "generated events: no other source has rules";
+                Err(Invalid::new("operator", "`broadcast-rules` over another source", allowed))
             }
             (Inputs::Two { .. }, Source::Trace(_)) => {
                 let allowed = "an operator of one input: a trace is one";
@@ -450,6 +454,7 @@ mod tests {
             ("source = 'nexmark'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
             ("source = 'nexmark'\nvalues.size = 5".to_owned(), "values.size"),
             ("source = 'nexmark'\noperator = 'regular-join'".to_owned(), "source.nexmark"),
+            ("source = 'nexmark'\noperator = 'broadcast-rules'".to_owned(), "operator"),
             ("operator = 'interval-join'\nrun.prefill-by = 'ingest'".to_owned(), "run.prefill-by"),
             (format!("{trace}operator = 'regular-join'"), "operator"),
             (format!("{trace}phase = [{{ name = 'a', events = 5 }}]"), "phase"),

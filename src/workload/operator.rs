@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::window::{SessionWindowWire, SlidingWindowWire, TumblingWindowWire};
-use super::{Inputs, Invalid, Retractions, Shorthand, TimeOffset, WindowContents, Windows, check_range};
+use super::{Inputs, Invalid, Retractions, RuleSet, Shorthand, TimeOffset, WindowContents, Windows, check_range};
 
 /// The operator as the file spells it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -137,6 +137,19 @@ pub enum OperatorWire {
         #[serde(default = "default_facts_share")]
         left_share: f64,
     },
+    /// Matches each event with all rules and counts the matches of each rule and key (a broadcast state `rules`, which
+    /// every subtask has in memory whatever the backend, and a MapState `matches`).
+    BroadcastRules {
+        /// How many rules there are.
+        #[serde(default = "default_rules")]
+        rules: u32,
+        /// Share of the events that change a rule, 0 to 1. Such an event goes to all subtasks.
+        #[serde(default = "default_updates")]
+        updates: f64,
+        /// Share of the events that a rule matches, 0.001 to 1.
+        #[serde(default = "default_matches")]
+        matches: f64,
+    },
 }
 
 const fn default_emit() -> bool {
@@ -168,6 +181,15 @@ const fn default_upper() -> TimeOffset {
 }
 const fn default_facts_share() -> f64 {
     0.9
+}
+const fn default_rules() -> u32 {
+    100
+}
+const fn default_updates() -> f64 {
+    0.001
+}
+const fn default_matches() -> f64 {
+    0.01
 }
 
 impl Default for OperatorWire {
@@ -361,6 +383,8 @@ pub enum Operator {
         /// Share of the left input.
         left_share: f64,
     },
+    /// See [`OperatorWire::BroadcastRules`].
+    BroadcastRules(RuleSet),
 }
 
 /// Where the time of a right event has to lie to join a left one, relative to its time and both inclusive, ms.
@@ -458,6 +482,9 @@ impl Operator {
             }
             OperatorWire::TopN { n } => check_range("n", *n, 1..=10_000).map(|n| Self::TopN { n }),
             OperatorWire::IntervalJoin { lower, upper, left_share } => interval_join(*lower, *upper, *left_share),
+            OperatorWire::BroadcastRules { rules, updates, matches } => {
+                RuleSet::new(*rules, *updates, *matches).map(Self::BroadcastRules)
+            }
             OperatorWire::TemporalJoin { left_share } => {
                 check_range("left-share", *left_share, 0.0..=1.0).map(|left_share| Self::TemporalJoin { left_share })
             }
@@ -496,6 +523,7 @@ impl Operator {
             Self::RegularJoin { .. } => &["left", "right"],
             Self::TopN { .. } => &["sorted"],
             Self::IntervalJoin { .. } => &["left-buffer", "right-buffer"],
+            Self::BroadcastRules(_) => &["matches"],
             Self::TemporalJoin { .. } => &["left-rows", "versions", "next-index", "registered-timer"],
         }
     }
@@ -503,9 +531,12 @@ impl Operator {
     /// Whether the payload of an event is stored.
     pub fn stores_payload(&self) -> bool {
         match self {
-            Self::Counter | Self::Reduce { .. } | Self::Aggregate { .. } | Self::ChangelogJoin | Self::RunningTotal => {
-                false
-            }
+            Self::Counter
+            | Self::Reduce { .. }
+            | Self::Aggregate { .. }
+            | Self::ChangelogJoin
+            | Self::RunningTotal
+            | Self::BroadcastRules(_) => false,
             Self::ListBuffer { .. }
             | Self::Map { .. }
             | Self::ValueOfMap { .. }
@@ -530,6 +561,7 @@ impl Operator {
             Self::RegularJoin { left_share, .. }
             | Self::IntervalJoin { left_share, .. }
             | Self::TemporalJoin { left_share } => Inputs::Two { left: *left_share },
+            Self::BroadcastRules(rules) => Inputs::Rules(*rules),
             // Its source has changes of two tables and decides itself.
             Self::ChangelogJoin => Inputs::Two { left: 0.5 },
             _ => Inputs::One,
@@ -629,6 +661,7 @@ impl OperatorWire {
             Self::TopN { .. } => "top-n",
             Self::IntervalJoin { .. } => "interval-join",
             Self::TemporalJoin { .. } => "temporal-join",
+            Self::BroadcastRules { .. } => "broadcast-rules",
         }
     }
 }
@@ -681,6 +714,7 @@ mod tests {
             "interval-join.lower = '99999 d'",
             "interval-join.left-share = -1",
             "temporal-join.left-share = 2",
+            "broadcast-rules.rules = 0",
         ] {
             let (name, _) = path.split_once(' ').unwrap();
             assert_eq!(parse(&format!("operator.{path}")).unwrap_err().path, format!("operator.{name}"));

@@ -105,7 +105,7 @@ fn unknown_names() {
       | ^^^
     ");
     assert_snapshot!(said("operator = 'count'\n"), @"
-    error: job.toml:1:12: operator: unknown name `count`, expected one of `counter`, `reduce`, `aggregate`, `list-buffer`, `map`, `value-of-map`, `tumbling-window`, `sliding-window`, `session-window`, `changelog-join`, `running-total`, `mix`, `deduplicate`, `regular-join`, `top-n`
+    error: job.toml:1:12: operator: unknown name `count`, expected one of `counter`, `reduce`, `aggregate`, `list-buffer`, `map`, `value-of-map`, `tumbling-window`, `sliding-window`, `session-window`, `changelog-join`, `running-total`, `mix`, `deduplicate`, `regular-join`, `top-n`, `interval-join`, `temporal-join`, `broadcast-rules`
       |
     1 | operator = 'count'
       |            ^^^^^^^

@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use statebench::result::{Outcome, RunResult};
 use statebench::state::Digest;
 
-use super::{Place, figures, measured, trial, workload_files};
+use super::{Place, figures, measured, trial, workload_files, workloads};
 
 /// What the trials of a result computed: emitted and state.
 fn digests(result: &RunResult) -> Vec<(Digest, Digest)> {
@@ -134,6 +134,7 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     }
     assert_snapshot!(seen, @"
     average: 2
+    broadcast-rules: 2
     cache-ttl: 2 2
     cdc-orders: 2
     continuous-aggregation: 2
@@ -142,6 +143,7 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     flights-by-route: 2
     flink-state-benchmark: 2 2
     harness-floor: 
+    interval-join: 2
     list-buffer: 2
     map-vs-value-of-map: 2 2
     mixgraph: 2
@@ -169,6 +171,7 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     sweep-skew: 2 2
     sweep-state-size: 2 2
     sweep-write-buffer: 4
+    temporal-join: 2
     top-n: 2
     ttl-cleanup: 2 2
     tumbling-window: 2 2
@@ -180,6 +183,27 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     ycsb-e: 2
     ycsb-f: 2
     ");
+}
+
+/// Events of a broadcast stream reach all subtasks and count once, and so does every watermark.
+#[test]
+fn what_goes_to_all_subtasks_makes_no_difference() {
+    let place = Place::new();
+    for name in ["broadcast-rules", "interval-join", "regular-join", "temporal-join"] {
+        let file = workloads().join(format!("{name}.toml"));
+        let run = |parallelism: u16| {
+            let more = "--set run.events=20_000 --force -o r.json";
+            place.statebench(&format!("run --quick -q {more} --parallelism {parallelism} {}", file.display())).ok();
+            let result = place.result("r.json");
+            let [agreement] = &result.agreements[..] else { panic!("{:?}", result.agreements) };
+            assert_eq!((agreement.trials, agreement.differences.len()), (2, 0), "{name}");
+            let events = measured(&result, "heap").events;
+            (agreement.emitted, agreement.state, events)
+        };
+        let alone = run(1);
+        assert_eq!(alone.2, 20_000, "{name}");
+        assert_eq!([run(2), run(3)], [alone, alone], "{name}");
+    }
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{Shape, emits_what_the_reference_does};
-use crate::operator::{Collector, FirstRow, IntervalJoin, LastRow, RegularJoin, RowKind, TemporalJoin, TopN};
+use crate::operator::{
+    BroadcastRules, Collector, FirstRow, IntervalJoin, LastRow, RegularJoin, RowKind, TemporalJoin, TopN,
+};
 use crate::source::Event;
 use crate::state::{CleanupStrategies, Codec, StateTtl, StateTtls, StateVisibility, UpdateType, mix};
-use crate::workload::{IntervalBounds, MixOperation};
+use crate::workload::{IntervalBounds, MixOperation, RuleSet, VALUE_RANGE};
 
 /// A TTL that is renewed by writes.
 fn ttl_of(states: &[&str], ttl_ms: i64) -> StateTtls {
@@ -204,6 +206,29 @@ fn the_temporal_join_finds_the_version_of_the_time() {
                 keys.iter_mut().for_each(|(key, dimension)| dimension.raise(*key, watermark_ms, out));
             }
             keys.entry(event.key).or_default().add(event);
+        }
+    });
+}
+
+#[test]
+fn rules_reach_every_subtask_and_match_what_comes_after_them() {
+    // Three rules of three values each: at 0, at a third and at two thirds of the range.
+    let spec = RuleSet::new(3, 0.5, 3.0 / VALUE_RANGE as f64).unwrap();
+    let shape = Shape { streams: 2, ..Shape::default() };
+    emits_what_the_reference_does::<BroadcastRules>(&spec, &StateTtls::new(), shape, |events, out| {
+        let low = |start: i64| start * 998 / 1_000;
+        let mut rules: BTreeMap<i64, i64> = [(0, low(0)), (1, low(333)), (2, low(666))].into();
+        let mut counts = BTreeMap::<(i64, i64), i64>::new();
+        for event in events {
+            if event.stream == 1 {
+                rules.insert(event.other, low(event.value));
+                continue;
+            }
+            for (id, _) in rules.iter().filter(|(_, low)| (**low..**low + 3).contains(&event.value)) {
+                let count = counts.entry((event.key, *id)).or_default();
+                *count += 1;
+                out.emit(event, mix(mix(event.key as u64, *count as u64), *id as u64));
+            }
         }
     });
 }

@@ -18,7 +18,9 @@ use crate::backend::{ExpiringState, HeapBackend, Metered, Prefill, RocksDbBacken
 use crate::measure::{Probe, Strategy as Timing};
 use crate::operator::{Collector, Operator};
 use crate::source::Event;
-use crate::state::{Digest, Key, KeyGroups, KeyedStateBackend, Payload, StateTtls, mix};
+use crate::state::{
+    Digest, Key, KeyGroups, KeyedStateBackend, OperatorStateHandle, OperatorStateSnapshot, Payload, StateTtls, mix,
+};
 use crate::workload::{MixOperation, Now, Options};
 
 /// Random streams that every operator is tested over.
@@ -134,6 +136,11 @@ impl<'a, B: Prefill<i64> + ExpiringState<i64>, O: Operator<i64>> Job<'a, B, O> {
 
     /// Saves every subtask, drops it and goes on from what was saved.
     fn restart(&mut self, spec: &O::Spec) {
+        let written = self
+            .subtasks
+            .iter_mut()
+            .map(|(_, operator, _)| OperatorStateSnapshot::take(&operator.operator_states()).write());
+        let handles = OperatorStateHandle::repartition(&written.collect::<Vec<_>>(), self.groups.parallelism);
         for subtask in 0..self.groups.parallelism {
             let saved = self.folder.path().join(format!("saved-{subtask}"));
             let (mut backend, operator, out) = self.subtasks.remove(0);
@@ -142,6 +149,9 @@ impl<'a, B: Prefill<i64> + ExpiringState<i64>, O: Operator<i64>> Job<'a, B, O> {
             let (mut backend, operator, out) = self.open_subtask(&saved, subtask, spec, out);
             backend.inner.inner.load_prefill(&saved).unwrap();
             self.subtasks.push((backend, operator, out));
+        }
+        for ((_, operator, _), handles) in self.subtasks.iter_mut().zip(handles) {
+            OperatorStateHandle::restore(&handles, &mut operator.operator_states()).unwrap();
         }
     }
 
