@@ -1,7 +1,7 @@
 //! Phases of the measured run, from the file to the report.
 
 use insta::assert_snapshot;
-use statebench::result::{Measurement, RunResult};
+use statebench::result::{AccessLatency, Measurement, RunResult};
 
 use super::{Place, figures, measured};
 
@@ -91,6 +91,26 @@ fn each_phase_is_measured_on_its_own() {
     }
     // RocksDB's accesses are all timed.
     assert_eq!(measured(&result, "rocksdb").phases[1].event_latency.summary.count, 4_096);
+}
+
+#[test]
+fn a_pipeline_has_phases_too() {
+    let place = Place::new();
+    place.file(
+        "job.toml",
+        "keys.cardinality = 100\nrun = { warm-up = 0, repeats = 1, counters = false }\n\
+         pipeline = [{ name = 'a', operator = 'counter' }, { name = 'b', key = 'value', operator = 'counter' }]\n\
+         phase = [{ name = 'one', events = 4_096 }, { name = 'two', events = 5_000, pause = '1 h' }]\n",
+    );
+    place.statebench("run job.toml -q -o r.json").ok();
+    let result = place.result("r.json");
+    assert!(result.all_agree());
+    let Measurement { phases, later, event_latency, access_latency, .. } = measured(&result, "rocksdb");
+    assert_eq!((event_latency.summary.count, later[0].row_latency.summary.count), (9_096, 9_096));
+    let gets = |access: &[AccessLatency]| access.iter().find(|a| a.kind == "value.get").unwrap().latency.summary.count;
+    // A get of each operator for each event.
+    assert_eq!(phases.iter().map(|phase| gets(&phase.access_latency)).collect::<Vec<_>>(), [8_192, 10_000]);
+    assert_eq!(gets(access_latency), 18_192);
 }
 
 #[test]
