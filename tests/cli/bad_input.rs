@@ -629,15 +629,60 @@ fn a_parquet_trace_runs_and_a_truncated_one_is_refused() {
 
 #[test]
 fn time_and_states_that_cannot_be() {
-    assert_snapshot!(said("[time]\nscale = 0\n"), @"");
-    assert_snapshot!(said("[time]\nwatermark-interval = 0\n"), @"");
-    assert_snapshot!(said("[states.count.ttl]\ntime = '0 s'\n"), @"");
-    assert_snapshot!(said("[states.count.ttl]\ntime = -5\n"), @"");
-    assert_snapshot!(said("[states.counts.ttl]\ntime = '1 h'\n"), @"");
-    assert_snapshot!(said("[states.count.ttl]\ntime = '1 h'\ncleanup = 'incremental'\n"), @"");
-    assert_snapshot!(said("[states.count.ttl]\ntime = '1 h'\ncleanup = 'compaction-filter'\n"), @"");
-    assert_snapshot!(said("[states.count.ttl]\ntime = '1 h'\nupdate-type = 'OnRead'\n"), @"");
-    assert_snapshot!(said("run.prefill-by = 'ingest'\n[states.count.ttl]\ntime = '1 h'\n"), @"");
+    assert_snapshot!(said("[time]\nscale = 0\n"), @"
+    error: job.toml:2:9: time.scale: found 0; allowed: 0.000001 to 1000000000
+      |
+    2 | scale = 0
+      |         ^
+    ");
+    assert_snapshot!(said("[time]\nwatermark-interval = 0\n"), @"
+    error: job.toml:2:22: time.watermark-interval: found 0 ns; allowed: 1 ms to 36600 d
+      |
+    2 | watermark-interval = 0
+      |                      ^
+    ");
+    assert_snapshot!(said("[states.count.ttl]\ntime = '0 s'\n"), @"
+    error: job.toml:2:8: states.count.ttl.time: found 0 ns; allowed: 1 ms or more: Flink refuses a TTL that is not positive
+      |
+    2 | time = '0 s'
+      |        ^^^^^
+    ");
+    assert_snapshot!(said("[states.count.ttl]\ntime = -5\n"), @"
+    error: job.toml:2:8: states.count.ttl.time: `-5` is negative
+      |
+    2 | time = -5
+      |        ^^
+    ");
+    assert_snapshot!(said("[states.counts.ttl]\ntime = '1 h'\n"), @"
+    error: job.toml:1:9: states.counts: found the state `counts`; allowed: the operator's states: count; did you mean `count`?
+      |
+    1 | [states.counts.ttl]
+      |         ^^^^^^
+    ");
+    assert_snapshot!(said("[states.count.ttl]\ntime = '1 h'\ncleanup = 'incremental'\n"), @"
+    error: job.toml:3:11: states.count.ttl.cleanup: found a strategy that configuration `rocksdb` does not have; allowed: `default`, or a strategy of every backend: RocksDB has no incremental clean-up: Flink takes the setting and nothing is ever removed by it; `compaction-filter` is RocksDB's strategy
+      |
+    3 | cleanup = 'incremental'
+      |           ^^^^^^^^^^^^^
+    ");
+    assert_snapshot!(said("[states.count.ttl]\ntime = '1 h'\ncleanup = 'compaction-filter'\n"), @"
+    error: job.toml:3:11: states.count.ttl.cleanup: found a strategy that configuration `heap` does not have; allowed: `default`, or a strategy of every backend: the heap has no compactions: Flink takes the setting and nothing is ever removed by it; `incremental` is the heap's strategy
+      |
+    3 | cleanup = 'compaction-filter'
+      |           ^^^^^^^^^^^^^^^^^^^
+    ");
+    assert_snapshot!(said("[states.count.ttl]\ntime = '1 h'\nupdate-type = 'OnRead'\n"), @"
+    error: job.toml:3:15: states.count.ttl.update-type: unknown name `OnRead`, expected one of `Disabled`, `OnCreateAndWrite`, `OnReadAndWrite`
+      |
+    3 | update-type = 'OnRead'
+      |               ^^^^^^^^
+    ");
+    assert_snapshot!(said("run.prefill-by = 'ingest'\n[states.count.ttl]\ntime = '1 h'\n"), @r#"
+    error: job.toml:1:18: run.prefill-by: found "ingest"; allowed: "puts" where states have a TTL: what is ingested has no times
+      |
+    1 | run.prefill-by = 'ingest'
+      |                  ^^^^^^^^
+    "#);
 }
 
 #[test]
@@ -647,9 +692,36 @@ fn pipelines_that_lead_nowhere() {
             "[[pipeline]]\nname = 'a'\noperator = 'counter'\n{first}\n[[pipeline]]\nname = 'b'\noperator = 'counter'\n{second}\n"
         )
     };
-    assert_snapshot!(said(two("input = 'b'", "input = 'a'")), @"");
-    assert_snapshot!(said(two("", "input = 'aa'")), @"");
-    assert_snapshot!(said(two("", "operator2 = 1")), @"");
-    assert_snapshot!(said(two("", "").replace("'b'\noperator = 'counter'", "'b'\noperator = 'countre'")), @"");
-    assert_snapshot!(said(format!("operator = 'reduce'\n{}", two("", ""))), @"");
+    assert_snapshot!(said(two("input = 'b'", "input = 'a'")), @"
+    error: job.toml:4:9: pipeline[0].input: found `a`, which only comes round to itself; allowed: inputs that lead back to `source`, without a cycle
+      |
+    4 | input = 'b'
+      |         ^^^
+    ");
+    assert_snapshot!(said(two("", "input = 'aa'")), @"
+    error: job.toml:8:9: pipeline[1].input: found `aa`, which is no operator; allowed: one of a, b, source; did you mean `a`?
+      |
+    8 | input = 'aa'
+      |         ^^^^
+    ");
+    assert_snapshot!(said(two("", "operator2 = 1")), @"
+    error: job.toml:8:1: pipeline[1].operator2: unknown key `operator2`, expected one of `name`, `input`, `key`, `operator`, `states`
+      |
+    8 | operator2 = 1
+      | ^^^^^^^^^
+    help: did you mean `operator`?
+    ");
+    assert_snapshot!(said(two("", "").replace("'b'\noperator = 'counter'", "'b'\noperator = 'countre'")), @"
+    error: job.toml:7:12: pipeline[1].operator: unknown name `countre`, expected one of `counter`, `reduce`, `aggregate`, `list-buffer`, `map`, `value-of-map`, `tumbling-window`, `sliding-window`, `session-window`, `changelog-join`, `running-total`, `mix`, `deduplicate`, `regular-join`, `top-n`, `interval-join`, `temporal-join`, `broadcast-rules`
+      |
+    7 | operator = 'countre'
+      |            ^^^^^^^^^
+    help: did you mean `counter`?
+    ");
+    assert_snapshot!(said(format!("operator = 'reduce'\n{}", two("", ""))), @"
+    error: job.toml:1:1: operator: found `reduce`; allowed: nothing beside `pipeline`, whose operators say it
+      |
+    1 | operator = 'reduce'
+      | ^^^^^^^^
+    ");
 }

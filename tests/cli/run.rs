@@ -155,6 +155,7 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     nexmark-q20: 2
     nexmark-q4: 2
     nexmark-q5: 2
+    nexmark-q7: 2
     nexmark-q8: 2
     nexmark-q9: 2
     phases: 2
