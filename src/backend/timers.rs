@@ -83,6 +83,7 @@ impl IndexedHeap {
     }
 
     /// Gives a slot another time, or takes it out.
+    #[cfg(feature = "rocksdb")]
     #[inline]
     pub fn set(&mut self, slot: u32, time_ms: Option<i64>) {
         let position = self.positions.get(slot as usize).copied().filter(|position| *position != ABSENT);

@@ -152,6 +152,7 @@ struct Harness {
 }
 
 /// Opens the backend of a subtask, and the operator on it.
+#[cfg_attr(not(feature = "rocksdb"), expect(clippy::needless_pass_by_value, reason = "RocksDB takes the memory"))]
 fn open_subtask<K: SourceKey>(
     spec: &TrialSpec,
     workload: &Workload,
