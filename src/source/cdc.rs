@@ -191,6 +191,6 @@ mod tests {
             .iter()
             .map(|event| (event.key, event.value, event.other, event.stream, event.operation))
             .collect();
-        insta::assert_snapshot!(format!("{seen:?}"), @"");
+        insta::assert_snapshot!(format!("{seen:?}"), @"[(969, 56109, 1296, 0, Update), (436, 45845, 1297, 0, Update), (696, 13058, 1298, 0, Update), (64, 19202, 1094, 0, Update)]");
     }
 }
