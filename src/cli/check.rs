@@ -16,7 +16,7 @@ use crate::run::{IndexCliff, Prediction, index_cliff, predict, state_parent};
 use crate::source::trace::TraceReader;
 use crate::workload::{
     Bytes, Configuration, Document, Extent, FlinkSource, KnownKey, MixOperation, Phase, Plan, PlannedTrial, Reader,
-    Setting, Source, Time,
+    Setting, Source, Time, WorkloadWire,
 };
 
 /// The workload of a command, with what the command line lays over it.
@@ -101,7 +101,7 @@ fn describe(plan: &Plan) -> String {
             out,
             "{}: {} · prefill {} keys · warm-up {} · measure {} · parallelism {} · repeats {} · seed {}",
             printable(label),
-            variant.wire.operator.0.name(),
+            operators(&variant.wire),
             variant.workload.prefill_keys(),
             extent(run.warm_up),
             extent(run.measured),
@@ -141,6 +141,15 @@ fn conditions(phase: &Phase) -> String {
     let shares = phase.shares.iter().flat_map(MixOperation::shares).filter(|(_, share)| *share > 0.0);
     parts.extend(shares.map(|(operation, share)| format!("{} {:.0} %", operation.name(), 100.0 * share)));
     parts.join(" · ")
+}
+
+/// The name of the operator, or those of a pipeline in the order of the file.
+fn operators(wire: &WorkloadWire) -> String {
+    if wire.pipeline.is_empty() {
+        return wire.operator.0.name().to_owned();
+    }
+    let names: Vec<_> = wire.pipeline.iter().map(|step| step.operator.0.name()).collect();
+    names.join(", ")
 }
 
 /// What an index block that does not stay in its cache shard will do, and what ends it.

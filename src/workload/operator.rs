@@ -492,6 +492,11 @@ impl Operator {
         operator.map_err(|invalid| invalid.within(&format!("operator.{}", wire.0.name())))
     }
 
+    /// Whether what it emits depends on the order in which rows of one event come.
+    pub fn depends_on_order(&self) -> bool {
+        !matches!(self, Self::Reduce { emit: false, .. } | Self::Aggregate { emit: false, .. } | Self::Window { .. })
+    }
+
     /// Whether it runs on the null backend, as those do that need no state to make sense.
     pub fn runs_without_state(&self) -> bool {
         matches!(

@@ -97,6 +97,13 @@ pub fn steps(wires: &[StepWire]) -> Result<Vec<Step>, Invalid> {
             let allowed = "an operator without timers, but for the last of a pipeline";
             return Err(here(Invalid::new("operator", format!("`{}`", wire.operator.0.name()), allowed)));
         }
+        let behind_a_join =
+            position > 0 && matches!(wires[order[position - 1]].operator.0, OperatorWire::RegularJoin { .. });
+        if behind_a_join && operator.depends_on_order() {
+            let allowed = "one that does not depend on the order of the rows that the join makes of one event, which is that \
+                           of a map: `reduce` or `aggregate` with `emit = false`, or windows of these";
+            return Err(here(Invalid::new("operator", format!("`{}`", wire.operator.0.name()), allowed)));
+        }
         let ttls = state::ttls(&wire.states, operator.states());
         let ttls = ttls.map_err(|invalid| here(invalid.within("states")))?;
         Ok(Step { name: wire.name.clone(), key: wire.key, operator, ttls })
@@ -190,6 +197,10 @@ mod tests {
         );
         let top = "[[pipeline]]\nname = 'a'\noperator = 'top-n'\n".to_owned();
         assert!(error(top + &step("b", "")).starts_with("pipeline[0].operator: found `top-n`"));
+        let join = step("a", "").replace("'counter'", "'regular-join'");
+        assert!(error(join.clone() + &step("b", "")).starts_with("pipeline[1].operator: found `counter`"));
+        let sum = step("b", "").replace("'counter'", "{ reduce = { emit = false } }");
+        assert_eq!(names(&(join + &sum)).unwrap(), "a b");
         let list = "[[pipeline]]\nname = 'b'\noperator = 'list-buffer'\n".to_owned();
         assert!(error(step("a", "") + &list).starts_with("pipeline[1].operator: found `list-buffer`"));
     }
