@@ -197,7 +197,7 @@ mod tests {
         );
         let top = "[[pipeline]]\nname = 'a'\noperator = 'top-n'\n".to_owned();
         assert!(error(top + &step("b", "")).starts_with("pipeline[0].operator: found `top-n`"));
-        let join = step("a", "").replace("'counter'", "'regular-join'");
+        let join = step("a", "").replace("'counter'", "{ regular-join = { retract = 0.0 } }");
         assert!(error(join.clone() + &step("b", "")).starts_with("pipeline[1].operator: found `counter`"));
         let sum = step("b", "").replace("'counter'", "{ reduce = { emit = false } }");
         assert_eq!(names(&(join + &sum)).unwrap(), "a b");
