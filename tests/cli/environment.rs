@@ -70,8 +70,8 @@ fn a_full_disk_fails_the_trials_that_need_it() {
         eprintln!("skipped: this user cannot mount a file system");
         return;
     };
-    // How much state a trace leaves cannot be told before it runs.
-    let rows: Vec<_> = (0..3_000).map(|row| format!("{row},{}", row % 10)).collect();
+    // How much state a trace leaves cannot be told before it runs. It is more than write buffers hold while a flush lags.
+    let rows: Vec<_> = (0..9_000).map(|row| format!("{row},{}", row % 10)).collect();
     place.file("t.csv", format!("at,key\n{}\n", rows.join("\n")));
     place.file(
         "job.toml",
@@ -91,6 +91,6 @@ fn a_full_disk_fails_the_trials_that_need_it() {
     let result = place.result("job.result.json");
     assert_eq!((result.trials.len(), result.finished().count()), (4, 2), "the others go on");
     assert!(matches!(trial(&result, "rocksdb").outcome, Outcome::Failed { environment: true, .. }));
-    assert_eq!(measured(&result, "heap").events, 3_000);
+    assert_eq!(measured(&result, "heap").events, 9_000);
     assert_eq!(std::fs::read_dir(&disk.0).unwrap().count(), 0, "the state of failed trials is removed");
 }
