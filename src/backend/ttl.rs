@@ -171,15 +171,17 @@ impl<B> TtlBackend<B> {
         ttl
     }
 
-    /// Every access to a state cleans up a little, where its TTL says so.
+    /// Every access to a state cleans up a little, where its TTL, which is returned, says so.
     #[inline]
-    fn accessed<K: Key>(&mut self, state: usize, ttl: &StateTtl)
+    fn accessed<K: Key>(&mut self, state: usize) -> StateTtl
     where
         B: ExpiringState<K>,
     {
+        let ttl = self.ttl(state);
         if let Some(cleanup) = ttl.cleanup.incremental {
             self.inner.clean_up_step(state, cleanup.size);
         }
+        ttl
     }
 
     /// `AbstractTtlDecorator.getWithTtlCheckAndUpdate` over a value that a read lends.
@@ -195,8 +197,7 @@ impl<B> TtlBackend<B> {
     where
         B: ExpiringState<K>,
     {
-        let ttl = self.ttl(s.index);
-        self.accessed(s.index, &ttl);
+        let ttl = self.accessed(s.index);
         let now_ms = self.now_ms;
         if ttl.update_type == UpdateType::OnReadAndWrite {
             let seen = self.inner.modify(s, n, |timed: &mut Timed<T>| look_and_renew(&ttl, now_ms, timed))?;
@@ -225,8 +226,7 @@ impl<B> TtlBackend<B> {
     where
         B: ExpiringState<K>,
     {
-        let ttl = self.ttl(s.index);
-        self.accessed(s.index, &ttl);
+        let ttl = self.accessed(s.index);
         let now_ms = self.now_ms;
         if ttl.update_type == UpdateType::OnReadAndWrite {
             let seen =
@@ -264,8 +264,7 @@ impl<B> TtlBackend<B> {
     where
         B: ExpiringState<K>,
     {
-        let ttl = self.ttl(s.index);
-        self.accessed(s.index, &ttl);
+        let ttl = self.accessed(s.index);
         let now_ms = self.now_ms;
         let (mut elements, mut live) = (0_u64, 0_u64);
         let mut look = |timed: &Timed<T>| {
@@ -310,8 +309,7 @@ impl<B> TtlBackend<B> {
     where
         B: ExpiringState<K>,
     {
-        let ttl = self.ttl(s.index);
-        self.accessed(s.index, &ttl);
+        let ttl = self.accessed(s.index);
         let (now_ms, mut removed) = (self.now_ms, 0);
         self.inner.modify_map(s, n, |key, timed: &mut Timed<T>| {
             let is_expired = ttl.has_expired(timed.last_access_ms, now_ms);
@@ -343,8 +341,7 @@ impl<B> TtlBackend<B> {
     where
         B: ExpiringState<K>,
     {
-        let ttl = self.ttl(s.index);
-        self.accessed(s.index, &ttl);
+        let ttl = self.accessed(s.index);
         let now_ms = self.now_ms;
         let mut waiting = Some((added, combine));
         self.inner.modify(s, n, |timed: &mut Timed<T>| {
@@ -411,16 +408,6 @@ impl<B> TtlBackend<B> {
             }
         })?;
         waiting.map_or(Ok(()), |merged| self.inner.update(s, target, merged))
-    }
-
-    /// A write of any kind: the access counts, whatever it does.
-    #[inline]
-    fn write<K: Key>(&mut self, state: usize)
-    where
-        B: ExpiringState<K>,
-    {
-        let ttl = self.ttl(state);
-        self.accessed(state, &ttl);
     }
 }
 
@@ -512,7 +499,7 @@ impl<K: Key, B: ExpiringState<K>> KeyedStateBackend<K> for TtlBackend<B> {
     #[inline(always)]
     fn update<N: Namespace, T: StateValue>(&mut self, s: ValueState<N, T>, n: &N, value: T) -> StateResult<()> {
         if s.is_timed {
-            self.write::<K>(s.index);
+            self.accessed(s.index);
             return self.inner.update(raw!(ValueState, s), n, self.now(value));
         }
         self.inner.update(s, n, value)
@@ -520,7 +507,7 @@ impl<K: Key, B: ExpiringState<K>> KeyedStateBackend<K> for TtlBackend<B> {
     #[inline(always)]
     fn clear_value<N: Namespace, T: StateValue>(&mut self, s: ValueState<N, T>, n: &N) -> StateResult<()> {
         if s.is_timed {
-            self.write::<K>(s.index);
+            self.accessed(s.index);
             return self.inner.clear_value::<N, Timed<T>>(raw!(ValueState, s), n);
         }
         self.inner.clear_value(s, n)
@@ -529,7 +516,7 @@ impl<K: Key, B: ExpiringState<K>> KeyedStateBackend<K> for TtlBackend<B> {
     #[inline(always)]
     fn list_add<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N, element: T) -> StateResult<()> {
         if s.is_timed {
-            self.write::<K>(s.index);
+            self.accessed(s.index);
             return self.inner.list_add(raw!(ListState, s), n, self.now(element));
         }
         self.inner.list_add(s, n, element)
@@ -548,7 +535,7 @@ impl<K: Key, B: ExpiringState<K>> KeyedStateBackend<K> for TtlBackend<B> {
     }
     fn list_update<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N, list: Vec<T>) -> StateResult<()> {
         if s.is_timed {
-            self.write::<K>(s.index);
+            self.accessed(s.index);
             let list = list.into_iter().map(|element| self.now(element)).collect();
             return self.inner.list_update(raw!(ListState, s), n, list);
         }
@@ -557,7 +544,7 @@ impl<K: Key, B: ExpiringState<K>> KeyedStateBackend<K> for TtlBackend<B> {
     #[inline(always)]
     fn clear_list<N: Namespace, T: StateValue>(&mut self, s: ListState<N, T>, n: &N) -> StateResult<()> {
         if s.is_timed {
-            self.write::<K>(s.index);
+            self.accessed(s.index);
             return self.inner.clear_list::<N, Timed<T>>(raw!(ListState, s), n);
         }
         self.inner.clear_list(s, n)
@@ -606,7 +593,7 @@ impl<K: Key, B: ExpiringState<K>> KeyedStateBackend<K> for TtlBackend<B> {
         value: T,
     ) -> StateResult<()> {
         if s.is_timed {
-            self.write::<K>(s.index);
+            self.accessed(s.index);
             return self.inner.map_put(raw!(MapState, s), n, key, self.now(value));
         }
         self.inner.map_put(s, n, key, value)
@@ -619,7 +606,7 @@ impl<K: Key, B: ExpiringState<K>> KeyedStateBackend<K> for TtlBackend<B> {
         key: &U,
     ) -> StateResult<()> {
         if s.is_timed {
-            self.write::<K>(s.index);
+            self.accessed(s.index);
             return self.inner.map_remove::<N, U, Timed<T>>(raw!(MapState, s), n, key);
         }
         self.inner.map_remove(s, n, key)
@@ -644,7 +631,7 @@ impl<K: Key, B: ExpiringState<K>> KeyedStateBackend<K> for TtlBackend<B> {
         n: &N,
     ) -> StateResult<bool> {
         if s.is_timed {
-            self.write::<K>(s.index);
+            self.accessed(s.index);
             return self.inner.map_is_empty::<N, U, Timed<T>>(raw!(MapState, s), n);
         }
         self.inner.map_is_empty(s, n)
@@ -652,7 +639,7 @@ impl<K: Key, B: ExpiringState<K>> KeyedStateBackend<K> for TtlBackend<B> {
     #[inline(always)]
     fn clear_map<N: Namespace, U: UserKey, T: StateValue>(&mut self, s: MapState<N, U, T>, n: &N) -> StateResult<()> {
         if s.is_timed {
-            self.write::<K>(s.index);
+            self.accessed(s.index);
             return self.inner.clear_map::<N, U, Timed<T>>(raw!(MapState, s), n);
         }
         self.inner.clear_map(s, n)
@@ -686,7 +673,7 @@ impl<K: Key, B: ExpiringState<K>> KeyedStateBackend<K> for TtlBackend<B> {
     #[inline(always)]
     fn clear_reducing<N: Namespace, F: Reduce>(&mut self, s: ReducingState<N, F>, n: &N) -> StateResult<()> {
         if s.is_timed {
-            self.write::<K>(s.index);
+            self.accessed(s.index);
             return self.inner.clear_value::<N, Timed<F::Value>>(raw!(ValueState, s), n);
         }
         self.inner.clear_reducing(s, n)
@@ -739,7 +726,7 @@ impl<K: Key, B: ExpiringState<K>> KeyedStateBackend<K> for TtlBackend<B> {
     #[inline(always)]
     fn clear_aggregating<N: Namespace, F: Aggregate>(&mut self, s: AggregatingState<N, F>, n: &N) -> StateResult<()> {
         if s.is_timed {
-            self.write::<K>(s.index);
+            self.accessed(s.index);
             return self.inner.clear_value::<N, Timed<F::Accumulator>>(raw!(ValueState, s), n);
         }
         self.inner.clear_aggregating(s, n)

@@ -61,8 +61,7 @@ impl CdcGenerator {
 
     /// Time at the event of this sequence.
     pub fn now_at(&self, sequence: u64) -> Now {
-        let processing_ms = self.schedule.at(sequence).arrival_ms(sequence as i64);
-        Now { processing_ms, watermark_ms: self.clock.watermark_at(processing_ms) }
+        self.clock.at(self.schedule.at(sequence).arrival_ms(sequence as i64))
     }
 
     /// Makes the first `count` events of a block and hands them to `sink`.

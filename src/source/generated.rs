@@ -48,7 +48,7 @@ impl Generator {
         Self {
             keys: workload.keys.clone(),
             sampler: KeySampler::new(&workload.keys, seed),
-            payloads: workload.operator.stores_payload().then(|| PayloadMaker::new(&workload.values, seed)),
+            payloads: workload.payload_maker(),
             schedule: Schedule::of_prefill(workload),
             inputs: workload.operator.inputs().of_prefill(),
             retractions: None,
@@ -62,8 +62,7 @@ impl Generator {
     /// Time at the event of this sequence.
     pub fn now_at(&self, sequence: u64) -> Now {
         let position = sequence as i64 - self.prefilled as i64;
-        let processing_ms = self.schedule.at(sequence).arrival_ms(position);
-        Now { processing_ms, watermark_ms: self.clock.watermark_at(processing_ms) }
+        self.clock.at(self.schedule.at(sequence).arrival_ms(position))
     }
 
     /// Makes the first `count` events of a block and hands them to `sink`. `ids` is working space.

@@ -95,9 +95,7 @@ struct Payloads {
 
 impl Payloads {
     fn of(workload: &Workload, trace: &Trace) -> Self {
-        let maker = workload.operator.stores_payload();
-        let maker = maker.then(|| PayloadMaker::new(&workload.values, workload.run.seed));
-        Self { file: trace.path().to_owned(), maker, sized: trace.size_column().is_some() }
+        Self { file: trace.path().to_owned(), maker: workload.payload_maker(), sized: trace.size_column().is_some() }
     }
 
     fn make(&self, rng: &mut Rng, bytes: u32) -> Payload {

@@ -28,10 +28,7 @@ impl NexmarkGenerator {
         Self {
             nexmark: nexmark.clone(),
             keys: workload.keys.clone(),
-            payloads: workload
-                .operator
-                .stores_payload()
-                .then(|| PayloadMaker::new(&workload.values, workload.run.seed)),
+            payloads: workload.payload_maker(),
             schedule: Schedule::new(workload),
             seed: stream_seed,
             clock: workload.clock.clone(),
@@ -40,8 +37,7 @@ impl NexmarkGenerator {
 
     /// Time at the event of this sequence.
     pub fn now_at(&self, sequence: u64) -> Now {
-        let processing_ms = self.schedule.at(sequence).arrival_ms(self.nexmark.position(sequence) as i64);
-        Now { processing_ms, watermark_ms: self.clock.watermark_at(processing_ms) }
+        self.clock.at(self.schedule.at(sequence).arrival_ms(self.nexmark.position(sequence) as i64))
     }
 
     /// Makes the first `count` events of a block and hands them to `sink`.

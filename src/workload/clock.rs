@@ -165,6 +165,12 @@ impl VirtualClock {
         self.delayed > 0.0
     }
 
+    /// What is known of time when a generated event arrives.
+    #[inline]
+    pub fn at(&self, processing_ms: i64) -> Now {
+        Now { processing_ms, watermark_ms: self.watermark_at(processing_ms) }
+    }
+
     /// The watermark of a generated source at a time: it follows the source's clock, which is the latest event unless
     /// that one was delayed, and rises at every whole interval.
     #[inline]

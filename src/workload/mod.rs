@@ -390,6 +390,11 @@ impl Workload {
         Ok(())
     }
 
+    /// What makes the payloads of events; none where the operator stores none.
+    pub fn payload_maker(&self) -> Option<PayloadMaker> {
+        self.operator.stores_payload().then(|| PayloadMaker::new(&self.values, self.run.seed))
+    }
+
     /// Whether what is seen may depend on background work, so that results cannot be compared.
     pub fn may_see_expired(&self) -> bool {
         self.all_ttls().any(|ttl| ttl.visibility == StateVisibility::ReturnExpiredIfNotCleanedUp)
