@@ -21,6 +21,7 @@
 //! dispatched.
 
 pub mod backend;
+pub mod checkpoint;
 pub mod cli;
 pub mod flink;
 pub mod measure;

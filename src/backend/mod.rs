@@ -8,6 +8,7 @@ mod metered;
 mod null;
 #[cfg(feature = "rocksdb")]
 mod rocksdb;
+mod snapshot;
 #[cfg(test)]
 #[cfg(feature = "rocksdb")]
 mod tests;
@@ -24,7 +25,8 @@ pub use heap::HeapBackend;
 pub use metered::Metered;
 pub use null::NullBackend;
 #[cfg(feature = "rocksdb")]
-pub use rocksdb::{ROCKSDB_VERSION, RocksDbBackend, SharedMemory, db_options as rocksdb_options};
+pub use rocksdb::{ROCKSDB_VERSION, RocksDbBackend, SharedMemory, db_options as rocksdb_options, fetch_files};
+pub use snapshot::{PendingSnapshot, SnapshotRequest, Snapshots};
 pub use ttl::{Census, Change, CleanedEntries, ExpiringState, TtlBackend};
 
 use std::path::Path;

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
+use super::snapshot::{PendingSnapshot, SnapshotRequest, Snapshots, other_format};
 use super::Change;
+use crate::checkpoint::{CheckpointError, KeyedHandle, StoredCheckpoint};
 use crate::state::{
     Aggregate, AggregatingState, Digest, Key, KeyedStateBackend, ListState, MapState, Namespace, Reduce, ReducingState,
-    StateResult, StateTtl, StateValue, TimeDomain, Timer, TimerService, UserKey, ValueState,
+    StateError, StateResult, StateTtl, StateValue, TimeDomain, Timer, TimerService, UserKey, ValueState,
 };
 
 /// Accepts every write and finds nothing on any read.
@@ -276,5 +278,14 @@ impl<K: Key> super::ExpiringState<K> for NullBackend {
         _: impl FnOnce(&mut Vec<T>) -> Change,
     ) -> StateResult<()> {
         Ok(())
+    }
+}
+
+impl<K: Key> Snapshots<K> for NullBackend {
+    fn begin_snapshot(&mut self, _: &SnapshotRequest<'_>) -> StateResult<Box<dyn PendingSnapshot>> {
+        Err(StateError::Storage("the null backend keeps nothing that a snapshot could hold".to_owned()))
+    }
+    fn restore(&mut self, checkpoint: &StoredCheckpoint, _: &[&KeyedHandle]) -> Result<(), CheckpointError> {
+        Err(other_format(checkpoint, "null"))
     }
 }

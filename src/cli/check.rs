@@ -40,6 +40,18 @@ pub struct WorkloadArgs {
     /// Trials of each configuration
     #[arg(long, value_name = "N")]
     repeats: Option<u32>,
+    /// Run only this configuration of the file; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    configuration: Vec<String>,
+    /// Where checkpoints go and stay: a folder, or a URL of an object store (s3://, gs://, abfs://)
+    #[arg(long, value_name = "URL")]
+    checkpoint_dir: Option<String>,
+    /// Take a canonical savepoint half-way, in a folder of its own in this one
+    #[arg(long, value_name = "URL")]
+    savepoint: Option<String>,
+    /// Go on from a checkpoint or savepoint, at any parallelism
+    #[arg(long, value_name = "URL")]
+    restore_from: Option<String>,
     /// Shrink it to a few seconds: one repeat, few events and keys, the ends of each axis; no measurement
     #[arg(long)]
     quick: bool,
@@ -57,9 +69,19 @@ impl WorkloadArgs {
         settings.extend(self.parallelism.map(|n| Setting::of_flag("--parallelism", "run.parallelism", &n)));
         settings.extend(self.seed.map(|n| Setting::of_flag("--seed", "run.seed", &n)));
         settings.extend(self.repeats.map(|n| Setting::of_flag("--repeats", "run.repeats", &n)));
-        let plan = Document::load(&self.workload)
+        let places = [
+            ("--checkpoint-dir", "checkpoint.dir", &self.checkpoint_dir),
+            ("--savepoint", "checkpoint.savepoint.dir", &self.savepoint),
+            ("--restore-from", "checkpoint.restore-from", &self.restore_from),
+        ];
+        for (flag, path, place) in places {
+            let place = place.as_ref().map(|place| absolute(place)).transpose()?;
+            settings.extend(place.map(|place| Setting::of_text(flag, path, &place)));
+        }
+        let mut plan = Document::load(&self.workload)
             .and_then(|document| Plan::with_flink(document, &self.flink_config, &settings, self.quick))
             .map_err(Failure::input)?;
+        plan.keep_configurations(&self.configuration).map_err(Failure::input)?;
         for variant in &plan.variants {
             if let Source::Trace(trace) = &variant.workload.source {
                 // One that is not there, or lacks a column, shows now rather than in the first trial.
@@ -68,6 +90,15 @@ impl WorkloadArgs {
         }
         Ok(plan)
     }
+}
+
+/// A place as the command line names it: a path there starts from the folder that the command is run in.
+fn absolute(place: &str) -> Result<String, Failure> {
+    if place.contains("://") || place.is_empty() {
+        return Ok(place.to_owned());
+    }
+    let path = std::path::absolute(place).map_err(|error| Failure::input(format!("{place}: {error}")))?;
+    path.into_os_string().into_string().map_err(|_| Failure::input(format!("{place}: the path is not UTF-8")))
 }
 
 /// Validates a workload and shows what a run of it would do, without running it.

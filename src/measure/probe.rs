@@ -96,6 +96,8 @@ fn nanos(duration: Duration) -> u64 {
 pub struct Recorder {
     /// Latency of whole events, ns.
     pub event: Histogram<u64>,
+    /// Latency of those events that were processed while a checkpoint was in progress, ns; they are in `event` too.
+    pub event_in_checkpoint: Histogram<u64>,
     /// Latency of state accesses by kind (position = `kind as usize`), ns.
     pub accesses: Vec<Histogram<u64>>,
     /// Duration of whole windows, ns; empty where every event is timed.
@@ -116,8 +118,9 @@ fn histogram() -> Histogram<u64> {
 impl Default for Recorder {
     fn default() -> Self {
         let accesses = AccessKind::ALL.iter().map(|_| histogram()).collect();
-        let (event, windows, firings) = (histogram(), histogram(), histogram());
-        Self { event, accesses, windows, firings, timers_fired: 0, firing_ns: 0 }
+        let (event, event_in_checkpoint) = (histogram(), histogram());
+        let (windows, firings) = (histogram(), histogram());
+        Self { event, event_in_checkpoint, accesses, windows, firings, timers_fired: 0, firing_ns: 0 }
     }
 }
 
@@ -126,8 +129,12 @@ impl Recorder {
     #[expect(clippy::expect_used, reason = "all histograms have the same bounds")]
     pub fn merge(&mut self, other: &Self) {
         let pairs = self.accesses.iter_mut().zip(&other.accesses);
-        let whole =
-            [(&mut self.event, &other.event), (&mut self.windows, &other.windows), (&mut self.firings, &other.firings)];
+        let whole = [
+            (&mut self.event, &other.event),
+            (&mut self.event_in_checkpoint, &other.event_in_checkpoint),
+            (&mut self.windows, &other.windows),
+            (&mut self.firings, &other.firings),
+        ];
         for (mine, theirs) in pairs.chain(whole) {
             mine.add(theirs).expect("equal bounds");
         }
@@ -146,9 +153,18 @@ impl Recorder {
         self.firing_ns += other.firing_ns;
     }
 
+    /// Latency of the events that were processed while no checkpoint was in progress, ns.
+    #[expect(clippy::expect_used, reason = "what is taken away was recorded in both")]
+    pub fn event_outside_checkpoint(&self) -> Histogram<u64> {
+        let mut outside = self.event.clone();
+        outside.subtract(&self.event_in_checkpoint).expect("equal bounds");
+        outside
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.event.reset();
+        self.event_in_checkpoint.reset();
         self.windows.reset();
         self.firings.reset();
         (self.timers_fired, self.firing_ns) = (0, 0);
@@ -185,6 +201,7 @@ pub struct Probe {
     random: u64,
     recorder: Recorder,
     accesses: u64,
+    in_checkpoint: bool,
 }
 
 impl Probe {
@@ -205,6 +222,7 @@ impl Probe {
             random: seed | 1,
             recorder: Recorder::default(),
             accesses: 0,
+            in_checkpoint: false,
         }
     }
 
@@ -219,6 +237,11 @@ impl Probe {
     pub fn start_anew(&mut self, strategy: Strategy) {
         self.recorder.clear();
         self.set_strategy(strategy);
+    }
+
+    /// Whether a checkpoint is in progress from here on.
+    pub fn set_in_checkpoint(&mut self, in_checkpoint: bool) {
+        self.in_checkpoint = in_checkpoint;
     }
 
     /// What was recorded.
@@ -323,6 +346,9 @@ impl Probe {
         }
         let latency = nanos(self.mark - self.event_start).saturating_sub(self.intervals * self.empty_ns).max(1);
         self.recorder.event.saturating_record(latency);
+        if self.in_checkpoint {
+            self.recorder.event_in_checkpoint.saturating_record(latency);
+        }
     }
 }
 

@@ -160,6 +160,11 @@ impl Collector {
         self.latest.iter().filter(|_| self.latest.len() <= MOST_LATEST).map(|(key, value)| (*key, *value))
     }
 
+    /// Every result by key that is kept, one too many where there are too many keys: what a checkpoint holds of them.
+    pub fn kept_latest(&self) -> impl Iterator<Item = (i64, i64)> {
+        self.latest.iter().map(|(key, value)| (*key, *value))
+    }
+
     /// Counts an event that came too late for its window, or whatever else has let go of it.
     #[inline]
     pub fn count_late(&mut self) {
@@ -185,6 +190,12 @@ impl Collector {
     /// What was emitted so far.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// Goes on from what a checkpoint says of emitted results and time.
+    pub fn restore(&mut self, emitted: Digest, late_events: u64, now: Now, latest: impl IntoIterator<Item = (i64, i64)>) {
+        (self.digest, self.late_events, self.now) = (emitted, late_events, now);
+        self.latest = latest.into_iter().collect();
     }
 }
 

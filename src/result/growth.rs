@@ -106,8 +106,9 @@ fn point(sample: &GrowthSample) -> (f64, f64) {
     (sample.time_ms as f64, sample.held_bytes() as f64)
 }
 
-/// A rise that is more than chance (Mann-Kendall, one-sided at 1 %) and more than a trifle of what is held.
-fn trend(points: &[(f64, f64)]) -> Trend {
+/// The verdict over times, ms on the virtual clock, and bytes: a rise that is more than chance (Mann-Kendall, one-sided at
+/// 1 %) and more than a trifle of what is held.
+pub fn trend(points: &[(f64, f64)]) -> Trend {
     let (Some(first), Some(last)) = (points.first(), points.last()) else { return Trend::Undecided };
     if points.len() < LEAST_SAMPLES || last.0 <= first.0 {
         return Trend::Undecided;

@@ -1,5 +1,6 @@
 //! The result file: one JSON document, versioned, that everything after a run reads.
 
+mod checkpoint;
 mod growth;
 mod latency;
 mod manifest;
@@ -9,7 +10,8 @@ mod schema;
 mod store;
 mod text;
 
-pub use growth::{Growth, GrowthSample, Trend};
+pub use checkpoint::{CheckpointRecord, Checkpoints, Restore};
+pub use growth::{Growth, GrowthSample, Trend, trend};
 pub use latency::{Latency, LatencySummary};
 pub use manifest::{BuildInfo, Host, Manifest};
 pub use metric::{Better, From, Kind, METRICS, Metric, Shown, Unit};

@@ -7,7 +7,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Growth, Latency, Manifest, PhaseMeasurement, StoreCounters, StoreMemory, StoreShape};
+use super::{Checkpoints, Growth, Latency, Manifest, PhaseMeasurement, StoreCounters, StoreMemory, StoreShape};
 use crate::state::Digest;
 use crate::workload::{WorkloadWire, folder_of};
 
@@ -222,6 +222,9 @@ pub struct Measurement {
     /// bytes; none where the state was not looked at.
     #[serde(default)]
     pub checkpoint_bytes: Option<u64>,
+    /// The checkpoints of the measured part; none where none were to be taken.
+    #[serde(default)]
+    pub checkpoints: Option<Checkpoints>,
     /// The operators of a pipeline behind the first, in the order in which rows flow. `event_latency` is that of the first.
     #[serde(default)]
     pub later: Vec<OperatorMeasurement>,
@@ -317,6 +320,7 @@ impl Measurement {
             firing: None,
             growth: None,
             checkpoint_bytes: None,
+            checkpoints: None,
             later: Vec::new(),
             latest: Vec::new(),
         }

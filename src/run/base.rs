@@ -83,7 +83,8 @@ fn key(plan: &Plan, trial: &PlannedTrial) -> Option<String> {
     let Cell { variant, configuration } = &plan.cells[trial.cell];
     let variant = &plan.variants[*variant];
     let run = &variant.workload.run;
-    if run.prefill_by == PrefillBy::Puts || variant.workload.prefill_keys() == 0 {
+    let restores = variant.workload.checkpoint.restore_from.is_some();
+    if restores || run.prefill_by == PrefillBy::Puts || variant.workload.prefill_keys() == 0 {
         return None;
     }
     let format = match configuration.options.backend {

@@ -12,9 +12,10 @@ use super::Observer;
 use super::base::copy_prefill;
 use super::drive::{OperatorSubtask, Subtask};
 use super::pipeline::PipelineSubtask;
+use super::restore::RestorePlan;
 use super::subtasks::{RUN_PASS, Setup, run_subtasks};
 use super::trial::{PrefillFrom, Report, TrialError, TrialSpec};
-use crate::backend::{ExpiringState, HeapBackend, NullBackend, Observed, Prefill};
+use crate::backend::{ExpiringState, HeapBackend, NullBackend, Observed, Prefill, Snapshots};
 #[cfg(feature = "rocksdb")]
 use crate::backend::{RocksDbBackend, SharedMemory};
 use crate::measure::Probe;
@@ -55,7 +56,7 @@ fn with_key<K: SourceKey>(
     }
     #[cfg(feature = "rocksdb")]
     let pools = Pools::default();
-    let open = |pass: &str, subtask: u16, probe: &dyn Fn() -> Probe| {
+    let open = |pass: &str, subtask: u16, probe: &dyn Fn() -> Probe, restored: Option<&RestorePlan>| {
         let folder = state_folder(spec, pass, subtask);
         #[cfg(feature = "rocksdb")]
         let memory = if spec.options.backend == BackendType::RocksDb { pools.of(spec, pass, subtask)? } else { None };
@@ -63,7 +64,8 @@ fn with_key<K: SourceKey>(
         let memory = None;
         let open_first = |memory, next_key| {
             let job = Job { operator: &workload.operator, ttls: &workload.ttls, next_key };
-            open_subtask::<K>(spec, workload, &job, Place { subtask, folder: folder.clone(), memory }, probe())
+            let place = Place { subtask, operator: 0, folder: folder.clone(), memory };
+            open_subtask::<K>(spec, workload, &job, place, probe(), restored)
         };
         if workload.later.is_empty() {
             return open_first(memory, None);
@@ -72,9 +74,10 @@ fn with_key<K: SourceKey>(
         let open_later = |(step, place): (&Step, usize)| {
             let job = Job { operator: &step.operator, ttls: &step.ttls, next_key: next_key(place) };
             let folder = folder.join(format!("operator-{place}"));
-            open_subtask::<i64>(spec, workload, &job, Place { subtask, folder, memory: memory.clone() }, probe())
+            let place = Place { subtask, operator: place, folder, memory: memory.clone() };
+            open_subtask::<i64>(spec, workload, &job, place, probe(), restored)
         };
-        let later = workload.later.iter().zip(1..).map(open_later).collect::<StateResult<_>>()?;
+        let later = workload.later.iter().zip(1..).map(open_later).collect::<Result<_, _>>()?;
         let pipeline = PipelineSubtask::new(open_first(memory, next_key(0))?, later, spec.options.shares_memory());
         Ok(Box::new(pipeline) as Box<dyn Subtask<K>>)
     };
@@ -133,6 +136,8 @@ impl Pools {
 #[cfg_attr(not(feature = "rocksdb"), expect(dead_code, reason = "without RocksDB state has no memory to share"))]
 struct Place {
     subtask: u16,
+    /// The operator's place in a pipeline.
+    operator: usize,
     folder: PathBuf,
     memory: Option<Arc<SharedMemory>>,
 }
@@ -151,6 +156,10 @@ struct Harness {
     out: Collector,
 }
 
+/// What a backend must be able to do to be run.
+trait Stateful<K: SourceKey>: Prefill<K> + ExpiringState<K> + Snapshots<K> + Observed + Send + 'static {}
+impl<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Snapshots<K> + Observed + Send + 'static> Stateful<K> for B {}
+
 /// Opens the backend of a subtask, and the operator on it.
 #[cfg_attr(not(feature = "rocksdb"), expect(clippy::needless_pass_by_value, reason = "RocksDB takes the memory"))]
 fn open_subtask<K: SourceKey>(
@@ -159,12 +168,13 @@ fn open_subtask<K: SourceKey>(
     job: &Job<'_>,
     place: Place,
     probe: Probe,
-) -> StateResult<Box<dyn Subtask<K>>> {
+    restored: Option<&RestorePlan>,
+) -> Result<Box<dyn Subtask<K>>, TrialError> {
     let groups = workload.run.groups;
     let harness = Harness { probe, out: Collector::forwarding(job.next_key) };
     let folder = &place.folder;
     std::fs::create_dir_all(folder).map_err(|error| StateError::Storage(format!("{}: {error}", folder.display())))?;
-    match spec.options.backend {
+    let subtask = match spec.options.backend {
         BackendType::Null => open_on_any(NullBackend::default(), job, harness),
         BackendType::HashMap => {
             let backend = HeapBackend::<K>::new(groups, place.subtask).with_ttls(job.ttls.clone());
@@ -172,6 +182,9 @@ fn open_subtask<K: SourceKey>(
         }
         #[cfg(feature = "rocksdb")]
         BackendType::RocksDb => {
+            if let Some(plan) = restored {
+                plan.fetch(place.operator, place.subtask, folder, &spec.options)?;
+            }
             let (place_in_job, ttls) = ((groups, place.subtask), job.ttls.clone());
             let backend =
                 RocksDbBackend::<K>::open(folder, &spec.options, place_in_job, place.memory, spec.counters, ttls)?;
@@ -181,10 +194,11 @@ fn open_subtask<K: SourceKey>(
         BackendType::RocksDb => {
             Err(StateError::Storage(format!("{}: no RocksDB in this build", place.folder.display())))
         }
-    }
+    };
+    Ok(subtask?)
 }
 
-fn open_operator<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Send + 'static>(
+fn open_operator<K: SourceKey, B: Stateful<K>>(
     backend: B,
     job: &Job<'_>,
     harness: Harness,
@@ -222,7 +236,7 @@ fn open_operator<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Sen
 
 /// The operators that make sense without state too, so that they run on the null backend: each copy of an operator for
 /// another backend takes its time to compile.
-fn open_on_any<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Send + 'static>(
+fn open_on_any<K: SourceKey, B: Stateful<K>>(
     backend: B,
     job: &Job<'_>,
     harness: Harness,
@@ -245,7 +259,7 @@ fn open_on_any<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Send 
     }
 }
 
-fn open_windows<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Send + 'static, C: Contents>(
+fn open_windows<K: SourceKey, B: Stateful<K>, C: Contents>(
     backend: B,
     windows: &Windows,
     harness: Harness,
@@ -259,7 +273,7 @@ fn open_windows<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Send
     }
 }
 
-fn open<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Send + 'static, O: Operator<K> + Send + 'static>(
+fn open<K: SourceKey, B: Stateful<K>, O: Operator<K> + Send + 'static>(
     backend: B,
     spec: &O::Spec,
     harness: Harness,

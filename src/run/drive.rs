@@ -4,11 +4,17 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::backend::{Census, CleanedEntries, ExpiringState, Metered, Observed, Prefill, TtlBackend};
+use crate::backend::{
+    Census, CleanedEntries, ExpiringState, Metered, Observed, PendingSnapshot, Prefill, SnapshotRequest, Snapshots,
+    TtlBackend,
+};
+use crate::checkpoint::{CheckpointError, KeyedHandle, OperatorHandle, Output, SnapshotTarget, StoredCheckpoint};
 use crate::measure::{Probe, Stretch};
 use crate::operator::{Collector, Operator};
 use crate::source::Event;
-use crate::state::{Digest, HeapUse, JvmHeap, Key, KeyedStateBackend, StateResult};
+use crate::state::{
+    Digest, HeapUse, JvmHeap, Key, KeyedStateBackend, OperatorStateHandle, OperatorStateSnapshot, StateResult,
+};
 use crate::workload::Now;
 
 /// Runs the operator over a batch of events and returns the time that it took. Events that are not timed go to the
@@ -203,6 +209,45 @@ pub trait Subtask<K>: Send {
     fn probe(&mut self) -> &mut Probe;
     /// The store below the backend, or the stores of a pipeline.
     fn store(&self) -> &dyn Observed;
+    /// Begins a snapshot of the operator, of a pipeline of its first: the synchronous part of a checkpoint.
+    fn begin_snapshot(&mut self, request: &SnapshotRequest<'_>) -> StateResult<PendingOperator>;
+    /// Goes on from a checkpoint: the operator, of a pipeline its first. Nothing was processed before.
+    fn restore(&mut self, part: &OperatorPart<'_>) -> Result<(), CheckpointError>;
+}
+
+/// A snapshot of an operator that is to be written.
+pub struct PendingOperator {
+    keyed: Box<dyn PendingSnapshot>,
+    operator_state: Option<OperatorStateSnapshot>,
+    output: Output,
+}
+
+impl PendingOperator {
+    /// Writes it: the asynchronous part.
+    ///
+    /// # Errors
+    /// The storage failed.
+    pub fn write(self, target: &SnapshotTarget<'_>) -> Result<OperatorHandle, CheckpointError> {
+        let keyed = self.keyed.write(target)?;
+        let operator_state = self.operator_state.map(|snapshot| {
+            let OperatorStateHandle { bytes, states } = snapshot.write();
+            let (stream, ()) = target.write_stream("operator", |out| out.write_all(&bytes))?;
+            Ok::<_, CheckpointError>((stream, states))
+        });
+        Ok(OperatorHandle { keyed, operator_state: operator_state.transpose()?, output: self.output })
+    }
+}
+
+/// What of a checkpoint one operator of one subtask goes on from.
+pub struct OperatorPart<'a> {
+    /// The checkpoint.
+    pub checkpoint: &'a StoredCheckpoint,
+    /// The keyed state of the old subtasks whose key groups it has.
+    pub keyed: Vec<&'a KeyedHandle>,
+    /// Its partitions of the operator state.
+    pub operator_state: Vec<OperatorStateHandle>,
+    /// What it had emitted.
+    pub output: Output,
 }
 
 /// A subtask over one backend and one operator.
@@ -235,7 +280,7 @@ fn prefill<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
     Ok(())
 }
 
-impl<K: Key, B: Prefill<K> + ExpiringState<K> + Observed + Send, O: Operator<K> + Send> Subtask<K>
+impl<K: Key, B: Prefill<K> + ExpiringState<K> + Snapshots<K> + Observed + Send, O: Operator<K> + Send> Subtask<K>
     for OperatorSubtask<K, B, O>
 {
     fn delivery(&self) -> Delivery {
@@ -300,5 +345,24 @@ impl<K: Key, B: Prefill<K> + ExpiringState<K> + Observed + Send, O: Operator<K> 
     }
     fn store(&self) -> &dyn Observed {
         &self.backend.inner.inner
+    }
+    fn begin_snapshot(&mut self, request: &SnapshotRequest<'_>) -> StateResult<PendingOperator> {
+        let states = self.operator.operator_states();
+        let operator_state = (!states.is_empty()).then(|| OperatorStateSnapshot::take(&states));
+        let output = Output {
+            emitted: self.out.digest(),
+            late_events: self.out.late_events(),
+            now: self.out.now(),
+            latest: self.out.kept_latest().collect(),
+        };
+        Ok(PendingOperator { keyed: self.backend.inner.inner.begin_snapshot(request)?, operator_state, output })
+    }
+    fn restore(&mut self, part: &OperatorPart<'_>) -> Result<(), CheckpointError> {
+        self.backend.inner.inner.restore(part.checkpoint, &part.keyed)?;
+        OperatorStateHandle::restore(&part.operator_state, &mut self.operator.operator_states())?;
+        let Output { emitted, late_events, now, latest } = &part.output;
+        self.out.restore(*emitted, *late_events, *now, latest.iter().copied());
+        self.backend.set_current_time(now.processing_ms);
+        Ok(())
     }
 }

@@ -3,9 +3,11 @@
 
 mod agree;
 mod base;
+mod checkpoints;
 #[cfg(test)]
 #[cfg(feature = "rocksdb")]
 mod conformance;
+mod coordinator;
 mod dispatch;
 mod drive;
 mod growth;
@@ -15,6 +17,7 @@ mod pipeline;
 mod predict;
 mod process;
 mod progress;
+mod restore;
 mod stage;
 mod subtasks;
 mod trial;

@@ -6,9 +6,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::drive::{Delivery, Subtask};
+use super::drive::{Delivery, OperatorPart, PendingOperator, Subtask};
 use super::observe::{add_shape, once};
-use crate::backend::{Census, CleanedEntries, Observed};
+use crate::backend::{Census, CleanedEntries, Observed, SnapshotRequest};
+use crate::checkpoint::CheckpointError;
 use crate::measure::Probe;
 use crate::result::{StoreBudget, StoreCounters, StoreShape, StoreUse};
 use crate::source::Event;
@@ -120,6 +121,12 @@ impl<K> Subtask<K> for PipelineSubtask<K> {
     }
     fn store(&self) -> &dyn Observed {
         self
+    }
+    fn begin_snapshot(&mut self, request: &SnapshotRequest<'_>) -> StateResult<PendingOperator> {
+        self.first.begin_snapshot(request)
+    }
+    fn restore(&mut self, part: &OperatorPart<'_>) -> Result<(), CheckpointError> {
+        self.first.restore(part)
     }
 }
 

@@ -6,12 +6,14 @@
 //! of their sequence whatever the number of threads. Nothing is shared while a subtask processes. Events of a broadcast
 //! stream are left for every subtask, and so are the watermarks of an operator that has to see each.
 
-use std::sync::{Barrier, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Observer;
+use super::coordinator::{Coordinator, Trigger};
 use super::drive::{Delivery, Subtask};
 use super::trial::{Phase, Progress, TrialError};
+use crate::checkpoint::Position;
 use crate::source::{BLOCK_EVENTS, Event, EventSource, Scratch, SourceKey};
 use crate::state::{Key, KeyGroups, StateError, StateResult};
 use crate::workload::{Extent, Now, ROUND_EVENTS};
@@ -38,6 +40,17 @@ pub struct Stage<'a> {
     pub groups: KeyGroups,
     /// Hears of progress, and of the user's wish to stop.
     pub observer: &'a dyn Observer,
+    /// Takes checkpoints, where the stage has any.
+    pub checkpoints: Option<Checkpointed<'a>>,
+}
+
+/// The checkpoints of a stage.
+#[derive(Clone, Copy)]
+pub struct Checkpointed<'a> {
+    /// Takes them.
+    pub coordinator: &'a Arc<Coordinator>,
+    /// Where the stage begins; `next_block` and `now` are those of its first round.
+    pub begin: Position,
 }
 
 /// What a stage did.
@@ -96,6 +109,11 @@ pub trait StageWork<K>: Send {
 
     /// A round has ended at this time: every event below `sequence` has been processed, and what follows from it.
     fn end_round(&mut self, sequence: u64, now: Now) -> StateResult<()>;
+
+    /// The barrier of a checkpoint has come, behind the round.
+    fn checkpoint(&mut self, _: &Arc<Coordinator>, _: &Arc<Trigger>) -> StateResult<()> {
+        Ok(())
+    }
 }
 
 /// The blocks of one round on their way from the threads that make them to the subtasks that own them.
@@ -109,12 +127,14 @@ struct Exchange<K> {
 }
 
 /// The part of the source that a round takes.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Round {
     first_block: u64,
     block_end: u64,
     /// Events from this sequence on are left out.
     limit: u64,
+    /// The checkpoint that is taken at its end.
+    checkpoint: Option<Arc<Trigger>>,
 }
 
 /// What the threads of a stage share.
@@ -216,9 +236,30 @@ impl<'a> Leader<'a> {
             self.report(elapsed);
         }
         let block_end = (self.next_block + ROUND_BLOCKS).min(self.block_end);
-        let round = Round { first_block: self.next_block, block_end, limit: self.limit };
+        let checkpoint = self.checkpoint_behind(block_end)?;
+        let round = Round { first_block: self.next_block, block_end, limit: self.limit, checkpoint };
         self.next_block = block_end;
         Ok(Some(round))
+    }
+
+    /// The checkpoint behind the round that ends with this block, if one is due. The virtual clock is asked for its time
+    /// before the round, which every source knows.
+    fn checkpoint_behind(&self, block_end: u64) -> Result<Option<Arc<Trigger>>, TrialError> {
+        let Some(Checkpointed { coordinator, begin }) = self.stage.checkpoints else { return Ok(None) };
+        if block_end * BLOCK_EVENTS as u64 > self.limit {
+            return Ok(None); // it ends within a block, from which nobody could go on
+        }
+        let events = (block_end - self.stage.first_block) * BLOCK_EVENTS as u64;
+        let before = (self.next_block * BLOCK_EVENTS as u64).checked_sub(1);
+        let now = before.map_or(begin.now, |sequence| self.stage.source.now_at(sequence));
+        let position = Position {
+            next_block: block_end,
+            phase: begin.phase,
+            phase_events: begin.phase_events + events,
+            events: begin.events + events,
+            now,
+        };
+        Ok(coordinator.trigger(position)?)
     }
 
     fn report(&self, elapsed: Duration) {
@@ -266,11 +307,11 @@ impl<'a, K: SourceKey> Worker<'a, K> {
                 shared.exchange.watermarks.iter().for_each(|watermarks| lock(watermarks).clear());
             }
             shared.barrier.wait();
-            let Some(round) = *lock(&shared.round) else { return events };
-            let produced = self.produce(round);
+            let Some(round) = lock(&shared.round).clone() else { return events };
+            let produced = self.produce(&round);
             self.note(produced);
             shared.barrier.wait();
-            let processed = self.process(work, round);
+            let processed = self.process(work, &round);
             events += self.note(processed).unwrap_or(0);
         }
     }
@@ -288,7 +329,7 @@ impl<'a, K: SourceKey> Worker<'a, K> {
     }
 
     /// Takes blocks and leaves their events for the subtasks that own them.
-    fn produce(&mut self, round: Round) -> Result<(), TrialError> {
+    fn produce(&mut self, round: &Round) -> Result<(), TrialError> {
         let (groups, delivery) = (self.shared.stage.groups, self.shared.delivery);
         loop {
             let (outboxes, watermarks) = (&mut self.outboxes, &mut self.watermarks);
@@ -318,7 +359,7 @@ impl<'a, K: SourceKey> Worker<'a, K> {
 
     /// Processes this subtask's events of the round, and what follows from them in the operators behind the first. A
     /// subtask that has failed goes on meeting the others.
-    fn process(&mut self, work: &mut impl StageWork<K>, round: Round) -> Result<u64, TrialError> {
+    fn process(&mut self, work: &mut impl StageWork<K>, round: &Round) -> Result<u64, TrialError> {
         let shared = self.shared;
         let failed = lock(&shared.failure).is_some();
         let sequence = round.limit.min(round.block_end * BLOCK_EVENTS as u64);
@@ -352,11 +393,15 @@ impl<'a, K: SourceKey> Worker<'a, K> {
             if !ended {
                 work.end_round(sequence, now).map_err(|error| self.located(error, last_block))?;
             }
+            if let (Some(trigger), Some(checkpoints)) = (&round.checkpoint, shared.stage.checkpoints) {
+                let begun = work.checkpoint(checkpoints.coordinator, trigger);
+                begun.map_err(|error| self.located(error, last_block))?;
+            }
         }
         Ok(events)
     }
 
-    fn process_blocks(&mut self, work: &mut impl StageWork<K>, round: Round, failed: bool) -> Result<u64, TrialError> {
+    fn process_blocks(&mut self, work: &mut impl StageWork<K>, round: &Round, failed: bool) -> Result<u64, TrialError> {
         let (mut events, mut inbox) = (0, std::mem::take(&mut self.inbox));
         let exchange = &self.shared.exchange;
         for (block, (slot, watermarks)) in (round.first_block..).zip(exchange.slots.iter().zip(&exchange.watermarks)) {

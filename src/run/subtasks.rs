@@ -1,21 +1,26 @@
 //! The subtasks of a trial, from an empty state to a report.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
 use super::Observer;
+use super::checkpoints::{CheckpointedRun, Replayed};
+use super::coordinator::{Coordinator, Trigger};
 use super::drive::Subtask;
 use super::growth::{GrowthWatch, growth};
 use super::heap::HeapShare;
 use super::observe::{Observation, StoreWatch, observe};
-use super::stage::{Stage, StageEnd, StageWork, run_stage};
+use super::restore::RestorePlan;
+use super::stage::{Checkpointed, Stage, StageEnd, StageWork, run_stage};
 use super::trial::{Phase, PrefillFrom, Progress, Report, TrialError, TrialSpec, folder_bytes};
 use crate::measure::{
     AccessKind, Calibration, Probe, Recorder, Strategy, allocated_bytes, empty_interval_ns, resident_bytes,
     thread_allocated_bytes,
 };
+use crate::checkpoint::Position;
 use crate::result::{
     AccessLatency, Firing, HeapMemory, KeyedResult, Latency, Measurement, OperatorMeasurement, PhaseMeasurement,
     PrefillOrigin, SLOW_EVENT_NS, Timing, TimingStrategy,
@@ -24,8 +29,9 @@ use crate::source::{BLOCK_EVENTS, Event, EventSource, SourceKey};
 use crate::state::{Digest, HeapUse, JvmHeap, StateError, StateResult};
 use crate::workload::{BackendType, Extent, Now, PrefillBy, ROUND_EVENTS, Step, Workload};
 
-/// Opens a subtask, by its index, for a pass over the events.
-type Open<'a, K> = dyn Fn(&str, u16, &dyn Fn() -> Probe) -> StateResult<Box<dyn Subtask<K>>> + 'a;
+/// Opens a subtask, by its index, for a pass over the events, from nothing or from a checkpoint.
+type Open<'a, K> =
+    dyn Fn(&str, u16, &dyn Fn() -> Probe, Option<&RestorePlan>) -> Result<Box<dyn Subtask<K>>, TrialError> + 'a;
 
 /// What a trial is set up from.
 pub struct Setup<'a, K> {
@@ -51,6 +57,9 @@ struct Noted<K> {
     timed_ns: Vec<f64>,
     watch: StoreWatch,
     growth: GrowthWatch,
+    /// What each round of events took, ns, and what it took until the one before.
+    rounds_ns: Vec<u64>,
+    round_busy: Duration,
     /// Events that had come too late when measuring began.
     late_before: u64,
     /// Its part in the Java heap of its TaskManager.
@@ -78,8 +87,9 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let workload = setup.workload;
     let empty_ns = empty_interval_ns();
     let source = EventSource::open(workload, setup.spec.stream_seed)?;
+    let restored = CheckpointedRun::restored(setup)?;
     let prefilling = Instant::now();
-    let mut subtasks = open_subtasks(setup, RUN_PASS, empty_ns)?;
+    let mut subtasks = open_subtasks(setup, RUN_PASS, empty_ns, restored.as_ref())?;
     let prefill_keys = match &setup.spec.prefill {
         PrefillFrom::Copy(base) => {
             let keys = workload.prefill_keys();
@@ -89,6 +99,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
             }
             keys
         }
+        PrefillFrom::Own if restored.is_some() => 0,
         PrefillFrom::Own => prefill(setup, &mut subtasks)?.events,
         PrefillFrom::Make(base) => {
             prefill(setup, &mut subtasks)?;
@@ -98,21 +109,27 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     };
     let prefill_s = prefilling.elapsed().as_secs_f64();
 
-    let warm_up = workload.run.warm_up_extent();
-    let mut warming: Vec<_> = subtasks.iter_mut().map(WarmUp).collect();
-    let warm_end = run_stage(&stage(setup, &source, Phase::WarmUp, 0, warm_up), &mut warming)?;
+    let (warm_end, begin) = match &restored {
+        Some(restored) => resume(&source, restored)?,
+        None => warm_up(setup, &source, &mut subtasks)?,
+    };
     let calibration = calibrate(&mut subtasks);
     let strategy = strategy(setup, calibration);
     for noted in &mut subtasks {
         noted.busy = Duration::ZERO;
         noted.watch = StoreWatch::begin(noted.subtask.store());
-        noted.growth = GrowthWatch::begin(workload, warm_end.next_block * BLOCK_EVENTS as u64);
+        noted.growth = GrowthWatch::begin(workload, begin.next_block * BLOCK_EVENTS as u64);
         noted.late_before = noted.subtask.late_events();
     }
     let heap_before = java_heap_use(&subtasks);
-    let Found { end, recorders, phases } = measure(setup, &source, &mut subtasks, warm_end.next_block, strategy)?;
+    let mut checkpointed = CheckpointedRun::begin(setup, restored.as_ref(), begin)?;
+    let coordinator = checkpointed.as_ref().map(CheckpointedRun::coordinator);
+    let Found { end, recorders, phases } = measure(setup, &source, &mut subtasks, begin, strategy, coordinator)?;
     if end.events == 0 {
         return Err(TrialError::NothingMeasured(warm_end.events));
+    }
+    if let Some(checkpointed) = &mut checkpointed {
+        checkpointed.end()?;
     }
 
     let resident = resident_bytes();
@@ -120,7 +137,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let Observation { memory, shape, counters } = observe(&setup.spec.options, observed)?;
     let heap = heap_memory(&subtasks, heap_before, setup.spec.options.task_slots);
     let store_bytes = match setup.spec.options.backend {
-        BackendType::RocksDb => folder_bytes(&setup.spec.state_folder).ok(),
+        BackendType::RocksDb => state_bytes(setup).ok(),
         BackendType::HashMap | BackendType::Null => None,
     };
     let checkpoint_bytes = checkpoint_bytes(setup, &mut subtasks)?;
@@ -131,12 +148,21 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let late_events = subtasks.iter().map(|noted| noted.subtask.late_events() - noted.late_before).sum();
     let growth = growth(workload, subtasks.iter().map(|noted| &noted.growth));
     let busy_s: Vec<f64> = subtasks.iter().map(|noted| noted.busy.as_secs_f64()).collect();
-    let (state, state_after_events) = match workload.run.measured {
-        Extent::Time(_) => {
-            drop(subtasks);
-            verify(setup, empty_ns)?
+    let is_timed = matches!(workload.run.measured, Extent::Time(_));
+    let restores = checkpointed.as_ref().is_some_and(CheckpointedRun::is_to_be_restored);
+    let end_state = if is_timed && !restores { None } else { Some(digest_states(setup, &mut subtasks)?) };
+    let round_ns = median_round_ns(&mut subtasks);
+    drop(subtasks);
+    let checkpoints = match checkpointed {
+        None => None,
+        Some(run) => {
+            let replay = |plan: &RestorePlan| replay(setup, plan, end.next_block, empty_ns, round_ns);
+            Some(run.finish(setup, &recorder, (emitted, end_state.unwrap_or_default()), replay)?)
         }
-        _ => (digest_states(setup, &mut subtasks)?, warm_end.events + end.events),
+    };
+    let (state, state_after_events) = match end_state {
+        Some(state) if !is_timed => (state, warm_end.events + begin.events + end.events),
+        _ => verify(setup, empty_ns)?,
     };
     let measurement = Measurement {
         parallelism: workload.run.groups.parallelism,
@@ -169,6 +195,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         firing: firing(&recorder),
         growth,
         checkpoint_bytes,
+        checkpoints,
         later,
         latest,
     };
@@ -183,22 +210,50 @@ struct Found {
     phases: Vec<PhaseMeasurement>,
 }
 
-/// Runs the measured part, one phase after the other where it has some.
+/// Runs the warm-up; where it ended, and where the measured part begins.
+fn warm_up<K: SourceKey>(
+    setup: &Setup<'_, K>,
+    source: &EventSource,
+    subtasks: &mut [Noted<K>],
+) -> Result<(StageEnd, Position), TrialError> {
+    let extent = setup.workload.run.warm_up_extent();
+    let mut warming: Vec<_> = subtasks.iter_mut().map(WarmUp).collect();
+    let end = run_stage(&stage(setup, source, Phase::WarmUp, 0, extent), &mut warming)?;
+    let before = (end.next_block * BLOCK_EVENTS as u64).checked_sub(1);
+    let now = before.map_or(Now::START, |sequence| source.now_at(sequence));
+    Ok((end, Position { next_block: end.next_block, phase: 0, phase_events: 0, events: 0, now }))
+}
+
+/// Goes on from a checkpoint: nothing of the warm-up is done again.
+fn resume(source: &EventSource, restored: &RestorePlan) -> Result<(StageEnd, Position), TrialError> {
+    let position = restored.checkpoint.metadata.position;
+    source.skip_to(position.next_block)?;
+    let warm_up_events = position.next_block * BLOCK_EVENTS as u64 - position.events;
+    Ok((StageEnd { next_block: position.next_block, events: warm_up_events, elapsed: Duration::ZERO }, position))
+}
+
+/// Runs the measured part from a position in it, one phase after the other where it has some.
 fn measure<K: SourceKey>(
     setup: &Setup<'_, K>,
     source: &EventSource,
     subtasks: &mut [Noted<K>],
-    first_block: u64,
+    begin: Position,
     strategy: Strategy,
+    coordinator: Option<&Arc<Coordinator>>,
 ) -> Result<Found, TrialError> {
     let phases = setup.workload.phases.iter().map(|phase| (Some(&phase.name), Extent::Events(phase.events)));
     let mut parts: Vec<_> = phases.collect();
     if parts.is_empty() {
         parts.push((None, setup.workload.run.measured));
     }
-    let end = StageEnd { next_block: first_block, events: 0, elapsed: Duration::ZERO };
+    let end = StageEnd { next_block: begin.next_block, events: 0, elapsed: Duration::ZERO };
     let mut found = Found { end, recorders: Vec::new(), phases: Vec::new() };
-    for (name, extent) in parts {
+    for (phase, (name, extent)) in parts.into_iter().enumerate().skip(begin.phase) {
+        let phase_events = if phase == begin.phase { begin.phase_events } else { 0 };
+        let extent = match extent {
+            Extent::Events(events) => Extent::Events(events.saturating_sub(phase_events)),
+            other => other,
+        };
         let busy_before: Vec<_> = subtasks.iter().map(|noted| noted.busy).collect();
         for noted in subtasks.iter_mut() {
             // No window of timed events is part of two phases.
@@ -206,8 +261,11 @@ fn measure<K: SourceKey>(
             noted.subtask.later().iter_mut().for_each(|operator| operator.probe().start_anew(strategy));
         }
         let stage = stage(setup, source, Phase::Measure, found.end.next_block, extent);
-        let mut work: Vec<_> = subtasks.iter_mut().map(Measured).collect();
-        let end = run_stage(&Stage { done: found.end.events, ..stage }, &mut work)?;
+        let position = Position { phase, phase_events, events: begin.events + found.end.events, ..begin };
+        let checkpoints = coordinator.map(|coordinator| Checkpointed { coordinator, begin: position });
+        let measured = |(noted, index)| Measured { noted, index, coordinator };
+        let mut work: Vec<_> = subtasks.iter_mut().zip(0..).map(measured).collect();
+        let end = run_stage(&Stage { done: found.end.events, checkpoints, ..stage }, &mut work)?;
         let busy = subtasks.iter().zip(busy_before).map(|(noted, before)| noted.busy.saturating_sub(before));
         let busy_s = busy.map(|busy| busy.as_secs_f64()).collect();
         let mut recorders = recorders(subtasks);
@@ -270,19 +328,30 @@ fn stage<'a, K>(
     extent: Extent,
 ) -> Stage<'a> {
     let groups = setup.workload.run.groups;
-    Stage { phase, source, first_block, extent, done: 0, groups, observer: setup.observer }
+    Stage { phase, source, first_block, extent, done: 0, groups, observer: setup.observer, checkpoints: None }
 }
 
-fn open_subtasks<K>(setup: &Setup<'_, K>, pass: &str, empty_ns: u64) -> Result<Vec<Noted<K>>, TrialError> {
+/// Opens all subtasks, each from its part of a checkpoint where there is one.
+fn open_subtasks<K>(
+    setup: &Setup<'_, K>,
+    pass: &str,
+    empty_ns: u64,
+    restored: Option<&RestorePlan>,
+) -> Result<Vec<Noted<K>>, TrialError> {
     let open = |(index, heap)| {
         let probe = || Probe::new(empty_ns, setup.spec.stream_seed ^ u64::from(index));
-        let subtask = (setup.open)(pass, index, &probe)?;
+        let mut subtask = (setup.open)(pass, index, &probe, restored)?;
+        if let Some(plan) = restored {
+            plan.restore(&mut *subtask, index)?;
+        }
         Ok(Noted {
             watch: StoreWatch::begin(subtask.store()),
             subtask,
             busy: Duration::ZERO,
             boundaries: Vec::new(),
             growth: GrowthWatch::never(),
+            rounds_ns: Vec::new(),
+            round_busy: Duration::ZERO,
             late_before: 0,
             untimed_ns: Vec::new(),
             timed_ns: Vec::new(),
@@ -318,13 +387,59 @@ fn save_prefill<K: SourceKey>(subtasks: &mut [Noted<K>], base: &Path) -> StateRe
         .try_for_each(|(noted, subtask)| noted.subtask.save_prefill(&base.join(subtask.to_string())))
 }
 
+/// Restores a checkpoint and processes the events behind it, up to a block, as the run did.
+fn replay<K: SourceKey>(
+    setup: &Setup<'_, K>,
+    plan: &RestorePlan,
+    end_block: u64,
+    empty_ns: u64,
+    median_round_ns: u64,
+) -> Result<Replayed, TrialError> {
+    let begin = Instant::now();
+    let mut subtasks = open_subtasks(setup, "restore", empty_ns, Some(plan))?;
+    let restored = begin.elapsed();
+    let source = EventSource::open(setup.workload, setup.spec.stream_seed)?;
+    let position = plan.checkpoint.metadata.position;
+    source.skip_to(position.next_block)?;
+    let events = if matches!(setup.workload.run.measured, Extent::Time(_)) {
+        let extent = Extent::Events(end_block.saturating_sub(position.next_block) * BLOCK_EVENTS as u64);
+        let stage = stage(setup, &source, Phase::Verify, position.next_block, extent);
+        let mut work: Vec<_> = subtasks.iter_mut().zip(0..).map(Measured::untriggered).collect();
+        run_stage(&stage, &mut work)?.events
+    } else {
+        measure(setup, &source, &mut subtasks, position, Strategy::Off, None)?.end.events
+    };
+    let until = |rounds: &[u64]| restored + Duration::from_nanos(rounds.iter().sum());
+    let recovered = |noted: &Noted<K>| {
+        let round = noted.rounds_ns.iter().position(|ns| 5 * ns <= 6 * median_round_ns)?;
+        Some(until(&noted.rounds_ns[..=round]))
+    };
+    let recovered: Option<Vec<_>> = subtasks.iter().map(recovered).collect();
+    let first = subtasks.iter().map(|noted| until(&noted.rounds_ns[..noted.rounds_ns.len().min(1)]));
+    Ok(Replayed {
+        restored,
+        first_events: first.max().unwrap_or(restored),
+        recovered: recovered.and_then(|all| all.into_iter().max()),
+        events,
+        emitted: merge_emitted(&subtasks).1,
+        state: digest_states(setup, &mut subtasks)?,
+    })
+}
+
+/// What a round of events took in the median, ns.
+fn median_round_ns<K>(subtasks: &mut [Noted<K>]) -> u64 {
+    let mut rounds: Vec<u64> = subtasks.iter_mut().flat_map(|noted| std::mem::take(&mut noted.rounds_ns)).collect();
+    rounds.sort_unstable();
+    rounds.get(rounds.len() / 2).copied().unwrap_or(0)
+}
+
 /// Processes the first events again, untimed and from an empty state, and digests the state that they leave: trials of
 /// a fixed duration stop at different events, so their final states cannot be compared.
 fn verify<K: SourceKey>(setup: &Setup<'_, K>, empty_ns: u64) -> Result<(Digest, u64), TrialError> {
     let source = EventSource::open(setup.workload, setup.spec.stream_seed)?;
-    let mut subtasks = open_subtasks(setup, "verify", empty_ns)?;
+    let mut subtasks = open_subtasks(setup, "verify", empty_ns, None)?;
     let extent = Extent::Events(setup.workload.run.verify_events);
-    let mut work: Vec<_> = subtasks.iter_mut().map(Measured).collect();
+    let mut work: Vec<_> = subtasks.iter_mut().zip(0..).map(Measured::untriggered).collect();
     let end = run_stage(&stage(setup, &source, Phase::Verify, 0, extent), &mut work)?;
     Ok((digest_states(setup, &mut subtasks)?, end.events))
 }
@@ -394,27 +509,60 @@ impl<K: SourceKey> StageWork<K> for WarmUp<'_, K> {
     }
 }
 
-struct Measured<'a, K>(&'a mut Noted<K>);
+struct Measured<'a, K> {
+    noted: &'a mut Noted<K>,
+    index: u16,
+    coordinator: Option<&'a Arc<Coordinator>>,
+}
+
+impl<'a, K> Measured<'a, K> {
+    /// Without checkpoints.
+    fn untriggered((noted, index): (&'a mut Noted<K>, u16)) -> Self {
+        Self { noted, index, coordinator: None }
+    }
+}
 
 impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<()> {
+        let Self { noted, coordinator, .. } = self;
+        if let Some(coordinator) = coordinator {
+            noted.subtask.probe().set_in_checkpoint(coordinator.is_running());
+        }
         let before = thread_allocated_bytes();
-        self.0.busy += self.0.subtask.process(batch)?;
+        noted.busy += noted.subtask.process(batch)?;
         let allocated = thread_allocated_bytes().zip(before).map(|(after, before)| after - before);
-        self.0.allocated_bytes = self.0.allocated_bytes.zip(allocated).map(|(all, more)| all + more);
-        self.0.check_heap()
+        noted.allocated_bytes = noted.allocated_bytes.zip(allocated).map(|(all, more)| all + more);
+        noted.check_heap()
     }
     fn subtask(&mut self) -> &mut dyn Subtask<K> {
-        &mut *self.0.subtask
+        &mut *self.noted.subtask
     }
     fn spent(&mut self, time: Duration) -> StateResult<()> {
-        self.0.busy += time;
-        self.0.check_heap()
+        self.noted.busy += time;
+        self.noted.check_heap()
     }
     fn end_round(&mut self, sequence: u64, now: Now) -> StateResult<()> {
-        self.0.end_round(sequence);
-        self.0.growth.look(sequence, now, &mut *self.0.subtask)?;
-        self.0.watch.look(self.0.subtask.store())
+        let noted = &mut *self.noted;
+        noted.end_round(sequence);
+        noted.rounds_ns.push((noted.busy - noted.round_busy).as_nanos() as u64);
+        noted.round_busy = noted.busy;
+        noted.growth.look(sequence, now, &mut *noted.subtask)?;
+        noted.watch.look(noted.subtask.store())
+    }
+    /// What processing stands still for counts as its own time, as it does for a job.
+    fn checkpoint(&mut self, coordinator: &Arc<Coordinator>, trigger: &Arc<Trigger>) -> StateResult<()> {
+        let subtask = &mut *self.noted.subtask;
+        let digest = if coordinator.wants_digests() { Some(subtask.state_digest()?) } else { None };
+        let stood_still = coordinator.snapshot(trigger, self.index, digest, |request| {
+            let mut pending = vec![subtask.begin_snapshot(request)?];
+            for operator in subtask.later() {
+                pending.push(operator.begin_snapshot(request)?);
+            }
+            Ok(pending)
+        });
+        self.noted.busy += stood_still;
+        self.noted.round_busy += stood_still;
+        Ok(())
     }
 }
 
@@ -534,6 +682,12 @@ fn slow_event_share(events: &Histogram<u64>) -> f64 {
     let slow: u64 =
         events.iter_recorded().filter(|at| at.value_iterated_to() > SLOW_EVENT_NS).map(|at| at.count_at_value()).sum();
     slow as f64 / events.len().max(1) as f64
+}
+
+/// Bytes of the files of all databases.
+fn state_bytes<K>(setup: &Setup<'_, K>) -> std::io::Result<u64> {
+    let folder = |subtask| setup.spec.state_folder.join(format!("{RUN_PASS}-{subtask}"));
+    (0..setup.workload.run.groups.parallelism).map(|subtask| folder_bytes(&folder(subtask))).sum()
 }
 
 /// The size of a full checkpoint at the end of the measured part, where the state is looked at: written, weighed and

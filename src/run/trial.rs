@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::coordinator::CheckpointFailure;
+use crate::checkpoint::CheckpointError;
 use crate::result::{Measurement, OutOfMemory};
 use crate::source::trace::TraceError;
 use crate::state::{Digest, StateError};
@@ -144,6 +146,12 @@ pub enum TrialError {
     /// The state does not fit the memory that the configuration gives: an answer, not a failure.
     #[error("{0}")]
     OutOfMemory(OutOfMemory),
+    /// A checkpoint cannot be read, or none can be written.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// More checkpoints in a row have failed than the job survives.
+    #[error(transparent)]
+    CheckpointsFailed(#[from] CheckpointFailure),
     /// The user stopped it.
     #[error("interrupted")]
     Interrupted,
@@ -173,6 +181,7 @@ impl TrialError {
         match self {
             Self::Workload(_) | Self::NothingMeasured(_) | Self::NoRocksDb => Blame::Input,
             Self::Source(error) if error.is_input() => Blame::Input,
+            Self::Checkpoint(error) if error.is_input() => Blame::Input,
             _ => Blame::Environment,
         }
     }

@@ -216,6 +216,21 @@ impl EventSource {
         }
     }
 
+    /// Leaves out every block before this one; nothing was taken before.
+    ///
+    /// # Errors
+    /// The trace cannot be read.
+    pub fn skip_to(&self, block: u64) -> Result<(), TraceError> {
+        match &self.kind {
+            Kind::Generated { next_block, .. } => next_block.store(block, Ordering::Relaxed),
+            Kind::Trace { position, .. } => {
+                let mut scratch = Scratch::default();
+                while Position::take(position, block, u64::MAX, &mut scratch)?.is_some() {}
+            }
+        }
+        Ok(())
+    }
+
     /// Time at the event of this sequence, the last that was handed out.
     pub fn now_at(&self, sequence: u64) -> Now {
         match &self.kind {

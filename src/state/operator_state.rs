@@ -9,10 +9,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Codec, ObjectMap, StateError, StateResult, StateValue, UserKey};
 
 /// How the partitions of a state go to the subtasks of a restored job: Flink's `OperatorStateHandle.Mode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Redistribution {
     /// Each partition to one subtask, so that all have about as many.
     SplitDistribute,
@@ -199,7 +201,7 @@ pub struct OperatorStateHandle {
 }
 
 /// Where the partitions of a state are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Partitions {
     /// Where each begins, bytes from the start.
     pub offsets: Vec<u64>,

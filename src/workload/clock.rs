@@ -81,7 +81,7 @@ pub struct VirtualClock {
 }
 
 /// What a subtask knows of time, ms on the virtual clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Now {
     /// Processing time.
     pub processing_ms: i64,

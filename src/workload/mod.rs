@@ -4,6 +4,7 @@
 //! beside the part of the workload that it samples.
 
 mod cdc;
+mod checkpoint;
 mod clock;
 mod configuration;
 mod diagnostic;
@@ -37,6 +38,10 @@ use std::path::Path;
 use crate::state::{StateTtl, StateTtls, StateVisibility};
 
 pub use cdc::{CdcOrders, CdcOrdersWire};
+pub use checkpoint::{
+    CheckpointClock, CheckpointTrigger, CheckpointWire, Checkpointing, SavepointFormat, SavepointPlan, SavepointWire,
+    check_options as check_checkpoint_options, job_sections,
+};
 pub use clock::{Now, TimeWire, VirtualClock};
 pub use configuration::{Configuration, ConfigurationWire, short_key};
 pub use diagnostic::{Diagnostic, folder_of};
@@ -98,6 +103,8 @@ pub struct WorkloadWire {
     /// Successive parts of the measured run, in place of `run.events`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub phase: Vec<PhaseWire>,
+    /// Checkpoints and savepoints of the measured part.
+    pub checkpoint: CheckpointWire,
     /// Backends with their options, in Flink's own keys; the heap and RocksDB with Flink's defaults where none is given.
     pub configuration: Vec<ConfigurationWire>,
     /// Lists of values to combine: each key is a Flink option or a path in this file (`keys.cardinality`).
@@ -111,6 +118,9 @@ impl WorkloadWire {
         JobShape {
             has_ttl: self.all_states().iter().any(|(_, state)| state.ttl.is_some()) || self.matrix.keys().any(sets_ttl),
             has_timers: self.operator.0.has_timers() || self.pipeline.iter().any(|step| step.operator.0.has_timers()),
+            counts_to_checkpoints: self.checkpoint.every_events.is_some(),
+            takes_savepoint: self.checkpoint.savepoint.is_some(),
+            restores: self.checkpoint.restore_from.is_some(),
         }
     }
 
@@ -222,6 +232,8 @@ pub struct Workload {
     pub run: Run,
     /// The parts of the measured run; empty where it has none.
     pub phases: Vec<Phase>,
+    /// Checkpoints and savepoints.
+    pub checkpoint: Checkpointing,
 }
 
 /// How often the state of a workload that says something of its states is counted.
@@ -278,9 +290,14 @@ impl Workload {
             ttls,
             operator,
             later,
+            checkpoint: Checkpointing::new(&wire.checkpoint, run.measured)
+                .map_err(|invalid| invalid.within("checkpoint"))?,
             run,
             phases,
         };
+        if workload.checkpoint.restore_from.is_some() {
+            workload.run.repeats = 1;
+        }
         if wire.run.growth_samples.is_none() && !wire.all_states().is_empty() {
             workload.run.growth_samples = GROWTH_SAMPLES;
         }

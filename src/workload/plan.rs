@@ -8,7 +8,8 @@ use toml::Value;
 use super::configuration::is_flink_key;
 use super::flink_config::{self, FlinkSource};
 use super::{
-    BackendType, Configuration, Diagnostic, Document, Invalid, Operator, Rng, Stream, Workload, WorkloadWire, short_key,
+    BackendType, Configuration, Diagnostic, Document, Invalid, Operator, Rng, Stream, Workload, WorkloadWire,
+    check_checkpoint_options, nearest, short_key,
 };
 
 /// Cells above this are refused: at a second each they would take hours.
@@ -91,6 +92,11 @@ impl Setting {
     pub fn of_flag(flag: &str, path: &str, value: &impl ToString) -> Self {
         let value = value.to_string();
         Self { path: path.to_owned(), written: format!("{flag} {value}"), value }
+    }
+
+    /// An override of a text, made by a flag of its own: never taken for anything else.
+    pub fn of_text(flag: &str, path: &str, value: &str) -> Self {
+        Self { path: path.to_owned(), written: format!("{flag} {value}"), value: Value::from(value).to_string() }
     }
 
     /// The value as TOML; what is not TOML is a text.
@@ -213,7 +219,29 @@ impl Plan {
             self.left_out.push(format!("{} {}: {why}", variant.label, configuration.name));
             return Ok(());
         }
+        check_checkpoint_options(&variant.workload, &configuration.options)?;
         self.cells.push(Cell { variant: self.variants.len(), configuration });
+        Ok(())
+    }
+
+    /// Leaves out every configuration but those of these names; of none it leaves all.
+    ///
+    /// # Errors
+    /// A name that no configuration has, with the nearest one that there is.
+    pub fn keep_configurations(&mut self, names: &[String]) -> Result<(), String> {
+        for name in names {
+            let known: Vec<_> = self.cells.iter().map(|cell| cell.configuration.base.as_str()).collect();
+            if !known.contains(&name.as_str()) {
+                let hint = nearest(name, known.iter().copied());
+                let hint = hint.map_or_else(String::new, |hint| format!("; did you mean `{hint}`?"));
+                let mut known = known;
+                known.dedup();
+                return Err(format!("--configuration {name}: the workload has {}{hint}", known.join(", ")));
+            }
+        }
+        if !names.is_empty() {
+            self.cells.retain(|cell| names.contains(&cell.configuration.base));
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod group;
 mod object;
+mod checkpoint;
 mod snapshot;
 mod table;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! Flink's key and value layout, no write-ahead log; every access serializes.
 
 mod batch;
+mod checkpoint;
 mod family;
 mod filter;
 #[cfg(test)]
@@ -20,6 +21,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use batch::{Batch, write_options};
+pub use checkpoint::fetch_files;
+use checkpoint::{Uploads, new_backend_id};
 use family::Family;
 use filter::{FilterShared, TimedLayout, TtlFilterFactory};
 use load::SortedLoad;
@@ -68,6 +71,10 @@ pub struct RocksDbBackend<K> {
     memory: Option<Arc<SharedMemory>>,
     expiry: Expiry,
     timers: Timers<K>,
+    /// What tells its files from those of every other database.
+    backend_id: String,
+    /// The table files that its checkpoints have uploaded.
+    uploads: Arc<Uploads>,
 }
 
 /// One registered state.
@@ -344,6 +351,8 @@ impl<K: Key> RocksDbBackend<K> {
             memory,
             expiry,
             timers: Timers::new(options, groups, subtask),
+            backend_id: new_backend_id(),
+            uploads: Arc::default(),
         })
     }
 

@@ -451,7 +451,7 @@ fn without_proof(row: &OptionRow) -> Option<String> {
     }
     let mut options = Options::default();
     options.set(ROCKSDB.0, ROCKSDB.1).unwrap();
-    options.job = JobShape { has_ttl: true, has_timers: true };
+    options.job = JobShape { has_ttl: true, has_timers: true, ..JobShape::default() };
     let why = |options: &Options| options.without_effect([row.key]).pop().map(|(_, why)| why);
     let on_heap = why(&Options::default()).is_none();
     why(&options)

@@ -24,8 +24,8 @@ impl Options {
             Reader::TaskManager => self.why_not_in_the_division(row.key),
             Reader::Timers if !self.job.has_timers => Some("the workload has no timers"),
             Reader::Ttl if !self.job.has_ttl => Some("no state of the workload has a TTL"),
-            Reader::Restore => Some("a run restores nothing"),
-            Reader::Checkpoints => Some("a run takes no checkpoints"),
+            Reader::Restore => self.why_restore_option_is_idle(row.key),
+            Reader::Checkpoints => self.why_checkpoint_option_is_idle(row.key),
             Reader::Tracking => Some("a run times state accesses itself"),
             Reader::Job => Some("`run.parallelism` and `run.max-parallelism` say it in a workload"),
             Reader::Pool | Reader::Database | Reader::Metrics | Reader::Timers | Reader::Ttl if !rocksdb => {
@@ -35,6 +35,63 @@ impl Options {
             Reader::Database | Reader::Metrics | Reader::Timers | Reader::Ttl => {
                 self.why_database_option_is_idle(row.key)
             }
+        }
+    }
+
+    /// Whether checkpoints are taken under these options.
+    fn takes_checkpoints(&self) -> bool {
+        self.backend != BackendType::Null && (self.job.counts_to_checkpoints || self.checkpointing_interval.0.is_some())
+    }
+
+    fn why_checkpoint_option_is_idle(&self, key: &str) -> Option<&'static str> {
+        if let Some(why) = why_no_part_of_a_run(key) {
+            return Some(why);
+        }
+        let snapshots = self.takes_checkpoints() || (self.job.takes_savepoint && self.backend != BackendType::Null);
+        match key {
+            _ if !snapshots => Some("a run takes no checkpoints without an interval or `checkpoint.every-events`"),
+            "execution.checkpointing.interval" | "execution.checkpointing.min-pause"
+                if self.job.counts_to_checkpoints =>
+            {
+                Some("`checkpoint.every-events` says when checkpoints are taken")
+            }
+            "execution.checkpointing.incremental" if self.backend != BackendType::RocksDb => {
+                Some("the heap backend writes all of its state in every checkpoint")
+            }
+            "state.backend.rocksdb.checkpoint.transfer.thread.num" if self.backend != BackendType::RocksDb => {
+                Some(NOT_ROCKSDB)
+            }
+            "execution.checkpointing.snapshot-compression"
+                if self.backend == BackendType::RocksDb && !self.job.takes_savepoint =>
+            {
+                Some("RocksDB's files have the compression of their levels; it counts for canonical savepoints")
+            }
+            "execution.checkpointing.min-pause"
+            | "execution.checkpointing.timeout"
+            | "execution.checkpointing.tolerable-failed-checkpoints"
+            | "execution.checkpointing.num-retained"
+            | "execution.checkpointing.incremental"
+                if !self.takes_checkpoints() =>
+            {
+                Some("a savepoint is no checkpoint")
+            }
+            _ => None,
+        }
+    }
+
+    fn why_restore_option_is_idle(&self, key: &str) -> Option<&'static str> {
+        match key {
+            "execution.state-recovery.path" => Some("`checkpoint.restore-from` or --restore-from names what a run goes on from"),
+            "execution.state-recovery.claim-mode" => Some("a run never deletes what it goes on from, as with NO_CLAIM"),
+            "execution.state-recovery.ignore-unclaimed-state" => {
+                Some("a checkpoint of other states is of another workload, which is refused")
+            }
+            "execution.checkpointing.recover-without-channel-state.checkpoint-id" => {
+                Some("nothing is in flight at a barrier here")
+            }
+            _ if self.backend != BackendType::RocksDb => Some(NOT_ROCKSDB),
+            _ if !self.job.restores => Some("a run restores at another parallelism only with `checkpoint.restore-from`"),
+            _ => None,
         }
     }
 
@@ -140,6 +197,32 @@ impl Options {
             }
             _ => None,
         }
+    }
+}
+
+/// Of an option of checkpoints that stands for something that a run does not have.
+fn why_no_part_of_a_run(key: &str) -> Option<&'static str> {
+    if key.starts_with("state.changelog.") {
+        return Some("the changelog state backend is not built");
+    }
+    match key.strip_prefix("execution.checkpointing.")? {
+        "interval-during-backlog" => Some("the source never has a backlog"),
+        "storage" | "dir" | "savepoint-dir" => Some(
+            "a run writes where `checkpoint.dir` and `checkpoint.savepoint.dir` say: this may be the directory of a job in \
+             production",
+        ),
+        "mode" | "unaligned.forced" | "unaligned.interruptible-timers.enabled" | "aligned-checkpoint-timeout"
+        | "unaligned.max-subtasks-per-channel-state-file" => {
+            Some("barriers never wait here: all subtasks come to the end of a round together")
+        }
+        "max-concurrent-checkpoints" => Some("a run takes one checkpoint at a time"),
+        "externalized-checkpoint-retention" => Some("checkpoints in `checkpoint.dir` are kept, others are not"),
+        "checkpoints-after-tasks-finish" => Some("all subtasks finish together"),
+        "cleaner.parallel-mode" => Some("old checkpoints are deleted by the thread that completes a new one"),
+        "write-buffer-size" => Some("streams are written in pieces of 64 kb and more"),
+        option if option.starts_with("local-backup.") => Some("a run has no local recovery"),
+        option if option.starts_with("file-merging.") => Some("merging of checkpoint files is not built"),
+        _ => None,
     }
 }
 

@@ -80,6 +80,12 @@ pub struct JobShape {
     pub has_ttl: bool,
     /// An operator has timers.
     pub has_timers: bool,
+    /// Checkpoints are triggered by a number of events.
+    pub counts_to_checkpoints: bool,
+    /// A savepoint is taken.
+    pub takes_savepoint: bool,
+    /// The run goes on from a checkpoint.
+    pub restores: bool,
 }
 
 /// Who reads an option.
