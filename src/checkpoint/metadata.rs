@@ -13,7 +13,7 @@ use crate::state::{Digest, KeyGroups};
 use crate::workload::Now;
 
 /// Name of the metadata file in the folder of a checkpoint.
-const METADATA_FILE: &str = "_metadata";
+pub(super) const METADATA_FILE: &str = "_metadata";
 /// Name of the folder of shared files, beside those of the checkpoints.
 pub const SHARED_FOLDER: &str = "shared";
 
@@ -240,6 +240,17 @@ impl StoredCheckpoint {
         match file.scope {
             Scope::Exclusive => &self.folder,
             Scope::Shared => &self.shared,
+        }
+    }
+
+    /// Reads a stream and compares it with its checksum.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn verify(&self, stream: &StreamHandle) -> Result<(), CheckpointError> {
+        match stream {
+            StreamHandle::Inline(_) => Ok(()), // the metadata has a checksum of its own
+            StreamHandle::File(_) => self.read(stream).map(drop),
         }
     }
 

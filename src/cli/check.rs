@@ -15,8 +15,8 @@ use crate::result::Host;
 use crate::run::{IndexCliff, Prediction, index_cliff, predict, state_parent};
 use crate::source::trace::TraceReader;
 use crate::workload::{
-    Bytes, Configuration, Document, Extent, FlinkSource, KnownKey, MixOperation, Phase, Plan, PlannedTrial, Reader,
-    Setting, Source, Time, WorkloadWire,
+    BackendType, Bytes, CheckpointClock, CheckpointTrigger, Configuration, Document, Extent, FlinkSource, KnownKey,
+    MixOperation, Options, Phase, Plan, PlannedTrial, Reader, SavepointPlan, Setting, Source, Time, Workload, WorkloadWire,
 };
 
 /// The workload of a command, with what the command line lays over it.
@@ -145,6 +145,9 @@ fn describe(plan: &Plan) -> String {
         }
         for cell in plan.cells.iter().filter(|cell| cell.variant == index) {
             let _ = writeln!(out, "  {}: {}", printable(&cell.configuration.name), needs(predict(plan, cell), source));
+            if let Some(line) = checkpoints(&variant.workload, &cell.configuration.options) {
+                let _ = writeln!(out, "    {}", printable(&line));
+            }
             if let Some(cliff) = index_cliff(plan, cell) {
                 let _ = writeln!(out, "    {}", danger(cliff));
             }
@@ -154,6 +157,34 @@ fn describe(plan: &Plan) -> String {
         let _ = writeln!(out, "takes at least {} beside prefill (configured)", Time(seconds));
     }
     out
+}
+
+/// What a run does about checkpoints under a configuration; none where it does nothing.
+fn checkpoints(workload: &Workload, options: &Options) -> Option<String> {
+    let checkpoint = &workload.checkpoint;
+    let mut parts = Vec::new();
+    if let Some(trigger) = checkpoint.trigger(options) {
+        let kind = if options.checkpointing_incremental && options.backend == BackendType::RocksDb {
+            "incremental"
+        } else {
+            "full"
+        };
+        let when = match trigger {
+            CheckpointTrigger::Events(events) => format!("every {events} events"),
+            CheckpointTrigger::Interval(time, CheckpointClock::Real) => format!("every {}", Time(time)),
+            CheckpointTrigger::Interval(time, CheckpointClock::Virtual) => {
+                format!("every {} of the virtual clock", Time(time))
+            }
+        };
+        let dir = checkpoint.dir.as_deref().unwrap_or("a temporary folder");
+        parts.push(format!("{kind} checkpoints {when} in {dir}"));
+    }
+    if options.backend != BackendType::Null {
+        let savepoint = |plan: &SavepointPlan| format!("a savepoint after {} events in {}", plan.after_events, plan.dir);
+        parts.extend(checkpoint.savepoint.as_ref().map(savepoint));
+    }
+    parts.extend(checkpoint.restore_from.as_ref().map(|place| format!("goes on from {place}")));
+    (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
 /// A phase, with what is different in it.

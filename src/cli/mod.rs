@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod check;
+mod checkpoint;
 mod flink;
 mod init;
 mod list;
@@ -34,6 +35,9 @@ enum Command {
     Check(check::Args),
     /// Print the table of a result again
     Show(show::Args),
+    /// Look into checkpoints and savepoints, verify them and clean up behind them
+    #[command(subcommand)]
+    Checkpoint(checkpoint::Command),
     /// Look into a file of events
     #[command(subcommand)]
     Trace(trace::Command),
@@ -111,6 +115,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
+        Command::Checkpoint(command) => checkpoint::checkpoint(&command),
         Command::Trace(command) => trace::trace(&command),
         Command::Flink(command) => flink::flink(&command),
         Command::List(args) => list::list(&args),

@@ -1,5 +1,6 @@
 //! What a result looks like to people and to other programs.
 
+mod checkpoints;
 mod curves;
 mod knobs;
 mod stores;

@@ -84,7 +84,7 @@ pub(super) fn late_lines(result: &RunResult) -> Vec<String> {
 }
 
 /// A row for each workload and configuration: its name, then what `cells` makes of its trials.
-fn rows(result: &RunResult, cells: impl Fn(&[&Measurement]) -> Option<Vec<String>>) -> Vec<Vec<String>> {
+pub(super) fn rows(result: &RunResult, cells: impl Fn(&[&Measurement]) -> Option<Vec<String>>) -> Vec<Vec<String>> {
     let row = |(name, measurements): (String, Vec<&Measurement>)| {
         let mut row = vec![name];
         row.extend(cells(&measurements)?);

@@ -7,7 +7,7 @@ use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
 use comfy_table::{CellAlignment, Table};
 
 use super::knobs::Knobs;
-use super::{Regime, Spread, Summary, curves, stores, stream};
+use super::{Regime, Spread, Summary, checkpoints, curves, stores, stream};
 use crate::result::{
     METRICS, Metric, Outcome, PrefillOrigin, RunResult, Shown, TimingStrategy, Unit, VariantInfo, printable,
 };
@@ -60,6 +60,8 @@ fn text(result: &RunResult, summary: &Summary, format: Format) -> String {
         (&stream::LATER_HEADER[..], stream::later_rows(result)),
         (&stream::GROWTH_HEADER[..], stream::growth_rows(result)),
         (&stream::FIRING_HEADER[..], stream::firing_rows(result)),
+        (&checkpoints::CHECKPOINT_HEADER[..], checkpoints::checkpoint_rows(result)),
+        (&checkpoints::RESTORE_HEADER[..], checkpoints::restore_rows(result)),
     ] {
         if !rows.is_empty() {
             let _ = writeln!(out, "{}\n", named_table(header, rows, format));
@@ -89,7 +91,9 @@ fn named_table(header: &[&str], rows: Vec<Vec<String>>, format: Format) -> Table
 
 /// One row for each cell of a sweep: the knobs, then what they do.
 fn knob_table(knobs: &Knobs, summary: &Summary, format: Format) -> Table {
-    let metrics: Vec<_> = METRICS.iter().filter(|metric| metric.shown != Shown::Configurations).collect();
+    let is_known = |metric: &&Metric| !metric.is_rare || summary.rows.iter().any(|row| row.metrics.contains_key(metric.name));
+    let metrics: Vec<_> =
+        METRICS.iter().filter(|metric| metric.shown != Shown::Configurations).filter(is_known).collect();
     let header: Vec<_> =
         knobs.headings().chain(["configuration"]).chain(metrics.iter().map(|metric| metric.label)).collect();
     let mut table = table(format, &header);
@@ -256,7 +260,7 @@ fn notes(result: &RunResult, out: &mut String) {
         let _ = writeln!(out, "{} repeat {}: {reason}", printable(&trial.configuration), trial.repeat + 1);
     }
     let stream_lines = stream::late_lines(result).into_iter().chain(stream::latest_lines(result));
-    for line in stream_lines.chain(stores::notes(result)) {
+    for line in stream_lines.chain(checkpoints::lines(result)).chain(stores::notes(result)) {
         let _ = writeln!(out, "{}", printable(&line));
     }
     heap_notes(result, out);

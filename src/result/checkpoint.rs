@@ -17,6 +17,8 @@ pub struct Checkpoints {
     pub modelled: bool,
     /// Where the last complete checkpoint lies, if it is kept.
     pub location: Option<String>,
+    /// Where the savepoint lies, if one was taken.
+    pub savepoint: Option<String>,
     /// Latency of events while a checkpoint was in progress.
     pub latency_during: Option<Latency>,
     /// Latency of events while none was.
@@ -87,6 +89,13 @@ pub struct Restore {
 }
 
 impl Checkpoints {
+    /// The median of a figure over the complete checkpoints, of two in the middle the larger.
+    pub fn median(&self, figure: impl Fn(&CheckpointRecord) -> f64) -> Option<f64> {
+        let mut values: Vec<_> = self.complete().map(figure).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        values.get(values.len() / 2).copied()
+    }
+
     /// The complete checkpoints, savepoints left out.
     pub fn complete(&self) -> impl Iterator<Item = &CheckpointRecord> {
         self.records.iter().filter(|record| record.failure.is_none() && !record.kind.ends_with("savepoint"))

@@ -69,6 +69,8 @@ pub struct Metric {
     pub kind: Kind,
     /// Where it is shown.
     pub shown: Shown,
+    /// Whether its column is left out of a table where no trial has it.
+    pub is_rare: bool,
     /// Which trials have it.
     pub from: From,
     /// Its value in a trial; none where the trial does not have it.
@@ -87,6 +89,7 @@ macro_rules! metrics {
             better: Better::$better,
             kind: Kind::Measured,
             shown: Shown::$shown,
+            is_rare: matches!(From::$from, From::Measured) && matches!(Shown::$shown, Shown::Knobs),
             from: From::$from,
             get: $get,
             of_phase: $of_phase,
@@ -113,6 +116,16 @@ metrics! {
         |m| m.store_counters?.write_amplification(), |_| None;
     "index_reads_per_lookup", "index reads", Factor, Lower, Knobs, Companions,
         |m| m.store_counters?.index_reads_per_lookup(), |_| None;
+    "checkpoint_written_bytes", "checkpoint", Bytes, Lower, Knobs, Measured,
+        |m| m.checkpoints.as_ref()?.median(|c| c.written_bytes as f64), |_| None;
+    "checkpoint_full_bytes", "full size", Bytes, Lower, Knobs, Measured,
+        |m| m.checkpoints.as_ref()?.median(|c| c.full_bytes as f64), |_| None;
+    "checkpoint_sync_ns", "stood still", Nanoseconds, Lower, Knobs, Measured,
+        |m| m.checkpoints.as_ref()?.median(|c| c.sync_duration_ms * 1e6), |_| None;
+    "checkpoint_duration_ns", "duration", Nanoseconds, Lower, Knobs, Measured,
+        |m| m.checkpoints.as_ref()?.median(|c| c.duration_ms * 1e6), |_| None;
+    "restore_duration_ns", "restore", Nanoseconds, Lower, Knobs, Measured,
+        |m| m.checkpoints.as_ref()?.restore.as_ref().map(|r| r.restore_duration_ms * 1e6), |_| None;
 }
 
 /// The longest time that one event can have taken: of a timed event, or of a window that holds it.

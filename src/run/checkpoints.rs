@@ -129,7 +129,8 @@ impl CheckpointedRun {
         let mut checkpoints = Checkpoints {
             records: self.coordinator.records(),
             modelled: self.is_modelled,
-            location: last.filter(|_| self.is_kept),
+            location: self.coordinator.last_checkpoint().filter(|_| self.is_kept),
+            savepoint: self.coordinator.last_savepoint(),
             latency_during: None,
             latency_outside: None,
             size_trend: Trend::Undecided,

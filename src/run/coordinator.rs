@@ -14,15 +14,12 @@ use std::time::{Duration, Instant};
 use super::drive::PendingOperator;
 use crate::backend::SnapshotRequest;
 use crate::checkpoint::{
-    CheckpointError, CheckpointStorage, JobIdentity, Metadata, Position, SHARED_FOLDER, SharedStateRegistry,
+    CheckpointError, CheckpointStorage, JobFolder, JobIdentity, Metadata, Position, SHARED_FOLDER, SharedStateRegistry,
     SnapshotKind, SnapshotTarget, StorageLock, SubtaskHandle, Written,
 };
 use crate::result::CheckpointRecord;
 use crate::state::{Digest, StateResult};
 use crate::workload::{BackendType, CheckpointClock, CheckpointTrigger, Now, Options, SavepointFormat, SavepointPlan};
-
-/// Name of the lock in the folder of a job.
-const LOCK_FILE: &str = "_lock";
 
 /// What the coordinator goes by.
 #[derive(Debug, Clone)]
@@ -124,6 +121,16 @@ struct State {
     last_savepoint: Option<String>,
 }
 
+impl State {
+    /// Whether a checkpoint is due that cannot begin yet, and whose place may not depend on how long the last one takes: that
+    /// of one that events count to, and of a savepoint. The source waits then, which is in no figure.
+    fn waits_for_the_last_one(&self, now: Tick) -> bool {
+        let counted = matches!(self.schedule.trigger, Some(CheckpointTrigger::Events(_)));
+        let savepoint = self.savepoint.as_ref().is_some_and(|plan| now.events >= plan.after_events);
+        self.running.is_some() && (savepoint || (counted && self.schedule.is_due(now)))
+    }
+}
+
 /// A complete checkpoint that is kept.
 struct Retained {
     name: String,
@@ -203,7 +210,7 @@ impl Coordinator {
         now: Now,
         last_id: u64,
     ) -> Result<Arc<Self>, CheckpointError> {
-        let lock = storage.lock(LOCK_FILE)?;
+        let lock = JobFolder::new(storage.clone()).lock()?;
         std::fs::create_dir_all(&job.scratch).map_err(CheckpointError::local(&job.scratch))?;
         let started = Instant::now();
         let begin = Tick { events: 0, real: started, virtual_ms: now.processing_ms };
@@ -247,10 +254,13 @@ impl Coordinator {
         if let Some(reason) = state.fatal.take() {
             return Err(CheckpointFailure(reason));
         }
+        let now = Tick { events: position.events, real: Instant::now(), virtual_ms: position.now.processing_ms };
+        if state.waits_for_the_last_one(now) {
+            state = self.until_over(state);
+        }
         if state.running.is_some() {
             return Ok(None);
         }
-        let now = Tick { events: position.events, real: Instant::now(), virtual_ms: position.now.processing_ms };
         if state.schedule.triggered.virtual_ms == i64::MIN {
             // Time begins with the first event.
             state.schedule.triggered.virtual_ms = now.virtual_ms;
@@ -320,7 +330,8 @@ impl Coordinator {
 
     fn note_failure(&self, state: &mut State, running: &Running, reason: String) {
         state.schedule.ended = Tick { real: Instant::now(), ..self.tick_of(&running.trigger) };
-        state.failures_in_a_row += 1;
+        // A savepoint that fails is told, and the job goes on.
+        state.failures_in_a_row += u32::from(!running.trigger.kind.is_savepoint());
         if state.failures_in_a_row > self.settings.tolerable_failures {
             state.fatal = Some(format!(
                 "checkpoint {} failed: {reason} (execution.checkpointing.tolerable-failed-checkpoints is {})",
@@ -527,15 +538,19 @@ impl Coordinator {
         own.for_each(|file| drop(trigger.shared.delete(&file.path)));
     }
 
-    /// Waits until no checkpoint is in progress. Afterwards no subtask may take one.
+    /// Waits until no checkpoint is in progress.
     pub fn wait(&self) {
-        let mut state = self.state();
+        drop(self.until_over(self.state()));
+    }
+
+    fn until_over<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         while state.running.is_some() || self.is_running() {
             self.expire(&mut state);
             let (woken, _) =
                 self.over.wait_timeout(state, Duration::from_millis(50)).unwrap_or_else(PoisonError::into_inner);
             state = woken;
         }
+        state
     }
 
     /// Each checkpoint so far, in order of their triggers.
@@ -552,9 +567,17 @@ impl Coordinator {
 
     /// The folder of the last complete checkpoint, or else of the savepoint.
     pub fn last_complete(&self) -> Option<String> {
-        let state = self.state();
-        let checkpoint = state.retained.back().map(|last| self.storage.child(&last.name).url().to_owned());
-        checkpoint.or_else(|| state.last_savepoint.clone())
+        self.last_checkpoint().or_else(|| self.last_savepoint())
+    }
+
+    /// The folder of the last complete checkpoint.
+    pub fn last_checkpoint(&self) -> Option<String> {
+        self.state().retained.back().map(|last| self.storage.child(&last.name).url().to_owned())
+    }
+
+    /// The folder of the savepoint, if it is complete.
+    pub fn last_savepoint(&self) -> Option<String> {
+        self.state().last_savepoint.clone()
     }
 
     /// The folder of the job.
@@ -586,4 +609,40 @@ pub fn new_job_id(state_folder: &Path) -> String {
         hasher.finish()
     };
     format!("{:016x}{:016x}", random(1), random(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tick(start: Instant, ms: u64) -> Tick {
+        Tick { events: ms, real: start + Duration::from_millis(ms), virtual_ms: ms as i64 }
+    }
+
+    /// Whether a checkpoint is due at each of these moments, ms: the last was triggered at `triggered` and ended at `ended`.
+    fn due(trigger: CheckpointTrigger, pause_ms: u64, (triggered, ended): (u64, u64), at: &[u64]) -> Vec<bool> {
+        let start = Instant::now();
+        let min_pause = Duration::from_millis(pause_ms);
+        let (triggered, ended) = (tick(start, triggered), tick(start, ended));
+        let schedule = Schedule { trigger: Some(trigger), min_pause, triggered, ended };
+        at.iter().map(|ms| schedule.is_due(tick(start, *ms))).collect()
+    }
+
+    #[test]
+    fn the_interval_counts_from_trigger_to_trigger_and_the_pause_from_end_to_trigger() {
+        for clock in [CheckpointClock::Real, CheckpointClock::Virtual] {
+            let every = CheckpointTrigger::Interval(Duration::from_millis(100), clock);
+            assert_eq!(due(every, 0, (200, 250), &[299, 300, 301]), [false, true, true]);
+            // The pause goes before the interval.
+            assert_eq!(due(every, 80, (200, 250), &[300, 329, 330]), [false, false, true]);
+            assert_eq!(due(every, 20, (200, 250), &[270, 300]), [false, true]);
+        }
+    }
+
+    #[test]
+    fn a_number_of_events_is_due_once_in_each_multiple() {
+        let every = CheckpointTrigger::Events(1_000);
+        assert_eq!(due(every, 0, (0, 0), &[999, 1_000, 1_500]), [false, true, true]);
+        assert_eq!(due(every, 0, (1_500, 1_500), &[1_999, 2_000]), [false, true]);
+    }
 }

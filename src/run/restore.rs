@@ -130,6 +130,20 @@ impl RestorePlan {
         Ok(())
     }
 
+    /// Compares the state of all restored subtasks with what the checkpoint says of it.
+    ///
+    /// # Errors
+    /// It is another one.
+    pub fn check_digest(&self, restored: Digest) -> Result<(), CheckpointError> {
+        match self.checkpoint.metadata.state_digest {
+            Some(recorded) if recorded != restored => Err(CheckpointError::Damaged {
+                file: self.checkpoint.url().to_owned(),
+                reason: format!("the restored state has the digest {restored}, and {recorded} was recorded"),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Restores the operators of a subtask, whose states are registered.
     ///
     /// # Errors

@@ -332,13 +332,13 @@ fn stage<'a, K>(
 }
 
 /// Opens all subtasks, each from its part of a checkpoint where there is one.
-fn open_subtasks<K>(
+fn open_subtasks<K: SourceKey>(
     setup: &Setup<'_, K>,
     pass: &str,
     empty_ns: u64,
     restored: Option<&RestorePlan>,
 ) -> Result<Vec<Noted<K>>, TrialError> {
-    let open = |(index, heap)| {
+    let open = |(index, heap)| -> Result<Noted<K>, TrialError> {
         let probe = || Probe::new(empty_ns, setup.spec.stream_seed ^ u64::from(index));
         let mut subtask = (setup.open)(pass, index, &probe, restored)?;
         if let Some(plan) = restored {
@@ -362,7 +362,13 @@ fn open_subtasks<K>(
     let parallelism = setup.workload.run.groups.parallelism;
     let heap = JvmHeap { bytes: setup.spec.options.heap_bytes()? };
     let heaps = HeapShare::of_subtasks(parallelism, setup.spec.options.task_slots, heap);
-    (0..parallelism).zip(heaps).map(open).collect()
+    let mut subtasks: Vec<_> = (0..parallelism).zip(heaps).map(open).collect::<Result<_, _>>()?;
+    if let Some(plan) = restored
+        && plan.checkpoint.metadata.state_digest.is_some()
+    {
+        plan.check_digest(digest_states(setup, &mut subtasks)?)?;
+    }
+    Ok(subtasks)
 }
 
 fn prefill<K: SourceKey>(setup: &Setup<'_, K>, subtasks: &mut [Noted<K>]) -> Result<StageEnd, TrialError> {

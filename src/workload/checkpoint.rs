@@ -13,7 +13,7 @@ use super::{BackendType, Bytes, Extent, Invalid, Options, ROUND_EVENTS, Time, Wo
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct CheckpointWire {
     /// Events of the measured part from one checkpoint to the next, in place of `execution.checkpointing.interval`: then
-    /// checkpoints are taken at the same places on every machine.
+    /// checkpoints are taken at the same places on every machine. The source waits for one that is not complete.
     pub every_events: Option<u64>,
     /// The clock that `execution.checkpointing.interval` and `min-pause` are of.
     pub clock: CheckpointClock,

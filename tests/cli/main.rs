@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod check;
+mod checkpoints;
 mod environment;
 mod flink;
 mod flink_measured;

@@ -1,0 +1,256 @@
+//! Checkpoints, savepoints and restores as a user meets them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use statebench::result::{Checkpoints, Measurement};
+use statebench::state::Digest;
+
+use super::{Place, Ran, measured, start};
+
+/// A job with timers and window contents, so that all kinds of state go into its checkpoints.
+const JOB: &str = r#"
+operator.sliding-window = { size = "40 s", slide = "20 s" }
+keys = { cardinality = 500 }
+run = { events = 60_000, warm-up = 4_096, repeats = 1, counters = false, max-parallelism = 128 }
+[checkpoint]
+every-events = 8_192
+digests = true
+[[configuration]]
+name = "heap"
+state.backend.type = "hashmap"
+[[configuration]]
+name = "rocksdb"
+state.backend.type = "rocksdb"
+execution.checkpointing.incremental = true
+execution.checkpointing.num-retained = 2
+"#;
+
+fn place() -> Place {
+    let place = Place::new();
+    place.file("job.toml", JOB);
+    place
+}
+
+/// What a configuration computed.
+fn digests(measurement: &Measurement) -> (Digest, Digest) {
+    (measurement.emitted, measurement.state)
+}
+
+fn checkpoints(measurement: &Measurement) -> &Checkpoints {
+    measurement.checkpoints.as_ref().unwrap()
+}
+
+/// Runs the job under one configuration; what it measured.
+fn run(place: &Place, configuration: &str, args: &str) -> Measurement {
+    place.statebench(&format!("run job.toml -q --force -o r.json --configuration {configuration} {args}")).ok();
+    measured(&place.result("r.json"), configuration).clone()
+}
+
+/// The folders in a folder, in order of their names.
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut folders: Vec<_> = entries.filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders
+}
+
+#[test]
+fn a_run_takes_checkpoints_and_restores_the_last_one() {
+    let place = place();
+    let out = place.statebench("run job.toml -q -o r.json").ok();
+    let result = place.result("r.json");
+    for configuration in ["heap", "rocksdb"] {
+        let measurement = measured(&result, configuration);
+        let checkpoints = checkpoints(measurement);
+        let complete: Vec<_> = checkpoints.complete().collect();
+        assert_eq!(complete.len(), 7, "{configuration}: {:?}", checkpoints.records);
+        assert!(complete.iter().all(|record| record.full_bytes > 0 && record.metadata_bytes > 0));
+        assert!(complete.iter().all(|record| record.duration_ms >= record.sync_duration_ms));
+        let restore = checkpoints.restore.as_ref().unwrap();
+        assert!(restore.agrees && restore.replayed_events > 0, "{restore:?}");
+        assert_eq!(restore.id, 7);
+        assert_eq!(checkpoints.location, None);
+    }
+    for heading in ["stood still", "full size", "ready after", "as fast as before"] {
+        assert!(out.contains(heading), "{out}");
+    }
+}
+
+#[test]
+fn a_savepoint_moves_from_one_backend_to_the_other_and_to_another_parallelism() {
+    let place = place();
+    for (from, to) in [("heap", "rocksdb"), ("rocksdb", "heap")] {
+        let savepoints = place.path(&format!("savepoints-{from}"));
+        let whole = run(&place, from, &format!("--savepoint {}", savepoints.display()));
+        let savepoint = folders(&savepoints).pop().unwrap();
+        assert_eq!(checkpoints(&whole).savepoint.as_deref(), savepoint.to_str());
+        for (configuration, parallelism) in [(to, 1), (to, 3), (from, 2)] {
+            let args = format!("--restore-from {} --parallelism {parallelism}", savepoint.display());
+            let restored = run(&place, configuration, &args);
+            assert_eq!(digests(&restored), digests(&whole), "{from} to {configuration} at {parallelism}");
+            assert!(restored.events < whole.events);
+        }
+    }
+}
+
+#[test]
+fn checkpoints_that_are_kept_can_be_gone_on_from_at_another_parallelism() {
+    let place = place();
+    for configuration in ["heap", "rocksdb"] {
+        let dir = place.path(&format!("checkpoints-{configuration}"));
+        let whole = run(&place, configuration, &format!("--parallelism 2 --checkpoint-dir {}", dir.display()));
+        let job = folders(&dir).pop().unwrap();
+        let names: Vec<_> = folders(&job).iter().map(|path| path.file_name().unwrap().to_owned()).collect();
+        let chk = |id: u32| job.join(format!("chk-{id}"));
+        assert_eq!(checkpoints(&whole).location.as_deref(), chk(7).to_str());
+        assert_eq!(chk(6).exists(), configuration == "rocksdb", "{names:?}");
+        assert!(!chk(5).exists(), "{names:?}");
+        for parallelism in [2, 1, 4, 3] {
+            let args = format!("--restore-from {} --parallelism {parallelism}", chk(7).display());
+            assert_eq!(digests(&run(&place, configuration, &args)), digests(&whole), "{configuration} {parallelism}");
+        }
+        let verified = place.statebench(&format!("checkpoint verify {}", job.display())).ok();
+        assert!(verified.contains("chk-7: whole") && !verified.contains("no complete checkpoint"), "{verified}");
+    }
+}
+
+/// The folder of the last checkpoint of a run on RocksDB with files, small as it is.
+fn kept(place: &Place) -> PathBuf {
+    let args = "--set execution.checkpointing.data-inline-threshold=0b --checkpoint-dir";
+    let dir = place.path("kept");
+    run(place, "rocksdb", &format!("{args} {}", dir.display()));
+    folders(&dir).pop().unwrap().join("chk-7")
+}
+
+#[test]
+fn a_checkpoint_can_be_looked_into() {
+    let place = place();
+    let checkpoint = kept(&place);
+    let text = place.statebench(&format!("checkpoint inspect {}", checkpoint.display())).ok();
+    for part in ["incremental checkpoint 7 of the rocksdb backend", "keys of type long", "files of RocksDB", "shared "] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let json = place.statebench(&format!("checkpoint inspect --json {}", checkpoint.display())).ok();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["id"], &json["parallelism"]), (&7.into(), &1.into()));
+}
+
+#[test]
+fn a_damaged_file_is_refused_by_its_name() {
+    let place = place();
+    let checkpoint = kept(&place);
+    let shared = checkpoint.parent().unwrap().join("shared");
+    let a_table = std::fs::read_dir(&shared).unwrap().next().unwrap().unwrap().path();
+    let a_file = std::fs::read_dir(&checkpoint).unwrap().map(|entry| entry.unwrap().path());
+    let a_file = a_file.filter(|path| !path.ends_with("_metadata")).max().unwrap();
+    for path in [checkpoint.join("_metadata"), a_file, a_table] {
+        let whole = std::fs::read(&path).unwrap();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let mut flipped = whole.clone();
+        flipped[whole.len() / 2] ^= 1;
+        for damaged in [flipped.as_slice(), &whole[..whole.len() - 1], &[]] {
+            std::fs::write(&path, damaged).unwrap();
+            let verified = place.statebench(&format!("checkpoint verify {}", checkpoint.display()));
+            assert_eq!(verified.code, Some(2), "{name}: {verified:?}");
+            assert!(verified.err.contains(name), "{name}: {verified:?}");
+            let args = format!("run job.toml -q --force -o d.json --configuration rocksdb --restore-from {}", checkpoint.display());
+            let ran = place.statebench(&args);
+            assert_eq!(ran.code, Some(2), "{name}: {ran:?}");
+            assert!(ran.err.contains(name), "{name}: {ran:?}");
+        }
+        std::fs::write(&path, whole).unwrap();
+    }
+    place.statebench(&format!("checkpoint verify {}", checkpoint.display())).ok();
+}
+
+#[test]
+fn what_nobody_needs_is_found_and_deleted() {
+    let place = place();
+    let checkpoint = kept(&place);
+    let job = checkpoint.parent().unwrap();
+    let orphan = job.join("shared/9-0-0-left.sst");
+    std::fs::write(&orphan, "left by a run that was killed").unwrap();
+    let half = job.join("chk-9");
+    std::fs::create_dir(&half).unwrap();
+    std::fs::write(half.join("9-0-0-keyed"), "half a checkpoint").unwrap();
+    let verified = place.statebench(&format!("checkpoint verify {}", job.display())).ok();
+    assert!(verified.contains("2 files of 46 bytes belong to no complete checkpoint"), "{verified}");
+    place.statebench(&format!("checkpoint gc --dry-run {}", job.display())).ok();
+    assert!(orphan.exists());
+    let collected = place.statebench(&format!("checkpoint gc {}", job.display())).ok();
+    assert!(collected.ends_with("2 orphans, 46 bytes\n"), "{collected}");
+    assert!(!orphan.exists() && !half.join("9-0-0-keyed").exists());
+    place.statebench(&format!("checkpoint verify {}", checkpoint.display())).ok();
+}
+
+fn refused(place: &Place, args: &str) -> Ran {
+    let ran = place.statebench(&format!("run job.toml -q --force -o d.json {args}"));
+    assert_eq!(ran.code, Some(2), "{args}: {ran:?}");
+    ran
+}
+
+#[test]
+fn a_checkpoint_of_another_job_is_refused_with_what_differs() {
+    let place = place();
+    let dir = place.path("checkpoints");
+    run(&place, "heap", &format!("--checkpoint-dir {}", dir.display()));
+    let checkpoint = folders(&dir).pop().unwrap().join("chk-7");
+    let restore = format!("--configuration heap --restore-from {}", checkpoint.display());
+    for (args, reason) in [
+        ("--set keys.cardinality=501", "these sections differ: keys"),
+        ("--set operator=counter", "these sections differ: operator"),
+        ("--set run.max-parallelism=256", "max parallelism 128"),
+        ("--set keys.type=string", "keys are of type long"),
+        ("--seed 2", "seed"),
+    ] {
+        let ran = refused(&place, &format!("{restore} {args}"));
+        assert!(ran.err.contains(reason), "{args}: {}", ran.err);
+    }
+    let other = refused(&place, &format!("--configuration rocksdb --restore-from {}", checkpoint.display()));
+    assert!(other.err.contains("canonical savepoints"), "{}", other.err);
+}
+
+#[test]
+fn places_that_cannot_be_used_are_refused() {
+    let place = place();
+    let heap = "--configuration heap";
+    for (args, parts) in [
+        ("--checkpoint-dir s4://bucket/a", &["s4", "s3"][..]),
+        ("--restore-from nowhere/chk-1", &["nowhere/chk-1"]),
+        ("--checkpoint-dir s3://user:secret@bucket/a", &["carries credentials"]),
+    ] {
+        let ran = refused(&place, &format!("{heap} {args}"));
+        assert!(parts.iter().all(|part| ran.err.contains(part)), "{args}: {}", ran.err);
+        assert!(!ran.err.contains("secret"), "{args}: {}", ran.err);
+    }
+    let ran = refused(&place, "--configuration heep");
+    assert!(ran.err.contains("did you mean `heap`"), "{}", ran.err);
+}
+
+/// The folder of a job without a folder of its own is locked, so that two runs never share one.
+#[test]
+fn two_runs_do_not_share_a_checkpoint_directory() {
+    let place = place();
+    let dir = place.path("checkpoints");
+    let args = format!("--checkpoint-dir {} --set execution.checkpointing.create-subdir=false", dir.display());
+    let long = format!("run job.toml -q -o long.json --configuration heap --set run.events=1000000000 {args}");
+    let mut first = start(place.command(&long));
+    while !dir.join("_lock").exists() {
+        assert!(first.try_wait().unwrap().is_none(), "it ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let second = format!("run job.toml -q -o d.json --configuration heap {args}");
+    let ran = Ran::of(place.command(&second).output().unwrap());
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("_lock: in use by process"), "{}", ran.err);
+    let killed = Command::new("kill").arg("-9").arg(format!("-{}", first.id())).status();
+    assert!(killed.unwrap().success());
+    first.wait().unwrap();
+    // What a killed run leaves is in nobody's way.
+    std::fs::remove_dir_all(place.path("tmp")).unwrap();
+    std::fs::create_dir(place.path("tmp")).unwrap();
+    run(&place, "heap", &args);
+    assert!(dir.join("chk-7/_metadata").exists());
+}
