@@ -6,6 +6,9 @@
 pub mod heap;
 mod metered;
 mod null;
+#[cfg(test)]
+#[cfg(feature = "rocksdb")]
+mod rescale_tests;
 #[cfg(feature = "rocksdb")]
 mod rocksdb;
 #[cfg(test)]
@@ -24,7 +27,9 @@ pub use heap::HeapBackend;
 pub use metered::Metered;
 pub use null::NullBackend;
 #[cfg(feature = "rocksdb")]
-pub use rocksdb::{ROCKSDB_VERSION, RocksDbBackend, SharedMemory, db_options as rocksdb_options};
+pub use rocksdb::{
+    OldState, ROCKSDB_VERSION, RocksDbBackend, SharedMemory, choose_base, db_options as rocksdb_options,
+};
 pub use ttl::{Census, Change, CleanedEntries, ExpiringState, TtlBackend};
 
 use std::path::Path;
