@@ -6,6 +6,9 @@
 pub mod heap;
 mod metered;
 mod null;
+#[cfg(test)]
+#[cfg(feature = "rocksdb")]
+mod rescale_tests;
 #[cfg(feature = "rocksdb")]
 mod rocksdb;
 mod snapshot;
@@ -25,8 +28,10 @@ pub use heap::HeapBackend;
 pub use metered::Metered;
 pub use null::NullBackend;
 #[cfg(feature = "rocksdb")]
-pub use rocksdb::{ROCKSDB_VERSION, RocksDbBackend, SharedMemory, db_options as rocksdb_options, fetch_files};
-pub use snapshot::{PendingSnapshot, SnapshotRequest, Snapshots};
+pub use rocksdb::{
+    ROCKSDB_VERSION, RocksDbBackend, SharedMemory, choose_base, db_options as rocksdb_options, fetch_files,
+};
+pub use snapshot::{FetchedFiles, OldState, PendingSnapshot, SnapshotRequest, Snapshots};
 pub use ttl::{Census, Change, CleanedEntries, ExpiringState, TtlBackend};
 
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::snapshot::{PendingSnapshot, SnapshotRequest, Snapshots, other_format};
+use super::snapshot::{FetchedFiles, PendingSnapshot, SnapshotRequest, Snapshots, other_format};
 use super::Change;
 use crate::checkpoint::{CheckpointError, KeyedHandle, StoredCheckpoint};
 use crate::state::{
@@ -285,7 +285,12 @@ impl<K: Key> Snapshots<K> for NullBackend {
     fn begin_snapshot(&mut self, _: &SnapshotRequest<'_>) -> StateResult<Box<dyn PendingSnapshot>> {
         Err(StateError::Storage("the null backend keeps nothing that a snapshot could hold".to_owned()))
     }
-    fn restore(&mut self, checkpoint: &StoredCheckpoint, _: &[&KeyedHandle]) -> Result<(), CheckpointError> {
+    fn restore(
+        &mut self,
+        checkpoint: &StoredCheckpoint,
+        _: &[&KeyedHandle],
+        _: &FetchedFiles,
+    ) -> Result<(), CheckpointError> {
         Err(other_format(checkpoint, "null"))
     }
 }

@@ -1,6 +1,7 @@
 //! How a backend's state gets into a checkpoint and out of it.
 
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use crate::checkpoint::{CheckpointError, KeyedHandle, SnapshotKind, SnapshotTarget, StoredCheckpoint};
 use crate::state::{Key, KeyedStateBackend, StateResult};
@@ -20,6 +21,24 @@ pub struct SnapshotRequest<'a> {
     pub scratch: &'a Path,
 }
 
+/// The files of an old subtask's state, on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OldState {
+    /// Their folder.
+    pub folder: PathBuf,
+    /// The key groups of the subtask.
+    pub key_groups: Range<u16>,
+}
+
+/// The files of old subtasks that a new one is restored from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FetchedFiles {
+    /// Those that the new database was opened on.
+    pub base: Option<OldState>,
+    /// The others.
+    pub others: Vec<OldState>,
+}
+
 /// A backend that makes snapshots of its state, and is restored from them.
 pub trait Snapshots<K: Key>: KeyedStateBackend<K> {
     /// Begins a snapshot: the synchronous part, while processing stands still.
@@ -28,12 +47,17 @@ pub trait Snapshots<K: Key>: KeyedStateBackend<K> {
     /// The store failed.
     fn begin_snapshot(&mut self, request: &SnapshotRequest<'_>) -> StateResult<Box<dyn PendingSnapshot>>;
 
-    /// Takes in what handles of a checkpoint hold of this subtask's key groups, after the states are registered. A database
-    /// that was opened on the files of a handle has them already.
+    /// Takes in what handles of a checkpoint hold of this subtask's key groups, after the states are registered. Files of
+    /// theirs are on this machine already.
     ///
     /// # Errors
     /// A handle is of a form that this backend does not read, is damaged, or is one of other states; the storage failed.
-    fn restore(&mut self, checkpoint: &StoredCheckpoint, handles: &[&KeyedHandle]) -> Result<(), CheckpointError>;
+    fn restore(
+        &mut self,
+        checkpoint: &StoredCheckpoint,
+        handles: &[&KeyedHandle],
+        files: &FetchedFiles,
+    ) -> Result<(), CheckpointError>;
 }
 
 /// The state as it was when the snapshot began, to be written by any thread while the backend goes on.

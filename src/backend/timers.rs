@@ -11,12 +11,21 @@ pub(super) fn queue_of<N>(service: TimerService<N>, domain: TimeDomain) -> usize
     service.index + domain as usize
 }
 
+/// What the name of every queue begins with.
+const QUEUE_PREFIX: &str = "_timer_state/";
+
 /// The name under which Flink keeps the queue of a timer service.
 pub(super) fn queue_name(service: &str, domain: TimeDomain) -> String {
     match domain {
-        TimeDomain::EventTime => format!("_timer_state/event_{service}"),
-        TimeDomain::ProcessingTime => format!("_timer_state/processing_{service}"),
+        TimeDomain::EventTime => format!("{QUEUE_PREFIX}event_{service}"),
+        TimeDomain::ProcessingTime => format!("{QUEUE_PREFIX}processing_{service}"),
     }
+}
+
+/// Whether a queue of timers is kept under this name.
+#[cfg(feature = "rocksdb")]
+pub(super) fn is_queue(name: &str) -> bool {
+    name.starts_with(QUEUE_PREFIX)
 }
 
 /// The fingerprint of what is stored with a timer: nothing.

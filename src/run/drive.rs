@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::backend::{
-    Census, CleanedEntries, ExpiringState, Metered, Observed, PendingSnapshot, Prefill, SnapshotRequest, Snapshots,
+    Census, CleanedEntries, ExpiringState, FetchedFiles, Metered, Observed, PendingSnapshot, Prefill, SnapshotRequest, Snapshots,
     TtlBackend,
 };
 use crate::checkpoint::{CheckpointError, KeyedHandle, OperatorHandle, Output, SnapshotTarget, StoredCheckpoint};
@@ -244,6 +244,8 @@ pub struct OperatorPart<'a> {
     pub checkpoint: &'a StoredCheckpoint,
     /// The keyed state of the old subtasks whose key groups it has.
     pub keyed: Vec<&'a KeyedHandle>,
+    /// The files of theirs that were brought to this machine.
+    pub files: FetchedFiles,
     /// Its partitions of the operator state.
     pub operator_state: Vec<OperatorStateHandle>,
     /// What it had emitted.
@@ -358,7 +360,7 @@ impl<K: Key, B: Prefill<K> + ExpiringState<K> + Snapshots<K> + Observed + Send, 
         Ok(PendingOperator { keyed: self.backend.inner.inner.begin_snapshot(request)?, operator_state, output })
     }
     fn restore(&mut self, part: &OperatorPart<'_>) -> Result<(), CheckpointError> {
-        self.backend.inner.inner.restore(part.checkpoint, &part.keyed)?;
+        self.backend.inner.inner.restore(part.checkpoint, &part.keyed, &part.files)?;
         OperatorStateHandle::restore(&part.operator_state, &mut self.operator.operator_states())?;
         let Output { emitted, late_events, now, latest } = &part.output;
         self.out.restore(*emitted, *late_events, *now, latest.iter().copied());

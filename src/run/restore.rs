@@ -1,9 +1,14 @@
 //! Going on from a checkpoint: which part of it goes to which subtask. Flink's `StateAssignmentOperation`.
 
+use std::collections::BTreeMap;
 #[cfg(feature = "rocksdb")]
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::drive::{OperatorPart, Subtask};
+use crate::backend::FetchedFiles;
+#[cfg(feature = "rocksdb")]
+use crate::backend::{OldState, choose_base, fetch_files};
 use crate::checkpoint::{CheckpointError, JobIdentity, KeyedHandle, OperatorHandle, Output, StoredCheckpoint};
 use crate::state::{Digest, Key, KeyGroups, OperatorStateHandle};
 #[cfg(feature = "rocksdb")]
@@ -17,6 +22,8 @@ pub struct RestorePlan {
     groups: KeyGroups,
     /// By operator, then by new subtask.
     operator_states: Vec<Vec<Vec<OperatorStateHandle>>>,
+    /// Files that were brought to this machine, by operator and new subtask.
+    fetched: Mutex<BTreeMap<(usize, u16), FetchedFiles>>,
 }
 
 /// What a checkpoint must have in common with the job that goes on from it.
@@ -68,7 +75,7 @@ impl RestorePlan {
         let operator_states = (0..operators)
             .map(|operator| repartitioned(&checkpoint, operator, groups.parallelism))
             .collect::<Result<_, _>>()?;
-        Ok(Self { checkpoint, groups, operator_states })
+        Ok(Self { checkpoint, groups, operator_states, fetched: Mutex::default() })
     }
 
     /// The number of operators in it.
@@ -95,6 +102,7 @@ impl RestorePlan {
         OperatorPart {
             checkpoint: &self.checkpoint,
             keyed: self.keyed(operator, subtask),
+            files: self.fetched().remove(&(operator, subtask)).unwrap_or_default(),
             operator_state: states.cloned().unwrap_or_default(),
             output: self.output(operator, subtask),
         }
@@ -115,18 +123,40 @@ impl RestorePlan {
         all
     }
 
-    /// Brings the files of a RocksDB checkpoint to where the database of a subtask is opened. Other handles are read when it
-    /// is open.
+    fn fetched(&self) -> MutexGuard<'_, BTreeMap<(usize, u16), FetchedFiles>> {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings the files of a RocksDB checkpoint to this machine: those of the base to where the database of the subtask is
+    /// opened, the others beside it.
     ///
     /// # Errors
-    /// A file is damaged, the folder cannot be written, or the storage failed.
+    /// A file is damaged, a folder cannot be written, or the storage failed.
     #[cfg(feature = "rocksdb")]
     pub fn fetch(&self, operator: usize, subtask: u16, folder: &Path, options: &Options) -> Result<(), CheckpointError> {
-        for handle in self.keyed(operator, subtask) {
-            if let KeyedHandle::RocksDb { files, .. } = handle {
-                crate::backend::fetch_files(&self.checkpoint, files, folder, options.checkpoint_transfer_thread_num)?;
-            }
+        let handles: Vec<_> = self
+            .keyed(operator, subtask)
+            .into_iter()
+            .filter_map(|handle| match handle {
+                KeyedHandle::RocksDb { files, key_groups, .. } => Some((files, key_groups)),
+                KeyedHandle::KeyGroups { .. } => None,
+            })
+            .collect();
+        let beside = |position: usize| folder.with_extension(format!("from-{position}"));
+        let mut old: Vec<_> = handles
+            .iter()
+            .enumerate()
+            .map(|(position, (_, groups))| OldState { folder: beside(position), key_groups: (*groups).clone() })
+            .collect();
+        let base = choose_base(&old, &self.groups.range_of(subtask), options.restore_overlap_fraction_threshold.0);
+        if let Some(base) = base {
+            old[base].folder = folder.to_owned();
         }
+        for ((files, _), old) in handles.iter().zip(&old) {
+            fetch_files(&self.checkpoint, files, &old.folder, options.checkpoint_transfer_thread_num)?;
+        }
+        let base = base.map(|base| old.remove(base));
+        self.fetched().insert((operator, subtask), FetchedFiles { base, others: old });
         Ok(())
     }
 
@@ -156,12 +186,19 @@ impl RestorePlan {
                 reason: format!("it has {} operators, and the job {operators}", self.operators()),
             });
         }
-        subtask.restore(&self.part(0, index))?;
+        restore_operator(subtask, &self.part(0, index))?;
         for (later, operator) in subtask.later().iter_mut().zip(1..) {
-            later.restore(&self.part(operator, index))?;
+            restore_operator(&mut **later, &self.part(operator, index))?;
         }
         Ok(())
     }
+}
+
+/// Restores an operator, and removes the files that only the restore needed.
+fn restore_operator<K>(operator: &mut dyn Subtask<K>, part: &OperatorPart<'_>) -> Result<(), CheckpointError> {
+    operator.restore(part)?;
+    let unneeded = part.files.others.iter().map(|old| &old.folder);
+    unneeded.map(|folder| std::fs::remove_dir_all(folder).map_err(CheckpointError::local(folder))).collect()
 }
 
 /// The operator state of one operator, divided over new subtasks.
@@ -171,7 +208,7 @@ fn repartitioned(
     parallelism: u16,
 ) -> Result<Vec<Vec<OperatorStateHandle>>, CheckpointError> {
     let read = |handle: &OperatorHandle| match &handle.operator_state {
-        None => Ok(OperatorStateHandle { bytes: [].into(), states: std::collections::BTreeMap::new() }),
+        None => Ok(OperatorStateHandle { bytes: [].into(), states: BTreeMap::new() }),
         Some((stream, states)) => {
             Ok(OperatorStateHandle { bytes: checkpoint.read(stream)?.into(), states: states.clone() })
         }

@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use super::HeapBackend;
 use super::snapshot::{HeapSnapshot, SnapshotInfo};
-use crate::backend::snapshot::{PendingSnapshot, SnapshotRequest, Snapshots, other_format};
+use crate::backend::snapshot::{FetchedFiles, PendingSnapshot, SnapshotRequest, Snapshots, other_format};
 use crate::checkpoint::{CheckpointError, KeyedHandle, SnapshotKind, SnapshotTarget, StoredCheckpoint};
 use crate::state::{Key, StateResult};
 
@@ -15,7 +15,12 @@ impl<K: Key> Snapshots<K> for HeapBackend<K> {
         Ok(Box::new(Pending { snapshot: self.snapshot(request.compressed)?, canonical }))
     }
 
-    fn restore(&mut self, checkpoint: &StoredCheckpoint, handles: &[&KeyedHandle]) -> Result<(), CheckpointError> {
+    fn restore(
+        &mut self,
+        checkpoint: &StoredCheckpoint,
+        handles: &[&KeyedHandle],
+        _: &FetchedFiles,
+    ) -> Result<(), CheckpointError> {
         for handle in handles {
             let KeyedHandle::KeyGroups { key_groups, offsets, compressed, canonical, stream, .. } = handle else {
                 return Err(other_format(checkpoint, "heap"));

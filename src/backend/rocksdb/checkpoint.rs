@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{RocksDbBackend, storage};
-use crate::backend::snapshot::{PendingSnapshot, SnapshotRequest, Snapshots, other_format};
+use crate::backend::snapshot::{FetchedFiles, PendingSnapshot, SnapshotRequest, Snapshots, other_format};
 use crate::checkpoint::{
     CheckpointError, KeyedHandle, RocksDbFile, Scope, SnapshotKind, SnapshotTarget, StoredCheckpoint, StreamHandle,
 };
@@ -51,7 +51,7 @@ impl<K: Key> Snapshots<K> for RocksDbBackend<K> {
         Ok(Box::new(Pending {
             id: request.id,
             folder,
-            key_groups: self.groups.range_of(self.subtask),
+            key_groups: self.key_groups(),
             backend_id: self.backend_id.clone(),
             meta: Vec::new(), // CANONICAL
             incremental,
@@ -61,7 +61,15 @@ impl<K: Key> Snapshots<K> for RocksDbBackend<K> {
         }))
     }
 
-    fn restore(&mut self, checkpoint: &StoredCheckpoint, handles: &[&KeyedHandle]) -> Result<(), CheckpointError> {
+    fn restore(
+        &mut self,
+        checkpoint: &StoredCheckpoint,
+        handles: &[&KeyedHandle],
+        files: &FetchedFiles,
+    ) -> Result<(), CheckpointError> {
+        if files.base.is_some() || !files.others.is_empty() {
+            self.take_in(&files.others, files.base.as_ref())?;
+        }
         self.restore_streams(checkpoint, handles)
     }
 }

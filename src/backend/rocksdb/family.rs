@@ -1,6 +1,8 @@
 //! Column families by a copyable token. The only place where a pointer of the crate is held.
 
-use rocksdb::{AsColumnFamilyRef, ColumnFamily};
+use rocksdb::{AsColumnFamilyRef, ColumnFamily, DB};
+
+use crate::state::{StateError, StateResult};
 
 /// A column family of a database, without the borrow that the crate's own handle carries.
 ///
@@ -10,8 +12,14 @@ use rocksdb::{AsColumnFamilyRef, ColumnFamily};
 pub(super) struct Family(*mut librocksdb_sys::rocksdb_column_family_handle_t);
 
 impl Family {
-    pub fn of(family: &ColumnFamily) -> Self {
+    fn of(family: &ColumnFamily) -> Self {
         Self(family.inner())
+    }
+
+    /// The family of this name.
+    pub fn find(db: &DB, name: &str) -> StateResult<Self> {
+        let family = db.cf_handle(name).map(Self::of);
+        family.ok_or_else(|| StateError::Storage(format!("the database has no column family `{name}`")))
     }
 }
 

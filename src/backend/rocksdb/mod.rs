@@ -13,6 +13,7 @@ mod options;
 mod pool;
 #[cfg(test)]
 mod proofs;
+mod rescale;
 mod timers;
 
 use std::borrow::Cow;
@@ -28,6 +29,7 @@ use filter::{FilterShared, TimedLayout, TtlFilterFactory};
 use load::SortedLoad;
 pub use options::db_options;
 pub use pool::SharedMemory;
+pub use rescale::choose_base;
 use rocksdb::{
     ColumnFamilyDescriptor, DB, DBPinnableSlice, DBRawIterator, Options as DbOptions, ReadOptions, WriteOptions,
 };
@@ -379,6 +381,17 @@ impl<K: Key> RocksDbBackend<K> {
         if name == rocksdb::DEFAULT_COLUMN_FAMILY_NAME || self.states.iter().any(|state| state.name == name) {
             return Err(StateError::DuplicateName(name.to_owned()));
         }
+        let family = self.family_or_new(name)?;
+        if let Some(filter) = self.expiry.filter_of(name) {
+            filter.set_layout(kind.layout);
+        }
+        let ttl = self.expiry.ttls.get(name).copied();
+        self.states.push(State { name: name.to_owned(), family, kind, ttl });
+        Ok(self.states.len() - 1)
+    }
+
+    /// The column family of this name, which is made if there is none.
+    fn family_or_new(&mut self, name: &str) -> StateResult<Family> {
         if self.db.cf_handle(name).is_none() {
             // Without shared memory each family has a block cache of its own.
             let mut own =
@@ -386,14 +399,7 @@ impl<K: Key> RocksDbBackend<K> {
             self.expiry.apply(name, &self.options, &mut own);
             self.db.create_cf(name, &own).map_err(storage)?;
         }
-        if let Some(filter) = self.expiry.filter_of(name) {
-            filter.set_layout(kind.layout);
-        }
-        let family = self.db.cf_handle(name).map(Family::of);
-        let family = family.ok_or_else(|| StateError::Storage(format!("no column family `{name}` after making it")))?;
-        let ttl = self.expiry.ttls.get(name).copied();
-        self.states.push(State { name: name.to_owned(), family, kind, ttl });
-        Ok(self.states.len() - 1)
+        Family::find(&self.db, name)
     }
 
     #[inline]

@@ -11,7 +11,7 @@ use super::batch::Batch;
 use super::family::Family;
 use super::filter::TimedLayout;
 use super::{RocksDbBackend, StoredKind, storage};
-use crate::backend::timers::{DOMAINS, IndexedHeap, fingerprint, queue_name};
+use crate::backend::timers::{DOMAINS, IndexedHeap, fingerprint, is_queue, queue_name};
 use crate::backend::{HeapBackend, Prefill};
 use crate::state::{
     CompositeKey, Digest, HeapUse, JvmHeap, Key, KeyGroups, KeyedStateBackend, Namespace, StateError, StateResult,
@@ -162,13 +162,25 @@ impl StoredTimers {
         (0..self.key_groups.len()).try_for_each(|position| self.look(queue, position, db))
     }
 
+    /// Looks at what the column families have now, when timers have come in or gone past the queues.
+    fn reload(&mut self, db: &DB) -> StateResult<()> {
+        for queue in 0..self.queues.len() {
+            for position in 0..self.key_groups.len() {
+                let key_group = self.key_groups.start + position as u16;
+                self.queues[queue].groups[position] = CachedGroup::new(key_group, self.prefix_bytes);
+                self.look(queue, position, db)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Registers a timer, given as it is stored.
     #[inline]
     pub fn insert(&mut self, queue: usize, key_group: u16, timer: &[u8], db: &DB) -> StateResult<()> {
         let position = usize::from(key_group - self.key_groups.start);
         let StoredQueue { family, groups, .. } = &mut self.queues[queue];
         if groups[position].insert(timer, self.cache_size) {
-            self.batch.put(*family, timer, db)?;
+            self.batch.put(*family, timer, &[], db)?;
         }
         self.look(queue, position, db)
     }
@@ -246,6 +258,28 @@ impl<K: Key> Timers<K> {
         match self {
             Self::Stored(_) => Ok(()),
             Self::Heap(timers) => timers.load_prefill(&heap_folder(folder)),
+        }
+    }
+
+    /// Whether a column family of an old database may be copied: one of timers only into a database that has timers.
+    pub fn check_family(&self, name: &str) -> StateResult<()> {
+        if matches!(self, Self::Heap(_)) && is_queue(name) { Err(elsewhere(name)) } else { Ok(()) }
+    }
+
+    /// Reads what an old subtask has saved beside its database, of own key groups.
+    pub fn take_in(&mut self, folder: &Path) -> StateResult<()> {
+        match self {
+            Self::Stored(_) if heap_folder(folder).exists() => Err(elsewhere(&folder.display().to_string())),
+            Self::Stored(_) => Ok(()),
+            Self::Heap(_) => self.load(folder),
+        }
+    }
+
+    /// Looks at what the database has now.
+    pub fn reload(&mut self, db: &DB) -> StateResult<()> {
+        match self {
+            Self::Stored(timers) => timers.reload(db),
+            Self::Heap(_) => Ok(()),
         }
     }
 
