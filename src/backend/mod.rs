@@ -29,6 +29,7 @@ pub use null::NullBackend;
 #[cfg(feature = "rocksdb")]
 pub use rocksdb::{
     OldState, ROCKSDB_VERSION, RocksDbBackend, SharedMemory, choose_base, db_options as rocksdb_options,
+    import_families,
 };
 pub use ttl::{Census, Change, CleanedEntries, ExpiringState, TtlBackend};
 
