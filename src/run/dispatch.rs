@@ -21,8 +21,8 @@ use crate::measure::Probe;
 use crate::operator::{
     AggregateOperator, Aggregated, Average, BroadcastRules, ChangelogJoin, Collector, Contents, Counter, EventTime,
     FirstRow, IntervalJoin, LastRow, ListBuffer, Listed, MapOperator, Max, MixOperator, Operator, ProcessingTime,
-    ReduceOperator, Reduced, RegularJoin, RunningTotal, SessionWindowOperator, Sum, Summary, TemporalJoin, TopN,
-    ValueOfMap, WindowOperator,
+    ReduceOperator, Reduced, RegularJoin, RunningTotal, SessionWindowOperator, SourceOffsets, Sum, Summary, TaskInfo,
+    TemporalJoin, TopN, ValueOfMap, WindowOperator,
 };
 use crate::result::PrefillOrigin;
 use crate::source::SourceKey;
@@ -147,6 +147,7 @@ struct Job<'a> {
 
 /// What an operator is run in, beside its backend.
 struct Harness {
+    task: TaskInfo,
     probe: Probe,
     out: Collector,
 }
@@ -161,7 +162,8 @@ fn open_subtask<K: SourceKey>(
     probe: Probe,
 ) -> StateResult<Box<dyn Subtask<K>>> {
     let groups = workload.run.groups;
-    let harness = Harness { probe, out: Collector::forwarding(job.next_key) };
+    let task = TaskInfo { subtask: place.subtask, parallelism: groups.parallelism };
+    let harness = Harness { task, probe, out: Collector::forwarding(job.next_key) };
     let folder = &place.folder;
     std::fs::create_dir_all(folder).map_err(|error| StateError::Storage(format!("{}: {error}", folder.display())))?;
     match spec.options.backend {
@@ -215,6 +217,7 @@ fn open_operator<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Sen
         OperatorSpec::IntervalJoin { bounds, .. } => open::<K, B, IntervalJoin>(backend, bounds, harness),
         OperatorSpec::TemporalJoin { .. } => open::<K, B, TemporalJoin>(backend, &(), harness),
         OperatorSpec::BroadcastRules(rules) => open::<K, B, BroadcastRules>(backend, rules, harness),
+        OperatorSpec::SourceOffsets(source) => open::<K, B, SourceOffsets>(backend, source, harness),
         OperatorSpec::TopN { n } => open::<K, B, TopN>(backend, n, harness),
         _ => open_on_any(backend, job, harness),
     }
@@ -264,5 +267,6 @@ fn open<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Observed + Send + 'stat
     spec: &O::Spec,
     harness: Harness,
 ) -> StateResult<Box<dyn Subtask<K>>> {
-    Ok(Box::new(OperatorSubtask::<K, B, O>::open(backend, spec, harness.probe, harness.out)?))
+    let Harness { task, probe, out } = harness;
+    Ok(Box::new(OperatorSubtask::<K, B, O>::open(backend, spec, task, probe, out)?))
 }

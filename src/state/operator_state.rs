@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Codec, ObjectMap, StateError, StateResult, StateValue, UserKey};
+use super::{Codec, Digest, ObjectMap, StateError, StateResult, StateValue, UserKey, entry_hash};
 
 /// How the partitions of a state go to the subtasks of a restored job: Flink's `OperatorStateHandle.Mode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub trait OperatorState: Send {
     fn read(&mut self, partition: &mut &[u8]) -> StateResult<()>;
     /// Removes all content.
     fn clear(&mut self);
+    /// What it adds to the digest over the state of all subtasks; nothing where each of them has the same.
+    fn digest(&self) -> Digest;
 }
 
 /// A list of elements that can be redistributed one by one: Flink's `ListState` of operator state.
@@ -100,6 +102,13 @@ impl<T: StateValue> OperatorState for OperatorListState<T> {
     }
     fn clear(&mut self) {
         self.elements.clear();
+    }
+    /// Every element, in whatever order and subtask it is.
+    fn digest(&self) -> Digest {
+        let (mut digest, mut scratch) = (Digest::default(), Vec::new());
+        let hashes = self.elements.iter().map(|element| entry_hash(self.name, &[], element.fingerprint(&mut scratch)));
+        hashes.for_each(|hash| digest.add(hash));
+        digest
     }
 }
 
@@ -165,6 +174,9 @@ impl<U: UserKey, T: StateValue> OperatorState for BroadcastState<U, T> {
     }
     fn clear(&mut self) {
         self.entries.clear();
+    }
+    fn digest(&self) -> Digest {
+        Digest::default()
     }
 }
 
