@@ -121,7 +121,7 @@ impl Job {
     fn rescale(&mut self, parallelism: u16) {
         let mut old = Vec::new();
         for ((mut backend, _), subtask) in std::mem::take(&mut self.subtasks).into_iter().zip(0..) {
-            if (self.generation + u32::from(subtask)) % 2 == 0 {
+            if (self.generation + u32::from(subtask)).is_multiple_of(2) {
                 backend.compact().unwrap();
             }
             let folder = self.path("saved", subtask);

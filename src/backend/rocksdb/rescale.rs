@@ -238,18 +238,18 @@ mod tests {
     use crate::state::{KeyGroups, KeyedStateBackend, StateTtls, VoidNamespace};
     use crate::workload::Options;
 
-    fn old(ranges: &[Range<u16>]) -> Vec<OldState> {
-        let state = |key_groups: &Range<u16>| OldState { folder: PathBuf::new(), key_groups: key_groups.clone() };
+    fn old(ranges: &[(u16, u16)]) -> Vec<OldState> {
+        let state = |&(start, end): &(u16, u16)| OldState { folder: PathBuf::new(), key_groups: start..end };
         ranges.iter().map(state).collect()
     }
 
     #[test]
     fn the_base_has_most_of_the_new_key_groups() {
-        let halves = old(&[0..64, 64..128]);
+        let halves = old(&[(0, 64), (64, 128)]);
         assert_eq!(choose_base(&halves, &(0..43), 0.0), Some(0));
         assert_eq!(choose_base(&halves, &(43..86), 0.0), Some(1), "22 of 64 against 21");
         assert_eq!(choose_base(&halves, &(32..96), 0.0), Some(0), "the first of two that are as good");
-        let uneven = old(&[0..40, 40..60, 60..128]);
+        let uneven = old(&[(0, 40), (40, 60), (60, 128)]);
         assert_eq!(
             choose_base(&uneven, &(30..50), 0.0),
             Some(1),
@@ -257,18 +257,18 @@ mod tests {
         );
         assert_eq!(choose_base(&uneven, &(0..128), 0.0), Some(2));
         assert_eq!(choose_base(&uneven, &(128..200), 0.0), None, "nothing in common");
-        assert_eq!(choose_base(&old(&[5..5]), &(0..9), 0.0), None);
+        assert_eq!(choose_base(&old(&[(5, 5)]), &(0..9), 0.0), None);
         assert_eq!(choose_base(&[], &(0..9), 0.0), None);
     }
 
     #[test]
     fn a_database_with_too_small_a_part_in_the_range_is_no_base() {
-        let states = old(&[0..100, 100..110]);
+        let states = old(&[(0, 100), (100, 110)]);
         for (threshold, base) in [(0.0, Some(0)), (0.5, Some(0)), (0.51, Some(1)), (1.0, Some(1))] {
             assert_eq!(choose_base(&states, &(50..110), threshold), base, "{threshold}");
         }
-        assert_eq!(choose_base(&old(&[0..128]), &(0..64), 0.6), None);
-        assert_eq!(choose_base(&old(&[0..64]), &(0..128), 1.0), Some(0));
+        assert_eq!(choose_base(&old(&[(0, 128)]), &(0..64), 0.6), None);
+        assert_eq!(choose_base(&old(&[(0, 64)]), &(0..128), 1.0), Some(0));
     }
 
     #[test]
