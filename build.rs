@@ -1,14 +1,16 @@
-//! Compiles the one C++ file of the RocksDB backend: `src/backend/rocksdb/pool.cc` says what it is for.
+//! Compiles the C++ files of the RocksDB backend, each of which says what it is for.
+
+const FILES: [&str; 2] = ["src/backend/rocksdb/pool.cc", "src/backend/rocksdb/import.cc"];
 
 fn main() {
-    println!("cargo:rerun-if-changed=src/backend/rocksdb/pool.cc");
+    FILES.iter().for_each(|file| println!("cargo:rerun-if-changed={file}"));
     // Told by librocksdb-sys; absent where the feature `rocksdb` is off.
     let Ok(librocksdb) = std::env::var("DEP_ROCKSDB_CARGO_MANIFEST_DIR") else { return };
     cc::Build::new()
         .cpp(true)
         .std("c++20")
         .include(format!("{librocksdb}/rocksdb/include"))
-        .file("src/backend/rocksdb/pool.cc")
+        .files(FILES)
         .flag_if_supported("-Wno-unused-parameter")
-        .compile("statebench_pool");
+        .compile("statebench_rocksdb");
 }

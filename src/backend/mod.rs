@@ -30,6 +30,7 @@ pub use null::NullBackend;
 #[cfg(feature = "rocksdb")]
 pub use rocksdb::{
     ROCKSDB_VERSION, RocksDbBackend, SharedMemory, choose_base, db_options as rocksdb_options, fetch_files,
+    import_families,
 };
 pub use snapshot::{FetchedFiles, OldState, PendingSnapshot, SnapshotRequest, Snapshots};
 pub use ttl::{Census, Change, CleanedEntries, ExpiringState, TtlBackend};

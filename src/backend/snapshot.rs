@@ -33,8 +33,8 @@ pub struct OldState {
 /// The files of old subtasks that a new one is restored from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FetchedFiles {
-    /// Those that the new database was opened on.
-    pub base: Option<OldState>,
+    /// Those that the new database was opened on: one that was chosen as base, or those whose files were moved into it.
+    pub opened: Vec<OldState>,
     /// The others.
     pub others: Vec<OldState>,
 }

@@ -13,6 +13,7 @@ mod reduce;
 mod regular_join;
 mod row;
 mod running_total;
+mod source_offsets;
 mod temporal_join;
 mod top_n;
 mod value_of_map;
@@ -31,6 +32,7 @@ pub use reduce::{Max, ReduceOperator, Sum};
 pub use regular_join::RegularJoin;
 pub use row::RowKind;
 pub use running_total::RunningTotal;
+pub use source_offsets::SourceOffsets;
 pub use temporal_join::TemporalJoin;
 pub use top_n::TopN;
 pub use value_of_map::ValueOfMap;
@@ -176,6 +178,14 @@ impl Collector {
         self.late_events
     }
 
+    /// Takes over what another one has gathered, of a subtask of the same operator. Its time is its own.
+    pub fn merge(&mut self, other: &Self) {
+        self.digest.merge(other.digest);
+        self.late_events += other.late_events;
+        self.rows.extend_from_slice(&other.rows);
+        self.latest.extend(&other.latest);
+    }
+
     /// The time up to which timers have been fired.
     #[inline]
     pub fn now(&self) -> Now {
@@ -197,6 +207,15 @@ impl Collector {
         (self.digest, self.late_events, self.now) = (emitted, late_events, now);
         self.latest = latest.into_iter().collect();
     }
+}
+
+/// Where a subtask is among those of its operator: Flink's `TaskInfo`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskInfo {
+    /// Its index, from 0 on.
+    pub subtask: u16,
+    /// How many subtasks there are.
+    pub parallelism: u16,
 }
 
 /// A keyed operator: the logic that every backend runs. The current key is set before each call.
@@ -250,7 +269,17 @@ pub trait Operator<K: Key>: Sized {
         Ok(0)
     }
 
-    /// Its operator states: what belongs to the subtask and not to a key.
+    /// Begins with its operator states: those that were restored, or what [`open`](Self::open) has made. Called after
+    /// either and before the first event: Flink's `CheckpointedFunction.initializeState`.
+    ///
+    /// # Errors
+    /// What was restored is not of this operator.
+    fn initialize_state(&mut self, _: TaskInfo, _is_restored: bool) -> StateResult<()> {
+        Ok(())
+    }
+
+    /// Its operator states: what belongs to the subtask and not to a key. They are as of now, so an operator that works with
+    /// objects of its own brings the states up to date here.
     fn operator_states(&mut self) -> Vec<&mut dyn OperatorState> {
         Vec::new()
     }

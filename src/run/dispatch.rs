@@ -22,8 +22,8 @@ use crate::measure::Probe;
 use crate::operator::{
     AggregateOperator, Aggregated, Average, BroadcastRules, ChangelogJoin, Collector, Contents, Counter, EventTime,
     FirstRow, IntervalJoin, LastRow, ListBuffer, Listed, MapOperator, Max, MixOperator, Operator, ProcessingTime,
-    ReduceOperator, Reduced, RegularJoin, RunningTotal, SessionWindowOperator, Sum, Summary, TemporalJoin, TopN,
-    ValueOfMap, WindowOperator,
+    ReduceOperator, Reduced, RegularJoin, RunningTotal, SessionWindowOperator, SourceOffsets, Sum, Summary, TaskInfo,
+    TemporalJoin, TopN, ValueOfMap, WindowOperator,
 };
 use crate::result::PrefillOrigin;
 use crate::source::SourceKey;
@@ -152,6 +152,7 @@ struct Job<'a> {
 
 /// What an operator is run in, beside its backend.
 struct Harness {
+    task: TaskInfo,
     probe: Probe,
     out: Collector,
 }
@@ -171,7 +172,8 @@ fn open_subtask<K: SourceKey>(
     restored: Option<&RestorePlan>,
 ) -> Result<Box<dyn Subtask<K>>, TrialError> {
     let groups = workload.run.groups;
-    let harness = Harness { probe, out: Collector::forwarding(job.next_key) };
+    let task = TaskInfo { subtask: place.subtask, parallelism: groups.parallelism };
+    let harness = Harness { task, probe, out: Collector::forwarding(job.next_key) };
     let folder = &place.folder;
     std::fs::create_dir_all(folder).map_err(|error| StateError::Storage(format!("{}: {error}", folder.display())))?;
     let subtask = match spec.options.backend {
@@ -183,7 +185,8 @@ fn open_subtask<K: SourceKey>(
         #[cfg(feature = "rocksdb")]
         BackendType::RocksDb => {
             if let Some(plan) = restored {
-                plan.fetch(place.operator, place.subtask, folder, &spec.options)?;
+                let at = (place.operator, place.subtask);
+                plan.fetch(at, folder, (&spec.options, place.memory.as_deref()))?;
             }
             let (place_in_job, ttls) = ((groups, place.subtask), job.ttls.clone());
             let backend =
@@ -229,6 +232,7 @@ fn open_operator<K: SourceKey, B: Stateful<K>>(
         OperatorSpec::IntervalJoin { bounds, .. } => open::<K, B, IntervalJoin>(backend, bounds, harness),
         OperatorSpec::TemporalJoin { .. } => open::<K, B, TemporalJoin>(backend, &(), harness),
         OperatorSpec::BroadcastRules(rules) => open::<K, B, BroadcastRules>(backend, rules, harness),
+        OperatorSpec::SourceOffsets(source) => open::<K, B, SourceOffsets>(backend, source, harness),
         OperatorSpec::TopN { n } => open::<K, B, TopN>(backend, n, harness),
         _ => open_on_any(backend, job, harness),
     }
@@ -278,5 +282,6 @@ fn open<K: SourceKey, B: Stateful<K>, O: Operator<K> + Send + 'static>(
     spec: &O::Spec,
     harness: Harness,
 ) -> StateResult<Box<dyn Subtask<K>>> {
-    Ok(Box::new(OperatorSubtask::<K, B, O>::open(backend, spec, harness.probe, harness.out)?))
+    let Harness { task, probe, out } = harness;
+    Ok(Box::new(OperatorSubtask::<K, B, O>::open(backend, spec, task, probe, out)?))
 }

@@ -10,7 +10,7 @@ use crate::backend::{
 };
 use crate::checkpoint::{CheckpointError, KeyedHandle, OperatorHandle, Output, SnapshotTarget, StoredCheckpoint};
 use crate::measure::{Probe, Stretch};
-use crate::operator::{Collector, Operator};
+use crate::operator::{Collector, Operator, TaskInfo};
 use crate::source::Event;
 use crate::state::{
     Digest, HeapUse, JvmHeap, Key, KeyedStateBackend, OperatorStateHandle, OperatorStateSnapshot, StateResult,
@@ -262,9 +262,10 @@ pub struct OperatorSubtask<K: Key, B: Prefill<K>, O> {
 
 impl<K: Key, B: Prefill<K> + ExpiringState<K>, O: Operator<K>> OperatorSubtask<K, B, O> {
     /// Opens the operator on a backend.
-    pub fn open(backend: B, spec: &O::Spec, probe: Probe, out: Collector) -> StateResult<Self> {
+    pub fn open(backend: B, spec: &O::Spec, task: TaskInfo, probe: Probe, out: Collector) -> StateResult<Self> {
         let mut backend = Metered { inner: TtlBackend::new(backend), probe };
-        let operator = O::open(spec, &mut backend)?;
+        let mut operator = O::open(spec, &mut backend)?;
+        operator.initialize_state(task, false)?;
         Ok(Self { backend, operator, out, loader: None })
     }
 }
@@ -340,7 +341,9 @@ impl<K: Key, B: Prefill<K> + ExpiringState<K> + Snapshots<K> + Observed + Send, 
         self.out.late_events()
     }
     fn state_digest(&mut self) -> StateResult<Digest> {
-        self.backend.state_digest()
+        let mut digest = self.backend.state_digest()?;
+        self.operator.operator_states().iter().for_each(|state| digest.merge(state.digest()));
+        Ok(digest)
     }
     fn probe(&mut self) -> &mut Probe {
         &mut self.backend.probe

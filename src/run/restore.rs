@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::drive::{OperatorPart, Subtask};
 use crate::backend::FetchedFiles;
 #[cfg(feature = "rocksdb")]
-use crate::backend::{OldState, choose_base, fetch_files};
+use crate::backend::{OldState, SharedMemory, choose_base, fetch_files, import_families};
 use crate::checkpoint::{CheckpointError, JobIdentity, KeyedHandle, OperatorHandle, Output, StoredCheckpoint};
 use crate::state::{Digest, Key, KeyGroups, OperatorStateHandle};
 #[cfg(feature = "rocksdb")]
@@ -133,7 +133,12 @@ impl RestorePlan {
     /// # Errors
     /// A file is damaged, a folder cannot be written, or the storage failed.
     #[cfg(feature = "rocksdb")]
-    pub fn fetch(&self, operator: usize, subtask: u16, folder: &Path, options: &Options) -> Result<(), CheckpointError> {
+    pub fn fetch(
+        &self,
+        (operator, subtask): (usize, u16),
+        folder: &Path,
+        (options, memory): (&Options, Option<&SharedMemory>),
+    ) -> Result<(), CheckpointError> {
         let handles: Vec<_> = self
             .keyed(operator, subtask)
             .into_iter()
@@ -148,15 +153,26 @@ impl RestorePlan {
             .enumerate()
             .map(|(position, (_, groups))| OldState { folder: beside(position), key_groups: (*groups).clone() })
             .collect();
-        let base = choose_base(&old, &self.groups.range_of(subtask), options.restore_overlap_fraction_threshold.0);
+        let ingests = options.use_ingest_db_restore_mode && old.len() > 1;
+        let threshold = options.restore_overlap_fraction_threshold.0;
+        let base = choose_base(&old, &self.groups.range_of(subtask), threshold).filter(|_| !ingests);
         if let Some(base) = base {
             old[base].folder = folder.to_owned();
         }
         for ((files, _), old) in handles.iter().zip(&old) {
             fetch_files(&self.checkpoint, files, &old.folder, options.checkpoint_transfer_thread_num)?;
         }
-        let base = base.map(|base| old.remove(base));
-        self.fetched().insert((operator, subtask), FetchedFiles { base, others: old });
+        let opened = if ingests {
+            import_families(folder, &old, self.groups.max_parallelism, (options, memory))?
+        } else {
+            base.into_iter().collect()
+        };
+        let mut fetched = FetchedFiles::default();
+        for (position, old) in old.into_iter().enumerate() {
+            let to = if opened.contains(&position) { &mut fetched.opened } else { &mut fetched.others };
+            to.push(old);
+        }
+        self.fetched().insert((operator, subtask), fetched);
         Ok(())
     }
 
@@ -197,7 +213,9 @@ impl RestorePlan {
 /// Restores an operator, and removes the files that only the restore needed.
 fn restore_operator<K>(operator: &mut dyn Subtask<K>, part: &OperatorPart<'_>) -> Result<(), CheckpointError> {
     operator.restore(part)?;
-    let unneeded = part.files.others.iter().map(|old| &old.folder);
+    let unneeded = part.files.others.iter().chain(&part.files.opened).map(|old| &old.folder);
+    // Only folders beside that of the database have an extension.
+    let unneeded = unneeded.filter(|folder| folder.extension().is_some());
     unneeded.map(|folder| std::fs::remove_dir_all(folder).map_err(CheckpointError::local(folder))).collect()
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Codec, ObjectMap, StateError, StateResult, StateValue, UserKey};
+use super::{Codec, Digest, ObjectMap, StateError, StateResult, StateValue, UserKey, entry_hash};
 
 /// How the partitions of a state go to the subtasks of a restored job: Flink's `OperatorStateHandle.Mode`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,8 @@ pub trait OperatorState: Send {
     fn read(&mut self, partition: &mut &[u8]) -> StateResult<()>;
     /// Removes all content.
     fn clear(&mut self);
+    /// What it adds to the digest over the state of all subtasks; nothing where each of them has the same.
+    fn digest(&self) -> Digest;
 }
 
 /// A list of elements that can be redistributed one by one: Flink's `ListState` of operator state.
@@ -102,6 +104,13 @@ impl<T: StateValue> OperatorState for OperatorListState<T> {
     }
     fn clear(&mut self) {
         self.elements.clear();
+    }
+    /// Every element, in whatever order and subtask it is.
+    fn digest(&self) -> Digest {
+        let (mut digest, mut scratch) = (Digest::default(), Vec::new());
+        let hashes = self.elements.iter().map(|element| entry_hash(self.name, &[], element.fingerprint(&mut scratch)));
+        hashes.for_each(|hash| digest.add(hash));
+        digest
     }
 }
 
@@ -167,6 +176,9 @@ impl<U: UserKey, T: StateValue> OperatorState for BroadcastState<U, T> {
     }
     fn clear(&mut self) {
         self.entries.clear();
+    }
+    fn digest(&self) -> Digest {
+        Digest::default()
     }
 }
 

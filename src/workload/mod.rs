@@ -54,7 +54,8 @@ pub use invalid::{Invalid, check_range, nearest};
 pub use keys::{Distribution, DistributionWire, KeySampler, KeyType, Keys, KeysWire, SampledKey};
 pub use nexmark::{AuctionField, BidField, Mapped, Nexmark, NexmarkWire, PersonField};
 pub use operator::{
-    AggregateFunction, IntervalBounds, KeptRow, Mix, MixOperation, MixPreset, Operator, OperatorWire, ReduceFunction,
+    AggregateFunction, IntervalBounds, KeptRow, Mix, MixOperation, MixPreset, OffsetsRedistribution, Operator,
+    OperatorWire, ReduceFunction, SourcePartitions,
 };
 pub use options::{
     BackendType, CheckpointStorage, CompactionStyle, Compression, FlinkVersion, JobShape, KnownKey, LocalDir, LogLevel,
@@ -209,6 +210,15 @@ impl Source {
             Self::Trace(_) => Some("a trace"),
         }
     }
+
+    /// How many streams it is of its own; what is generated has as many as the operator has inputs.
+    fn streams(&self) -> u64 {
+        match self {
+            Self::Nexmark(nexmark) => nexmark.streams(),
+            Self::CdcOrders(_) => 2,
+            Self::Generated | Self::Trace(_) => 1,
+        }
+    }
 }
 
 /// What arrives, what is done with it and how it is run, valid by construction.
@@ -354,6 +364,10 @@ impl Workload {
         if self.keys.is_ephemeral() && wire.run.prefill.is_some_and(|share| share > 0.0) {
             return Err(Invalid::new("run.prefill", self.run.prefill, "0: ephemeral keys are never there before"));
         }
+        if self.operator.is_source() && wire.run.prefill.is_some_and(|share| share > 0.0) {
+            let allowed = "0: a source has no state of keys";
+            return Err(Invalid::new("run.prefill", self.run.prefill, allowed));
+        }
         if self.operator.has_windows() {
             if wire.run.prefill.is_some_and(|share| share > 0.0) {
                 let allowed = "0: windows open with their events, so the warm-up fills the state";
@@ -369,6 +383,11 @@ impl Workload {
 
     /// Whether the source has as many streams as the operator has inputs.
     fn check_inputs(&self) -> Result<(), Invalid> {
+        if self.operator.is_source() && self.source.streams() > 1 {
+            let allowed =
+                "a source of one stream, such as one of Nexmark's: an operator that reads a topic has no other";
+            return Err(Invalid::new("operator", "`source-offsets` over several streams", allowed));
+        }
         match (self.operator.inputs(), &self.source) {
             (Inputs::One, _) | (_, Source::Generated) | (Inputs::Two { .. }, Source::CdcOrders(_)) => Ok(()),
             (Inputs::Two { .. }, Source::Nexmark(nexmark)) if nexmark.streams() == 2 => Ok(()),
@@ -422,9 +441,9 @@ impl Workload {
         self.ttls.values().chain(self.later.iter().flat_map(|step| step.ttls.values()))
     }
 
-    /// The keys to prefill: none where keys, or the windows that they are in, come and go.
+    /// The keys to prefill: none where keys, or the windows that they are in, come and go, or where state is of no key.
     pub fn prefill_keys(&self) -> u64 {
-        if self.keys.is_ephemeral() || self.operator.has_windows() {
+        if self.keys.is_ephemeral() || self.operator.has_windows() || self.operator.is_source() {
             return 0;
         }
         (self.keys.cardinality as f64 * self.run.prefill).round() as u64
@@ -477,6 +496,9 @@ mod tests {
             ("source = 'nexmark'\nvalues.size = 5".to_owned(), "values.size"),
             ("source = 'nexmark'\noperator = 'regular-join'".to_owned(), "source.nexmark"),
             ("source = 'nexmark'\noperator = 'broadcast-rules'".to_owned(), "operator"),
+            ("source = 'nexmark'\noperator = 'source-offsets'".to_owned(), "operator"),
+            ("source = 'cdc-orders'\noperator = 'source-offsets'".to_owned(), "operator"),
+            ("operator = 'source-offsets'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
             ("operator = 'interval-join'\nrun.prefill-by = 'ingest'".to_owned(), "run.prefill-by"),
             (format!("{trace}operator = 'regular-join'"), "operator"),
             (format!("{trace}phase = [{{ name = 'a', events = 5 }}]"), "phase"),

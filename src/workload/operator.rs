@@ -150,6 +150,17 @@ pub enum OperatorWire {
         #[serde(default = "default_matches")]
         matches: f64,
     },
+    /// Reads the partitions of a topic, one record an event, and emits the offset of each (an operator state
+    /// `partition-offsets`, in memory whatever the backend). An event is of the partition that its key is modulo their
+    /// number.
+    SourceOffsets {
+        /// Partitions of the topic.
+        #[serde(default = "default_partitions")]
+        partitions: u32,
+        /// Where the offsets go when the job is restored at another parallelism.
+        #[serde(default)]
+        redistribution: OffsetsRedistribution,
+    },
 }
 
 const fn default_emit() -> bool {
@@ -191,6 +202,9 @@ const fn default_updates() -> f64 {
 const fn default_matches() -> f64 {
     0.01
 }
+const fn default_partitions() -> u32 {
+    64
+}
 
 impl Default for OperatorWire {
     fn default() -> Self {
@@ -229,6 +243,17 @@ pub enum KeptRow {
     First,
     /// The last one so far: each one replaces the one before it, which is retracted. The state holds the row.
     Last,
+}
+
+/// How the offsets of a source are redistributed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OffsetsRedistribution {
+    /// All go to every subtask, which keeps those of its own partitions: a union list, as of `FlinkKafkaConsumer`.
+    Union,
+    /// Each goes to one subtask, which goes on with its partition: as the splits of `KafkaSource`.
+    #[default]
+    Split,
 }
 
 /// A known mix of operations: the core workloads of YCSB.
@@ -385,6 +410,17 @@ pub enum Operator {
     },
     /// See [`OperatorWire::BroadcastRules`].
     BroadcastRules(RuleSet),
+    /// See [`OperatorWire::SourceOffsets`].
+    SourceOffsets(SourcePartitions),
+}
+
+/// The partitions that a source reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourcePartitions {
+    /// How many there are, 1 to 100,000.
+    pub partitions: u32,
+    /// How their offsets are redistributed.
+    pub redistribution: OffsetsRedistribution,
 }
 
 /// Where the time of a right event has to lie to join a left one, relative to its time and both inclusive, ms.
@@ -485,6 +521,11 @@ impl Operator {
             OperatorWire::BroadcastRules { rules, updates, matches } => {
                 RuleSet::new(*rules, *updates, *matches).map(Self::BroadcastRules)
             }
+            OperatorWire::SourceOffsets { partitions, redistribution } => {
+                check_range("partitions", *partitions, 1..=100_000).map(|partitions| {
+                    Self::SourceOffsets(SourcePartitions { partitions, redistribution: *redistribution })
+                })
+            }
             OperatorWire::TemporalJoin { left_share } => {
                 check_range("left-share", *left_share, 0.0..=1.0).map(|left_share| Self::TemporalJoin { left_share })
             }
@@ -511,7 +552,7 @@ impl Operator {
         )
     }
 
-    /// The names of its states.
+    /// The names of its keyed states.
     pub fn states(&self) -> &'static [&'static str] {
         match self {
             Self::Counter => &["count"],
@@ -529,6 +570,7 @@ impl Operator {
             Self::TopN { .. } => &["sorted"],
             Self::IntervalJoin { .. } => &["left-buffer", "right-buffer"],
             Self::BroadcastRules(_) => &["matches"],
+            Self::SourceOffsets(_) => &[],
             Self::TemporalJoin { .. } => &["left-rows", "versions", "next-index", "registered-timer"],
         }
     }
@@ -541,7 +583,8 @@ impl Operator {
             | Self::Aggregate { .. }
             | Self::ChangelogJoin
             | Self::RunningTotal
-            | Self::BroadcastRules(_) => false,
+            | Self::BroadcastRules(_)
+            | Self::SourceOffsets(_) => false,
             Self::ListBuffer { .. }
             | Self::Map { .. }
             | Self::ValueOfMap { .. }
@@ -558,6 +601,11 @@ impl Operator {
     /// Whether its state is that of windows, which come and go.
     pub fn has_windows(&self) -> bool {
         matches!(self, Self::Window { .. })
+    }
+
+    /// Whether it is where events come into a job, so that nothing is before it.
+    pub fn is_source(&self) -> bool {
+        matches!(self, Self::SourceOffsets(_))
     }
 
     /// The inputs.
@@ -667,6 +715,7 @@ impl OperatorWire {
             Self::IntervalJoin { .. } => "interval-join",
             Self::TemporalJoin { .. } => "temporal-join",
             Self::BroadcastRules { .. } => "broadcast-rules",
+            Self::SourceOffsets { .. } => "source-offsets",
         }
     }
 }
@@ -720,6 +769,7 @@ mod tests {
             "interval-join.left-share = -1",
             "temporal-join.left-share = 2",
             "broadcast-rules.rules = 0",
+            "source-offsets.partitions = 0",
         ] {
             let (name, _) = path.split_once(' ').unwrap();
             assert_eq!(parse(&format!("operator.{path}")).unwrap_err().path, format!("operator.{name}"));

@@ -84,6 +84,10 @@ pub fn steps(wires: &[StepWire]) -> Result<Vec<Step>, Invalid> {
             let allowed = "nothing: events of the source come with their key";
             return Err(here(Invalid::new("key", "a field of rows", allowed)));
         }
+        if position > 0 && operator.is_source() {
+            let allowed = "one that takes rows: a source is the first of a pipeline";
+            return Err(here(Invalid::new("operator", format!("`{}`", wire.operator.0.name()), allowed)));
+        }
         if position > 0 && (operator.stores_payload() || operator.inputs().count() > 1) {
             let allowed =
                 "an operator over the numbers of one stream of rows: payloads and second inputs come from a source";
@@ -197,6 +201,9 @@ mod tests {
         );
         let top = "[[pipeline]]\nname = 'a'\noperator = 'top-n'\n".to_owned();
         assert!(error(top + &step("b", "")).starts_with("pipeline[0].operator: found `top-n`"));
+        let source = "[[pipeline]]\nname = 'a'\noperator = 'source-offsets'\n".to_owned();
+        assert_eq!(names(&(source.clone() + &step("b", ""))).unwrap(), "a b");
+        assert!(error(step("b", "") + &source).starts_with("pipeline[1].operator: found `source-offsets`"));
         let join = step("a", "").replace("'counter'", "{ regular-join = { retract = 0.0 } }");
         assert!(error(join.clone() + &step("b", "")).starts_with("pipeline[1].operator: found `counter`"));
         let sum = step("b", "").replace("'counter'", "{ reduce = { emit = false } }");

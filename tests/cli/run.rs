@@ -164,6 +164,7 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     session-keys: 2
     session-window: 2 2
     sliding-window: 2 2
+    source-offsets: 2
     sweep-block-cache: 2
     sweep-block-size: 2
     sweep-bloom: 3
@@ -190,7 +191,7 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
 #[test]
 fn what_goes_to_all_subtasks_makes_no_difference() {
     let place = Place::new();
-    for name in ["broadcast-rules", "interval-join", "regular-join", "temporal-join"] {
+    for name in ["broadcast-rules", "interval-join", "regular-join", "source-offsets", "temporal-join"] {
         let file = workloads().join(format!("{name}.toml"));
         let run = |parallelism: u16| {
             let more = "--set run.events=20_000 --force -o r.json";

@@ -67,8 +67,8 @@ impl<K: Key> Snapshots<K> for RocksDbBackend<K> {
         handles: &[&KeyedHandle],
         files: &FetchedFiles,
     ) -> Result<(), CheckpointError> {
-        if files.base.is_some() || !files.others.is_empty() {
-            self.take_in(&files.others, files.base.as_ref())?;
+        if !files.opened.is_empty() || !files.others.is_empty() {
+            self.take_in_beside(&files.others, &files.opened)?;
         }
         self.restore_streams(checkpoint, handles)
     }

@@ -5,6 +5,7 @@ mod batch;
 mod checkpoint;
 mod family;
 mod filter;
+mod import;
 #[cfg(test)]
 mod layout;
 mod load;
@@ -26,9 +27,11 @@ pub use checkpoint::fetch_files;
 use checkpoint::{Uploads, new_backend_id};
 use family::Family;
 use filter::{FilterShared, TimedLayout, TtlFilterFactory};
+pub use import::import_families;
 use load::SortedLoad;
 pub use options::db_options;
 pub use pool::SharedMemory;
+use rescale::RangeCompaction;
 pub use rescale::choose_base;
 use rocksdb::{
     ColumnFamilyDescriptor, DB, DBPinnableSlice, DBRawIterator, Options as DbOptions, ReadOptions, WriteOptions,
@@ -68,7 +71,9 @@ pub struct RocksDbBackend<K> {
     /// Whether the database counts: RocksDB's Statistics, which slow reads down.
     counts: bool,
     db_options: DbOptions,
-    db: DB,
+    /// What is left of a rescale; it ends before the database is closed.
+    compaction: Option<RangeCompaction>,
+    db: Arc<DB>,
     /// The memory that the database shares with others; none where each column family has a cache of its own.
     memory: Option<Arc<SharedMemory>>,
     expiry: Expiry,
@@ -346,7 +351,8 @@ impl<K: Key> RocksDbBackend<K> {
             options: options.clone(),
             read_options: ReadOptions::default(),
             write_options: write_options(),
-            db: open_db(path, &db_options, options, &expiry)?,
+            compaction: None,
+            db: Arc::new(open_db(path, &db_options, options, &expiry)?),
             subtask,
             counts,
             db_options,
@@ -390,6 +396,10 @@ impl<K: Key> RocksDbBackend<K> {
         Ok(self.states.len() - 1)
     }
 
+    fn wait_for_compaction(&mut self) {
+        self.compaction.take().into_iter().for_each(RangeCompaction::wait);
+    }
+
     /// The column family of this name, which is made if there is none.
     fn family_or_new(&mut self, name: &str) -> StateResult<Family> {
         if self.db.cf_handle(name).is_none() {
@@ -397,7 +407,10 @@ impl<K: Key> RocksDbBackend<K> {
             let mut own =
                 if self.memory.is_none() { db_options(&self.options, None)? } else { self.db_options.clone() };
             self.expiry.apply(name, &self.options, &mut own);
-            self.db.create_cf(name, &own).map_err(storage)?;
+            self.wait_for_compaction();
+            let db = Arc::get_mut(&mut self.db);
+            let db = db.ok_or_else(|| StateError::Storage("the database is in use elsewhere".to_owned()))?;
+            db.create_cf(name, &own).map_err(storage)?;
         }
         Family::find(&self.db, name)
     }
@@ -771,6 +784,7 @@ impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
     }
 
     fn settle(&mut self) -> StateResult<()> {
+        self.wait_for_compaction();
         self.db.wait_for_compact(&rocksdb::WaitForCompactOptions::default()).map_err(storage)
     }
 

@@ -3,11 +3,16 @@
 //!
 //! One of the old databases is the base. The new one is opened on its files, and a range deletion in each column family
 //! hides the key groups that are no longer in it: no file gets smaller, and no entry is read. What the others hold is read
-//! and put, entry by entry.
+//! and put, entry by entry. Where [`import_families`](super::import_families) could move files of several into the new one,
+//! they all have the base's part.
 
 use std::ops::Range;
+use std::sync::Arc;
+use std::thread::JoinHandle;
 
-use rocksdb::{ColumnFamilyDescriptor, DB, DEFAULT_COLUMN_FAMILY_NAME, ReadOptions};
+use rocksdb::{
+    BottommostLevelCompaction, ColumnFamilyDescriptor, CompactOptions, DB, DEFAULT_COLUMN_FAMILY_NAME, ReadOptions,
+};
 
 use super::batch::Batch;
 use super::family::Family;
@@ -40,7 +45,7 @@ fn outside(all: &Range<u16>, kept: &Range<u16>) -> [Range<u16>; 2] {
 }
 
 /// The keys of some key groups: from the prefix of the first to that of the first behind them.
-fn keys_of(key_groups: &Range<u16>, prefix_bytes: usize) -> [Vec<u8>; 2] {
+pub(super) fn keys_of(key_groups: &Range<u16>, prefix_bytes: usize) -> [Vec<u8>; 2] {
     [key_groups.start, key_groups.end].map(|group| group.to_be_bytes()[2 - prefix_bytes..].to_vec())
 }
 
@@ -53,13 +58,27 @@ impl<K: Key> RocksDbBackend<K> {
     /// A folder cannot be read, timers were saved with another `timer-service.factory`, or a range lies beyond the maximum
     /// parallelism. The backend then holds a part of it.
     pub fn take_in(&mut self, others: &[OldState], base: Option<&OldState>) -> StateResult<()> {
-        others.iter().chain(base).try_for_each(|old| self.check_range(old))?;
-        if let Some(base) = base {
-            self.clip(&base.key_groups)?;
+        self.take_in_beside(others, base.map_or(&[], std::slice::from_ref))
+    }
+
+    /// The same for a backend that was opened on the database that
+    /// [`import_families`](crate::backend::import_families) has made of those in `opened`; at most one where there is a base.
+    ///
+    /// # Errors
+    /// As [`take_in`](Self::take_in).
+    pub fn take_in_beside(&mut self, others: &[OldState], opened: &[OldState]) -> StateResult<()> {
+        others.iter().chain(opened).try_for_each(|old| self.check_range(old))?;
+        let held = opened.iter().map(|old| old.key_groups.clone());
+        if let Some(held) = held.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)) {
+            self.clip(&held)?;
         }
         others.iter().try_for_each(|old| self.copy_entries(old))?;
-        others.iter().chain(base).try_for_each(|old| self.timers.take_in(&old.folder))?;
-        self.timers.reload(&self.db)
+        others.iter().chain(opened).try_for_each(|old| self.timers.take_in(&old.folder))?;
+        self.timers.reload(&self.db)?;
+        if self.options.incremental_restore_async_compact {
+            self.compaction = Some(RangeCompaction::start(Arc::clone(&self.db), self.foreign_ranges()?));
+        }
+        Ok(())
     }
 
     /// The key groups of this subtask.
@@ -103,6 +122,25 @@ impl<K: Key> RocksDbBackend<K> {
         Ok(())
     }
 
+    /// What is to be compacted so that no file holds a key outside of the subtask's key groups: for each column family that
+    /// has such files, all below the first key group or all behind the last.
+    fn foreign_ranges(&self) -> StateResult<Vec<ForeignRange>> {
+        let [first, end] = keys_of(&self.key_groups(), self.key.prefix_len());
+        let files = self.db.live_files().map_err(storage)?;
+        let mut ranges = Vec::new();
+        for name in self.family_names()? {
+            let family = Family::find(&self.db, &name)?;
+            let files = || files.iter().filter(|file| file.column_family_name == name);
+            if files().any(|file| file.start_key.as_ref().is_some_and(|key| *key < first)) {
+                ranges.push(ForeignRange { family, from: None, to: Some(first.clone()) });
+            }
+            if files().any(|file| file.end_key.as_ref().is_some_and(|key| *key >= end)) {
+                ranges.push(ForeignRange { family, from: Some(end.clone()), to: None });
+            }
+        }
+        Ok(ranges)
+    }
+
     /// Opens an old database and puts what it holds of the subtask's key groups into this one.
     fn copy_entries(&mut self, old: &OldState) -> StateResult<()> {
         let wanted = common(&old.key_groups, &self.key_groups());
@@ -135,6 +173,53 @@ impl<K: Key> RocksDbBackend<K> {
     }
 }
 
+/// Keys of a column family from one on, or up to one.
+struct ForeignRange {
+    family: Family,
+    from: Option<Vec<u8>>,
+    to: Option<Vec<u8>>,
+}
+
+/// The compaction that removes what is clipped, on a thread of its own:
+/// `state.backend.rocksdb.incremental-restore-async-compact-after-rescale`.
+pub(super) struct RangeCompaction {
+    db: Arc<DB>,
+    /// None when it has been waited for.
+    thread: Option<JoinHandle<()>>,
+}
+
+impl RangeCompaction {
+    fn start(db: Arc<DB>, ranges: Vec<ForeignRange>) -> Self {
+        let compacted = Arc::clone(&db);
+        let compact = move || {
+            let mut options = CompactOptions::default();
+            options.set_bottommost_level_compaction(BottommostLevelCompaction::ForceOptimized);
+            for ForeignRange { family, from, to } in ranges {
+                compacted.compact_range_cf_opt(&family, from, to, &options);
+            }
+        };
+        Self { db, thread: Some(std::thread::spawn(compact)) }
+    }
+
+    /// Waits until it is done.
+    pub fn wait(mut self) {
+        if let Some(Err(panic)) = self.thread.take().map(JoinHandle::join) {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+impl Drop for RangeCompaction {
+    /// The backend goes away before it is done.
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.db.cancel_all_background_work(false);
+            // A panic has been printed; here another would end the process.
+            let _ = thread.join();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -145,18 +230,18 @@ mod tests {
     use crate::state::{KeyGroups, KeyedStateBackend, StateTtls, VoidNamespace};
     use crate::workload::Options;
 
-    fn old(ranges: &[Range<u16>]) -> Vec<OldState> {
-        let state = |key_groups: &Range<u16>| OldState { folder: PathBuf::new(), key_groups: key_groups.clone() };
+    fn old(ranges: &[(u16, u16)]) -> Vec<OldState> {
+        let state = |&(start, end): &(u16, u16)| OldState { folder: PathBuf::new(), key_groups: start..end };
         ranges.iter().map(state).collect()
     }
 
     #[test]
     fn the_base_has_most_of_the_new_key_groups() {
-        let halves = old(&[0..64, 64..128]);
+        let halves = old(&[(0, 64), (64, 128)]);
         assert_eq!(choose_base(&halves, &(0..43), 0.0), Some(0));
         assert_eq!(choose_base(&halves, &(43..86), 0.0), Some(1), "22 of 64 against 21");
         assert_eq!(choose_base(&halves, &(32..96), 0.0), Some(0), "the first of two that are as good");
-        let uneven = old(&[0..40, 40..60, 60..128]);
+        let uneven = old(&[(0, 40), (40, 60), (60, 128)]);
         assert_eq!(
             choose_base(&uneven, &(30..50), 0.0),
             Some(1),
@@ -164,18 +249,18 @@ mod tests {
         );
         assert_eq!(choose_base(&uneven, &(0..128), 0.0), Some(2));
         assert_eq!(choose_base(&uneven, &(128..200), 0.0), None, "nothing in common");
-        assert_eq!(choose_base(&old(&[5..5]), &(0..9), 0.0), None);
+        assert_eq!(choose_base(&old(&[(5, 5)]), &(0..9), 0.0), None);
         assert_eq!(choose_base(&[], &(0..9), 0.0), None);
     }
 
     #[test]
     fn a_database_with_too_small_a_part_in_the_range_is_no_base() {
-        let states = old(&[0..100, 100..110]);
+        let states = old(&[(0, 100), (100, 110)]);
         for (threshold, base) in [(0.0, Some(0)), (0.5, Some(0)), (0.51, Some(1)), (1.0, Some(1))] {
             assert_eq!(choose_base(&states, &(50..110), threshold), base, "{threshold}");
         }
-        assert_eq!(choose_base(&old(&[0..128]), &(0..64), 0.6), None);
-        assert_eq!(choose_base(&old(&[0..64]), &(0..128), 1.0), Some(0));
+        assert_eq!(choose_base(&old(&[(0, 128)]), &(0..64), 0.6), None);
+        assert_eq!(choose_base(&old(&[(0, 64)]), &(0..128), 1.0), Some(0));
     }
 
     #[test]
@@ -228,6 +313,44 @@ mod tests {
         assert!((bytes_left("false") - 1.0).abs() < f64::EPSILON, "a range deletion removes no file");
         let left = bytes_left("true");
         assert!((0.5..0.75).contains(&left), "{left}");
+    }
+
+    #[test]
+    fn a_compaction_after_the_rescale_leaves_no_foreign_keys_in_files() {
+        let foreign = |compact: &str| {
+            let folder = crate::backend::test_folder();
+            let base = saved(folder.path(), &[]);
+            let half = (KeyGroups { max_parallelism: 128, parallelism: 3 }, 1);
+            let mut backend = open(&base.folder, half, &[("incremental-restore-async-compact-after-rescale", compact)]);
+            let state = backend.value_state::<VoidNamespace, i64>("v").unwrap();
+            backend.take_in(&[], Some(&base)).unwrap();
+            let owned = (0..20_000).find(|key: &i64| half.0.subtask_of(half.0.group_of(key.hash_code())) == 1).unwrap();
+            backend.set_current_key(&owned);
+            backend.update(state, &VoidNamespace, 1).unwrap();
+            backend.settle().unwrap();
+            let [first, end] = [vec![43], vec![86]];
+            let files = backend.db.live_files().unwrap();
+            assert!((6_000..7_500).contains(&backend.state_digest().unwrap().count));
+            files.iter().filter(|f| f.start_key.as_ref() < Some(&first) || f.end_key.as_ref() >= Some(&end)).count()
+        };
+        assert!(foreign("false") > 2);
+        assert_eq!(foreign("true"), 0);
+    }
+
+    #[test]
+    fn a_backend_may_be_closed_while_it_is_compacted() {
+        let folder = crate::backend::test_folder();
+        let base = saved(folder.path(), &[]);
+        let setting = ("incremental-restore-async-compact-after-rescale", "true");
+        for _ in 0..3 {
+            let mut backend = open(&base.folder, SECOND_HALF, &[setting]);
+            backend.value_state::<VoidNamespace, i64>("v").unwrap();
+            backend.take_in(&[], Some(&base)).unwrap();
+        }
+        let mut backend = open(&base.folder, SECOND_HALF, &[]);
+        backend.value_state::<VoidNamespace, i64>("v").unwrap();
+        backend.take_in(&[], Some(&base)).unwrap();
+        assert!((9_000..11_000).contains(&backend.state_digest().unwrap().count));
     }
 
     fn table_bytes(backend: &RocksDbBackend<i64>) -> u64 {

@@ -1,22 +1,25 @@
 //! Operators against plain reference implementations: each file holds those of a family.
 //!
-//! Runs an operator over random streams on every backend, at several parallelisms and through a restart, and compares
-//! what it emits with a plain reference implementation that has no backend.
+//! Runs an operator over random streams on every backend, at several parallelisms and through restarts that change them,
+//! and compares what it emits with a plain reference implementation that has no backend.
 
 mod joins;
 mod pipeline;
+mod sources;
 mod windows;
 
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use super::base::copy_prefill;
 use super::drive::{advance, drive};
-use crate::backend::{ExpiringState, HeapBackend, Metered, Prefill, RocksDbBackend, TtlBackend};
+use crate::backend::{ExpiringState, HeapBackend, Metered, OldState, Prefill, RocksDbBackend, TtlBackend, choose_base};
 use crate::measure::{Probe, Strategy as Timing};
-use crate::operator::{Collector, Operator};
+use crate::operator::{Collector, Operator, TaskInfo};
 use crate::source::Event;
 use crate::state::{
     Digest, Key, KeyGroups, KeyedStateBackend, OperatorStateHandle, OperatorStateSnapshot, Payload, StateTtls, mix,
@@ -97,61 +100,108 @@ fn streams(shape: Shape) -> impl Strategy<Value = Vec<Event<i64>>> {
 /// What came of a stream: emitted results, and events that were too late.
 pub type Results = (Digest, u64);
 
+/// Parallelisms that a job goes through, each for as many events as the others: some rescale, some only restart.
+type Course = &'static [u16];
+
+const COURSES: [Course; 6] = [&[1, 2], &[2, 3], &[4, 3, 1], &[1, 1], &[2, 4], &[4, 4]];
+
+/// A backend that goes on from what those of other subtasks have saved.
+trait Rescaled: Prefill<i64> + ExpiringState<i64> {
+    /// Puts into a folder what the backend of these key groups is opened on.
+    fn prepare(_folder: &Path, _key_groups: &Range<u16>, _old: &[OldState]) {}
+
+    /// Takes in what that does not hold, when the states are registered.
+    fn take_in_all(&mut self, key_groups: &Range<u16>, old: &[OldState]);
+}
+
+impl Rescaled for HeapBackend<i64> {
+    fn take_in_all(&mut self, _: &Range<u16>, old: &[OldState]) {
+        old.iter().for_each(|state| self.load_prefill(&state.folder).unwrap());
+    }
+}
+
+impl Rescaled for RocksDbBackend<i64> {
+    fn prepare(folder: &Path, key_groups: &Range<u16>, old: &[OldState]) {
+        if let Some(base) = choose_base(old, key_groups, 0.0) {
+            copy_prefill(&old[base].folder, folder).unwrap();
+        }
+    }
+    fn take_in_all(&mut self, key_groups: &Range<u16>, old: &[OldState]) {
+        let mut others = old.to_vec();
+        let base = choose_base(old, key_groups, 0.0).map(|base| others.remove(base));
+        self.take_in(&others, base.as_ref()).unwrap();
+    }
+}
+
 /// The subtasks of one operator on one kind of backend.
 struct Job<'a, B, O> {
     groups: KeyGroups,
     open: &'a dyn Fn(&Path, u16, KeyGroups) -> B,
-    subtasks: Vec<(Metered<TtlBackend<B>>, O, Collector)>,
+    subtasks: Vec<Subtask<B, O>>,
     folder: tempfile::TempDir,
+    restarts: usize,
 }
 
-impl<'a, B: Prefill<i64> + ExpiringState<i64>, O: Operator<i64>> Job<'a, B, O> {
+type Subtask<B, O> = (Metered<TtlBackend<B>>, O, Collector);
+
+impl<'a, B: Rescaled, O: Operator<i64>> Job<'a, B, O> {
     fn start(spec: &O::Spec, parallelism: u16, open: &'a dyn Fn(&Path, u16, KeyGroups) -> B) -> Self {
         let groups = KeyGroups { max_parallelism: 128, parallelism };
-        let mut job = Self { groups, open, subtasks: Vec::new(), folder: crate::backend::test_folder() };
+        let folder = crate::backend::test_folder();
+        let mut job = Self { groups, open, subtasks: Vec::new(), folder, restarts: 0 };
         job.subtasks = (0..parallelism)
             .map(|subtask| {
-                let folder = job.folder.path().join(format!("run-{subtask}"));
-                std::fs::create_dir_all(&folder).unwrap();
-                job.open_subtask(&folder, subtask, spec, Collector::default())
+                let (backend, mut operator) = job.open_subtask(&job.path("run", subtask), subtask, spec);
+                operator.initialize_state(job.task(subtask), false).unwrap();
+                (backend, operator, Collector::default())
             })
             .collect();
         job
     }
 
-    fn open_subtask(
-        &self,
-        folder: &Path,
-        subtask: u16,
-        spec: &O::Spec,
-        out: Collector,
-    ) -> (Metered<TtlBackend<B>>, O, Collector) {
+    /// A folder of its own for each subtask and each time that the job was started.
+    fn path(&self, what: &str, subtask: u16) -> PathBuf {
+        self.folder.path().join(format!("{what}-{}-{subtask}", self.restarts))
+    }
+
+    fn task(&self, subtask: u16) -> TaskInfo {
+        TaskInfo { subtask, parallelism: self.groups.parallelism }
+    }
+
+    fn open_subtask(&self, folder: &Path, subtask: u16, spec: &O::Spec) -> (Metered<TtlBackend<B>>, O) {
         let inner = TtlBackend::new((self.open)(folder, subtask, self.groups));
         let mut probe = Probe::new(0, 1);
         probe.set_strategy(Timing::Off);
         let mut backend = Metered { inner, probe };
         let operator = O::open(spec, &mut backend).unwrap();
-        (backend, operator, out)
+        (backend, operator)
     }
 
-    /// Saves every subtask, drops it and goes on from what was saved.
-    fn restart(&mut self, spec: &O::Spec) {
-        let written = self
-            .subtasks
-            .iter_mut()
-            .map(|(_, operator, _)| OperatorStateSnapshot::take(&operator.operator_states()).write());
-        let handles = OperatorStateHandle::repartition(&written.collect::<Vec<_>>(), self.groups.parallelism);
-        for subtask in 0..self.groups.parallelism {
-            let saved = self.folder.path().join(format!("saved-{subtask}"));
-            let (mut backend, operator, out) = self.subtasks.remove(0);
-            backend.inner.inner.save_prefill(&saved).unwrap();
-            drop((backend, operator));
-            let (mut backend, operator, out) = self.open_subtask(&saved, subtask, spec, out);
-            backend.inner.inner.load_prefill(&saved).unwrap();
-            self.subtasks.push((backend, operator, out));
+    /// Saves every subtask, drops it, and goes on from what was saved at another parallelism. All subtasks have come as
+    /// far as `now`, as they have behind a barrier.
+    fn restart(&mut self, spec: &O::Spec, parallelism: u16, now: Now) {
+        let (mut old, mut written, mut gathered) = (Vec::new(), Vec::new(), Collector::default());
+        for ((mut backend, mut operator, mut out), subtask) in std::mem::take(&mut self.subtasks).into_iter().zip(0..) {
+            advance(&mut backend, &mut operator, now, &mut out).unwrap();
+            written.push(OperatorStateSnapshot::take(&operator.operator_states()).write());
+            let folder = self.path("saved", subtask);
+            backend.inner.inner.save_prefill(&folder).unwrap();
+            old.push(OldState { folder, key_groups: self.groups.range_of(subtask) });
+            gathered.merge(&out);
         }
-        for ((_, operator, _), handles) in self.subtasks.iter_mut().zip(handles) {
+        self.restarts += 1;
+        self.groups.parallelism = parallelism;
+        let handles = OperatorStateHandle::repartition(&written, parallelism);
+        for (subtask, handles) in (0..).zip(handles) {
+            let (folder, key_groups) = (self.path("run", subtask), self.groups.range_of(subtask));
+            B::prepare(&folder, &key_groups, &old);
+            let (mut backend, mut operator) = self.open_subtask(&folder, subtask, spec);
+            backend.inner.inner.take_in_all(&key_groups, &old);
             OperatorStateHandle::restore(&handles, &mut operator.operator_states()).unwrap();
+            operator.initialize_state(self.task(subtask), true).unwrap();
+            let mut out = std::mem::take(&mut gathered);
+            out.set_now(now);
+            self.subtasks.push((backend, operator, out));
         }
     }
 
@@ -189,23 +239,29 @@ impl<'a, B: Prefill<i64> + ExpiringState<i64>, O: Operator<i64>> Job<'a, B, O> {
             emitted.merge(out.digest());
             late += out.late_events();
             state.merge(backend.state_digest().unwrap());
+            operator.operator_states().iter().for_each(|own| state.merge(own.digest()));
         }
         ((emitted, late), state)
     }
 }
 
-/// Runs a stream on one kind of backend, with a restart in the middle; what it emitted, and the state that it left.
-fn run<B: Prefill<i64> + ExpiringState<i64>, O: Operator<i64>>(
+/// Runs a stream on one kind of backend through a course of parallelisms; what it emitted, and the state that it left.
+fn run<B: Rescaled, O: Operator<i64>>(
     spec: &O::Spec,
-    parallelism: u16,
+    course: Course,
     events: &[Event<i64>],
     open: &dyn Fn(&Path, u16, KeyGroups) -> B,
 ) -> (Results, Digest) {
-    let mut job = Job::<B, O>::start(spec, parallelism, open);
-    let (first, second) = events.split_at(events.len() / 2);
-    job.process(first);
-    job.restart(spec);
-    job.process(second);
+    let mut job = Job::<B, O>::start(spec, course[0], open);
+    let ends = (1..=course.len()).map(|part| events.len() * part / course.len());
+    let mut done = 0;
+    for (end, parallelism) in ends.zip(course.iter().skip(1).map(Some).chain([None])) {
+        job.process(&events[done..end]);
+        if let Some(parallelism) = parallelism {
+            job.restart(spec, *parallelism, end_of(&events[..end]));
+        }
+        done = end;
+    }
     job.finish(end_of(events))
 }
 
@@ -214,8 +270,8 @@ pub fn end_of(events: &[Event<i64>]) -> Now {
     events.last().map_or(Now::START, Event::now)
 }
 
-/// Runs random streams through the operator on heap and RocksDB, at parallelism 1, 2 and 4, and through the reference:
-/// they emit the same, find the same events late, and the backends end with the same state.
+/// Runs random streams through the operator on heap and RocksDB, at parallelisms of 1 to 4 that change on the way, and
+/// through the reference: they emit the same, find the same events late, and the backends end with the same state.
 pub fn emits_what_the_reference_does<O: Operator<i64>>(
     spec: &O::Spec,
     ttls: &StateTtls,
@@ -231,20 +287,21 @@ pub fn emits_what_the_reference_does<O: Operator<i64>>(
     };
     let config = Config { cases: STREAMS, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
-    let stream = std::cell::Cell::new(0);
+    let number = std::cell::Cell::new(0);
     let tested = runner.run(&streams(shape), |events| {
         let mut out = Collector::default();
         reference(&events, &mut out);
         let expected = (out.digest(), out.late_events());
-        let (results, state) = run::<_, O>(spec, 1, &events, &heap);
-        prop_assert_eq!(results, expected);
-        for parallelism in [2, 4] {
-            prop_assert_eq!(run::<_, O>(spec, parallelism, &events, &heap), (expected, state));
+        number.set(number.get() + 1);
+        let mut state = None;
+        for course in &COURSES[number.get() % 2 * 3..][..3] {
+            let (results, left) = run::<_, O>(spec, course, &events, &heap);
+            prop_assert_eq!((results, left), (expected, *state.get_or_insert(left)), "heap, {:?}", course);
         }
-        // A database takes milliseconds to open, so each stream has one parallelism there.
-        stream.set(stream.get() + 1);
-        let parallelism = [1, 2, 4][stream.get() % 3];
-        prop_assert_eq!(run::<_, O>(spec, parallelism, &events, &rocksdb), (expected, state));
+        // A database takes milliseconds to open, so each stream has one course there.
+        let course = COURSES[number.get() % COURSES.len()];
+        let (results, left) = run::<_, O>(spec, course, &events, &rocksdb);
+        prop_assert_eq!((results, Some(left)), (expected, state), "rocksdb, {:?}", course);
         Ok(())
     });
     tested.unwrap();
