@@ -1,0 +1,3 @@
+//! What checkpoints of every backend share.
+
+pub mod storage;
