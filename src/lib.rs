@@ -10,6 +10,7 @@
 //! | [`run`] | a plan's trials in processes of their own; stages, the hot loop, digests compared |
 //! | [`operator`] | the operators, each written once, for any backend |
 //! | [`backend`] | heap, RocksDB, null; the wrapper that meters them |
+//! | [`checkpoint`] | where checkpoints are kept |
 //! | [`source`] | events, generated or read from a trace |
 //! | [`measure`] | when the clock is read, and what becomes of the readings |
 //! | [`result`] | the versioned result file and the table of metrics |

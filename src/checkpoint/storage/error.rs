@@ -44,7 +44,9 @@ pub enum StorageError {
         reason: &'static str,
     },
     /// A storage profile that no store has.
-    #[error("the storage profile's bandwidth is 0 bytes/s: nothing would ever arrive; give at least 1, or none for no limit")]
+    #[error(
+        "the storage profile's bandwidth is 0 bytes/s: nothing would ever arrive; give at least 1, or none for no limit"
+    )]
     BadProfile,
     /// The bucket or container of the URL is not there.
     #[error("{url}: there is no bucket `{bucket}`; create it, or correct the URL, the region or the endpoint")]
@@ -65,7 +67,9 @@ pub enum StorageError {
         from: &'static str,
     },
     /// The credentials, or the user of this process, may not do this.
-    #[error("{file}: no permission ({reason}); give this user or these credentials the right to read, write, list and delete here")]
+    #[error(
+        "{file}: no permission ({reason}); give this user or these credentials the right to read, write, list and delete here"
+    )]
     NoPermission {
         /// The URL and path.
         file: String,

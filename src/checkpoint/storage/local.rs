@@ -218,7 +218,7 @@ fn hard_link(source: &Path, target: &Path) -> io::Result<bool> {
 }
 
 /// An empty file in the folder of another, which is made.
-fn temporary_beside(target: &Path) -> io::Result<NamedTempFile> {
+pub(super) fn temporary_beside(target: &Path) -> io::Result<NamedTempFile> {
     let folder = target.parent().unwrap_or(Path::new("."));
     let mut builder = Builder::new();
     builder.prefix(UNFINISHED);

@@ -25,8 +25,8 @@ pub(super) struct ObjectsAt {
     pub service: Service,
     /// The bucket, or Azure's container.
     pub bucket: String,
-    /// Azure's account, where the URL names one.
-    pub account: Option<String>,
+    /// The host that an Azure URL names: ACCOUNT.dfs.core.windows.net, or the account alone.
+    pub host: Option<String>,
     /// The key of the folder, without slashes around it; empty for the bucket itself.
     pub folder: String,
 }
@@ -117,7 +117,10 @@ impl Location {
             return Err(bad(url, "a file URL has three slashes before an absolute path: file:///DIR"));
         }
         let Some(path) = percent_decoded(path) else {
-            return Err(bad(url, "`%` in a file URL begins the two hexadecimal digits of a byte of UTF-8 (%25 is `%`)"));
+            return Err(bad(
+                url,
+                "`%` in a file URL begins the two hexadecimal digits of a byte of UTF-8 (%25 is `%`)",
+            ));
         };
         Self::folder(Path::new(&path))
     }
@@ -139,7 +142,7 @@ impl ObjectsAt {
             None if rest.contains(['@', '?']) => return Err(secret()),
             None => return Err(wrong("two slashes and a bucket follow the scheme")),
         };
-        let (bucket, account) = match authority.split_once('@') {
+        let (bucket, host) = match authority.split_once('@') {
             Some((container, host)) if service == Service::Azure => (container, Some(host)),
             Some(_) => return Err(secret()),
             None => (authority, None),
@@ -148,19 +151,31 @@ impl ObjectsAt {
         if authority.contains([':', '?', '#']) || folder.contains(['?', '#']) {
             return Err(secret());
         }
-        let account = account.map(|host| host.split('.').next().unwrap_or(host));
-        if bucket.is_empty() || account.is_some_and(str::is_empty) {
+        if bucket.is_empty() || host.is_some_and(|host| host.is_empty() || host.starts_with('.')) {
             return Err(wrong("it names no bucket or account"));
         }
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '$');
-        if !bucket.chars().all(is_plain) || account.is_some_and(|account| !account.chars().all(is_plain)) {
+        let is_name = |name: &str| name.chars().all(is_plain) && !name.starts_with('.');
+        if !is_name(bucket) || host.is_some_and(|host| !is_name(host)) {
             return Err(wrong("a bucket's name has letters, digits, `-`, `.` and `_`"));
         }
         let folder = folder.trim_end_matches('/');
         if !folder.is_empty() {
             check_path(folder).map_err(|reason| wrong(&format!("its folder is not plain ({reason})")))?;
         }
-        Ok(Self { service, bucket: bucket.to_owned(), account: account.map(str::to_owned), folder: folder.to_owned() })
+        Ok(Self { service, bucket: bucket.to_owned(), host: host.map(str::to_owned), folder: folder.to_owned() })
+    }
+
+    /// Azure's account, where the URL names it.
+    pub fn azure_account(&self) -> Option<&str> {
+        self.host.as_deref().map(|host| host.split_once('.').map_or(host, |(account, _)| account))
+    }
+
+    /// Azure's endpoint, where the URL names its host: that of blobs, whichever of the account's it names.
+    pub fn azure_endpoint(&self) -> Option<String> {
+        let (account, domain) = self.host.as_deref()?.split_once('.')?;
+        let domain = domain.strip_prefix("dfs.").map_or_else(|| domain.to_owned(), |rest| format!("blob.{rest}"));
+        Some(format!("https://{account}.{domain}"))
     }
 }
 

@@ -14,7 +14,9 @@
 //! Calls wait until they are done and may be made from many threads. A file is there whole or not at all, and what is
 //! read back is compared with the length and checksum that were returned when it was stored.
 
+mod credentials;
 mod error;
+mod http;
 mod local;
 mod location;
 mod lock;
@@ -24,7 +26,7 @@ mod stored;
 mod writer;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -34,9 +36,12 @@ pub use meter::{StorageCounters, StorageProfile};
 pub use stored::Stored;
 pub use writer::StorageWriter;
 
+use credentials::Settings;
+use http::Limits;
 use local::LocalFolder;
 use location::{Location, check_path};
 use meter::{Meter, page_requests, upload_requests};
+use remote::{Objects, RemoteWriter};
 use stored::CopyError;
 
 /// Where checkpoints are kept. Clones share the connection and the counters.
@@ -52,6 +57,7 @@ pub struct CheckpointStorage {
 #[derive(Debug)]
 enum Place {
     Local(LocalFolder),
+    Remote(Arc<Objects>),
 }
 
 /// A file or folder: its path below what was opened, and how it is named in messages.
@@ -95,15 +101,23 @@ impl CheckpointStorage {
     /// # Errors
     /// The URL has another scheme, names no bucket, carries credentials, or names a file.
     pub fn open(url: &str, profile: Option<StorageProfile>) -> Result<Self, StorageError> {
+        Self::open_with(url, profile, Settings::of_process(), Limits::default())
+    }
+
+    /// As [`open`](Self::open), with settings that stand for the environment.
+    fn open_with(
+        url: &str,
+        profile: Option<StorageProfile>,
+        settings: Settings,
+        limits: Limits,
+    ) -> Result<Self, StorageError> {
         let meter = Arc::new(Meter::new(profile)?);
+        let location = Location::parse(url)?;
         let trimmed = url.trim_end_matches('/');
         let shown = if trimmed.is_empty() || trimmed.ends_with(':') { url } else { trimmed };
-        let place = match Location::parse(url)? {
+        let place = match location {
             Location::Folder(root) => Place::Local(LocalFolder::open(shown, root)?),
-            Location::Objects(_) => {
-                let reason = "object stores are not built in yet".to_owned();
-                return Err(StorageError::BadUrl { url: shown.to_owned(), reason });
-            }
+            Location::Objects(at) => Place::Remote(Arc::new(Objects::open(shown, at, settings, limits, &meter)?)),
         };
         Ok(Self { url: shown.to_owned(), prefix: String::new(), place: Arc::new(place), meter })
     }
@@ -146,9 +160,23 @@ impl CheckpointStorage {
     /// It could not be stored.
     pub fn put(&self, path: &str, bytes: &[u8]) -> Result<Stored, StorageError> {
         let name = self.name(path)?;
-        let Place::Local(folder) = &*self.place;
-        self.meter.local_requests(upload_requests(bytes.len() as u64));
-        folder.put(&name, bytes)?;
+        if let Place::Remote(_) = &*self.place
+            && bytes.len() > remote::PART
+        {
+            let mut writer = self.writer(path)?;
+            writer.write_all(bytes).map_err(|error| self.failed(path, error))?;
+            return writer.finish();
+        }
+        match &*self.place {
+            Place::Local(folder) => {
+                self.meter.local_requests(upload_requests(bytes.len() as u64));
+                folder.put(&name, bytes)?;
+            }
+            Place::Remote(objects) => {
+                self.meter.wait_latency(1);
+                objects.put(&name, bytes)?;
+            }
+        }
         self.meter.pass(bytes.len() as u64);
         self.meter.uploaded(bytes.len() as u64);
         Ok(Stored::of(bytes))
@@ -161,9 +189,11 @@ impl CheckpointStorage {
     /// It could not be stored, or the store did not say whether it was.
     pub fn put_new(&self, path: &str, bytes: &[u8]) -> Result<bool, StorageError> {
         let name = self.name(path)?;
-        let Place::Local(folder) = &*self.place;
-        self.meter.local_requests(1);
-        let is_new = folder.put_new(&name, bytes)?;
+        self.one_request();
+        let is_new = match &*self.place {
+            Place::Local(folder) => folder.put_new(&name, bytes)?,
+            Place::Remote(objects) => objects.put_new(&name, bytes)?,
+        };
         self.meter.pass(bytes.len() as u64);
         if is_new {
             self.meter.uploaded(bytes.len() as u64);
@@ -177,9 +207,12 @@ impl CheckpointStorage {
     /// A directory's file cannot be created.
     pub fn writer(&self, path: &str) -> Result<StorageWriter, StorageError> {
         let name = self.name(path)?;
-        let Place::Local(folder) = &*self.place;
-        let kind = writer::Kind::Local(folder.writer(&name)?);
-        Ok(StorageWriter::new(Arc::clone(&self.meter), name.shown, kind))
+        let shown = name.shown.clone();
+        let kind = match &*self.place {
+            Place::Local(folder) => writer::Kind::Local(folder.writer(&name)?),
+            Place::Remote(objects) => writer::Kind::Remote(Box::new(RemoteWriter::new(Arc::clone(objects), name)?)),
+        };
+        Ok(StorageWriter::new(Arc::clone(&self.meter), shown, kind))
     }
 
     /// The content of a file.
@@ -188,9 +221,11 @@ impl CheckpointStorage {
     /// It is not there, or cannot be read.
     pub fn read(&self, path: &str) -> Result<Vec<u8>, StorageError> {
         let name = self.name(path)?;
-        let Place::Local(folder) = &*self.place;
-        self.meter.local_requests(1);
-        let content = folder.read(&name)?;
+        self.one_request();
+        let content = match &*self.place {
+            Place::Local(folder) => folder.read(&name)?,
+            Place::Remote(objects) => objects.read(&name)?,
+        };
         self.meter.pass(content.len() as u64);
         self.meter.downloaded(content.len() as u64);
         Ok(content)
@@ -202,10 +237,11 @@ impl CheckpointStorage {
     /// It is not there, cannot be read or written, or is not what was stored; then there is nothing new at `target`.
     pub fn download(&self, path: &str, target: &Path, expected: &Stored) -> Result<(), StorageError> {
         let name = self.name(path)?;
-        let Place::Local(folder) = &*self.place;
-        self.meter.local_requests(1);
-        let passed = |bytes| self.meter.pass(bytes);
-        folder.download(&name, target, *expected, passed)?;
+        self.one_request();
+        match &*self.place {
+            Place::Local(folder) => folder.download(&name, target, *expected, |bytes| self.meter.pass(bytes))?,
+            Place::Remote(objects) => objects.download(&name, target, *expected)?,
+        }
         self.meter.downloaded(expected.bytes);
         Ok(())
     }
@@ -217,8 +253,8 @@ impl CheckpointStorage {
     /// # Errors
     /// As [`download`](Self::download).
     pub fn link(&self, path: &str, target: &Path, expected: &Stored) -> Result<Linked, StorageError> {
-        let Place::Local(folder) = &*self.place;
-        if !self.meter.is_modelled()
+        if let Place::Local(folder) = &*self.place
+            && !self.meter.is_modelled()
             && let Some(linked) = folder.link(&self.name(path)?, target, *expected)?
         {
             return Ok(linked);
@@ -232,9 +268,11 @@ impl CheckpointStorage {
     /// It cannot be read.
     pub fn list(&self, folder: &str) -> Result<Vec<Listed>, StorageError> {
         let name = if folder.is_empty() { self.this()? } else { self.name(folder)? };
-        let Place::Local(place) = &*self.place;
-        let mut listed = place.list(&name)?;
-        self.meter.local_requests(page_requests(listed.len() as u64));
+        let mut listed = match &*self.place {
+            Place::Local(place) => place.list(&name)?,
+            Place::Remote(objects) => objects.list(&name)?,
+        };
+        self.requests(page_requests(listed.len() as u64));
         for file in &mut listed {
             file.path = format!("{folder}{}", file.path).trim_start_matches('/').to_owned();
         }
@@ -248,9 +286,11 @@ impl CheckpointStorage {
     /// It cannot be deleted.
     pub fn delete(&self, path: &str) -> Result<(), StorageError> {
         let name = self.name(path)?;
-        let Place::Local(folder) = &*self.place;
-        self.meter.local_requests(1);
-        folder.delete(&name)
+        self.one_request();
+        match &*self.place {
+            Place::Local(folder) => folder.delete(&name),
+            Place::Remote(objects) => objects.delete(&name),
+        }
     }
 
     /// Deletes everything below this storage, and its folder with it. One that is missing is as good as deleted.
@@ -259,13 +299,19 @@ impl CheckpointStorage {
     /// Something cannot be deleted, or this storage is a whole bucket or file system.
     pub fn delete_folder(&self) -> Result<(), StorageError> {
         let name = self.this()?;
-        let Place::Local(folder) = &*self.place;
-        if folder.at(&name.key).parent().is_none() {
-            let reason = "this is a whole file system; only a folder in it is deleted";
+        let is_all = match &*self.place {
+            Place::Local(folder) => folder.at(&name.key).parent().is_none(),
+            Place::Remote(objects) => objects.is_bucket(&name.key),
+        };
+        if is_all {
+            let reason = "this is a whole bucket or file system; only a folder in it is deleted";
             return Err(StorageError::BadPath { file: name.shown, reason });
         }
-        self.meter.local_requests(1);
-        folder.delete_folder(&name)
+        self.one_request();
+        match &*self.place {
+            Place::Local(folder) => folder.delete_folder(&name),
+            Place::Remote(objects) => objects.delete_folder(&name),
+        }
     }
 
     /// Takes the lock of that name, for which nobody waits. A directory's lock ends with the process that holds it; an
@@ -280,6 +326,7 @@ impl CheckpointStorage {
                 self.meter.local_requests(1);
                 lock::lock_file(&name, folder.at(&name.key))
             }
+            Place::Remote(_) => lock::lock_object(self, path),
         }
     }
 
@@ -294,6 +341,19 @@ impl CheckpointStorage {
     /// What was done since the storage was opened, its clones and children included.
     pub fn counters(&self) -> StorageCounters {
         self.meter.counters()
+    }
+
+    /// A call that takes one request.
+    fn one_request(&self) {
+        self.requests(1);
+    }
+
+    /// A call that takes some requests in a row; those of an object store are counted as they are sent.
+    fn requests(&self, requests: u64) {
+        match &*self.place {
+            Place::Local(_) => self.meter.local_requests(requests),
+            Place::Remote(_) => self.meter.wait_latency(requests),
+        }
     }
 
     fn shown(&self, path: &str) -> String {
@@ -323,3 +383,7 @@ impl CheckpointStorage {
     }
 }
 
+#[cfg(test)]
+mod s3_tests;
+#[cfg(test)]
+mod tests;

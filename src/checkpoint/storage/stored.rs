@@ -62,10 +62,6 @@ impl Tally {
         self.hash.update(piece);
     }
 
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
     pub fn stored(&self) -> Stored {
         Stored { bytes: self.bytes, checksum: self.hash.digest() }
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::error::StorageError;
 use super::local::LocalWriter;
 use super::meter::{Meter, upload_requests};
+use super::remote::RemoteWriter;
 use super::stored::Stored;
 
 /// Writes one file of a storage. It appears, whole, with [`finish`](Self::finish); dropped before that, it leaves
@@ -20,7 +21,7 @@ pub struct StorageWriter {
 
 pub(super) enum Kind {
     Local(LocalWriter),
-
+    Remote(Box<RemoteWriter>),
 }
 
 impl StorageWriter {
@@ -32,7 +33,7 @@ impl StorageWriter {
     ///
     /// # Errors
     /// It could not be stored, or a write failed before.
-    pub fn finish(mut self) -> Result<Stored, StorageError> {
+    pub fn finish(self) -> Result<Stored, StorageError> {
         if self.has_failed {
             let error = io::Error::other("a write to it failed before");
             return Err(StorageError::Io { file: self.shown, source: error });
@@ -47,6 +48,11 @@ impl StorageWriter {
                 self.meter.local_requests(upload_requests(stored.bytes));
                 stored
             }
+            Kind::Remote(writer) => {
+                let stored = writer.finish(|bytes| self.meter.pass(bytes))?;
+                self.meter.wait_latency(upload_requests(stored.bytes));
+                stored
+            }
         };
         self.meter.uploaded(stored.bytes);
         Ok(stored)
@@ -59,6 +65,7 @@ impl Write for StorageWriter {
             Kind::Local(writer) => {
                 writer.write(bytes).map_err(|error| io::Error::other(StorageError::from_io(&self.shown, error)))
             }
+            Kind::Remote(writer) => writer.write(bytes).map_err(io::Error::other),
         };
         match sent {
             Ok(sent) => self.meter.pass(sent),
