@@ -496,7 +496,7 @@ mod tests {
             ("source = 'nexmark'\nvalues.size = 5".to_owned(), "values.size"),
             ("source = 'nexmark'\noperator = 'regular-join'".to_owned(), "source.nexmark"),
             ("source = 'nexmark'\noperator = 'broadcast-rules'".to_owned(), "operator"),
-            ("source = 'nexmark'\noperator = 'source-offsets'".to_owned(), "operator"),
+            ("source.nexmark = { auction = {}, bid = {} }\noperator = 'source-offsets'".to_owned(), "operator"),
             ("source = 'cdc-orders'\noperator = 'source-offsets'".to_owned(), "operator"),
             ("operator = 'source-offsets'\nrun.prefill = 0.5".to_owned(), "run.prefill"),
             ("operator = 'interval-join'\nrun.prefill-by = 'ingest'".to_owned(), "run.prefill-by"),
