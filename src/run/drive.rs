@@ -256,6 +256,7 @@ pub struct OperatorPart<'a> {
 pub struct OperatorSubtask<K: Key, B: Prefill<K>, O> {
     backend: Metered<TtlBackend<B>>,
     operator: O,
+    task: TaskInfo,
     out: Collector,
     loader: Option<B::Loader>,
 }
@@ -266,7 +267,7 @@ impl<K: Key, B: Prefill<K> + ExpiringState<K>, O: Operator<K>> OperatorSubtask<K
         let mut backend = Metered { inner: TtlBackend::new(backend), probe };
         let mut operator = O::open(spec, &mut backend)?;
         operator.initialize_state(task, false)?;
-        Ok(Self { backend, operator, out, loader: None })
+        Ok(Self { backend, operator, task, out, loader: None })
     }
 }
 
@@ -365,6 +366,7 @@ impl<K: Key, B: Prefill<K> + ExpiringState<K> + Snapshots<K> + Observed + Send, 
     fn restore(&mut self, part: &OperatorPart<'_>) -> Result<(), CheckpointError> {
         self.backend.inner.inner.restore(part.checkpoint, &part.keyed, &part.files)?;
         OperatorStateHandle::restore(&part.operator_state, &mut self.operator.operator_states())?;
+        self.operator.initialize_state(self.task, true)?;
         let Output { emitted, late_events, now, latest } = &part.output;
         self.out.restore(*emitted, *late_events, *now, latest.iter().copied());
         self.backend.set_current_time(now.processing_ms);
