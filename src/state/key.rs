@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::codec::{Codec, CodecError, encode_str, encode_var_int};
 use super::jvm::JvmSize;
+use super::serializer::{Serializer, SimpleSerializer};
 use super::timer::encode_time;
 
 /// A key of a keyed stream: what Flink's `KeySelector` returns.
@@ -65,6 +66,9 @@ impl JvmSize for StringKey {
 
 impl Codec for StringKey {
     const FIXED_LEN: Option<usize> = None;
+    fn serializer() -> Serializer {
+        SimpleSerializer::String.into()
+    }
     fn encode(&self, out: &mut Vec<u8>) {
         encode_str(&self.text, out);
     }
@@ -151,6 +155,9 @@ pub struct VoidNamespace;
 
 impl Codec for VoidNamespace {
     const FIXED_LEN: Option<usize> = Some(0);
+    fn serializer() -> Serializer {
+        SimpleSerializer::VoidNamespace.into()
+    }
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
         out.push(0);
@@ -257,6 +264,9 @@ pub(crate) struct TextNamespace(pub String);
 #[cfg(test)]
 impl Codec for TextNamespace {
     const FIXED_LEN: Option<usize> = None;
+    fn serializer() -> Serializer {
+        SimpleSerializer::String.into()
+    }
     fn encode(&self, out: &mut Vec<u8>) {
         self.0.encode(out);
     }

@@ -1,13 +1,15 @@
 //! Checkpoints of the heap, in Flink's format, and their restore.
 //!
-//! A checkpoint of a subtask holds, for each of its key groups, the `int32` number of the group and then, for each
-//! state, its `int16` number, the `int32` count of its entries, and for each entry namespace, key and object; for each
-//! timer time, key and namespace. Empty groups are written too. Flink puts a header before all of that, with the names and serializers of the states; it is
-//! not part of what is written here, and a caller that writes one moves every offset by its length.
+//! A checkpoint of a subtask begins with a header, which tells of keys and states. Then it holds, for each of its key
+//! groups, the `int32` number of the group and then, for each state, its `int16` number, the `int32` count of its
+//! entries, and for each entry namespace, key and object; for each timer time, key and namespace. Empty groups are
+//! written too.
 //!
-//! With compression each pair of key group and state is a framed Snappy stream of its own, state number included.
+//! With compression each pair of key group and state is a framed Snappy stream of its own, state number included; the
+//! header is never compressed.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::Path;
@@ -17,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use super::HeapBackend;
 use super::object::Object;
 use super::table::{Place, TableSnapshot};
-use crate::state::{Codec, Key, KeyGroups, Namespace, StateError, StateResult, StateTtl};
+use crate::state::{Codec, Header, Key, KeyGroups, Namespace, StateError, StateResult, StateTtl, write_header};
 
 /// Encoded entries are handed to the writer from this size on, bytes.
 const CHUNK: usize = 64 * 1024;
@@ -33,14 +35,25 @@ pub struct SnapshotInfo {
     pub offsets: Vec<u64>,
     /// Whether it is compressed.
     pub compressed: bool,
+    /// What the entries of each state take in it, bytes before compression: what tells of groups and states and counts
+    /// entries left out.
+    pub state_bytes: BTreeMap<String, u64>,
 }
 
 /// The state of a backend as it was when [`HeapBackend::snapshot`] was called, to be written on any thread while the
 /// backend goes on. Dropping it releases it.
 pub struct HeapSnapshot {
     key_groups: Range<u16>,
-    tables: Vec<(Box<dyn SnapshotTable>, Option<Cleanup>)>,
+    header: Vec<u8>,
+    states: Vec<StateSnapshot>,
     compressed: bool,
+}
+
+/// One state of a snapshot.
+struct StateSnapshot {
+    name: String,
+    table: Box<dyn SnapshotTable>,
+    cleanup: Option<Cleanup>,
 }
 
 /// What a full snapshot leaves out of a state whose TTL says so (`cleanupFullSnapshot`): what had expired when it began.
@@ -58,21 +71,22 @@ impl Cleanup {
 
 /// The part of a snapshot that one state has.
 pub(super) trait SnapshotTable: Send {
-    /// Writes the count and the entries of a key group, by its position, without what a clean-up leaves out. `scratch` is
-    /// emptied and used.
+    /// Writes the count and the entries of a key group, by its position, without what a clean-up leaves out; returns
+    /// the bytes of the entries. `scratch` is emptied and used.
     fn write_group(
         &self,
         group: usize,
         cleanup: Option<Cleanup>,
         out: &mut dyn Write,
         scratch: &mut Vec<u8>,
-    ) -> io::Result<()>;
+    ) -> io::Result<u64>;
 }
 
 /// Writes the entries of one state in a key group: their count, then each.
 pub(super) struct EntryWriter<'a> {
     out: &'a mut dyn Write,
     scratch: &'a mut Vec<u8>,
+    bytes: u64,
 }
 
 impl<'a> EntryWriter<'a> {
@@ -80,11 +94,13 @@ impl<'a> EntryWriter<'a> {
         let too_many = |_| io::Error::other("a key group has more entries than the format can count");
         scratch.clear();
         i32::try_from(count).map_err(too_many)?.encode(scratch);
-        Ok(Self { out, scratch })
+        Ok(Self { out, scratch, bytes: 0 })
     }
 
     pub fn entry(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        let before = self.scratch.len();
         encode(self.scratch);
+        self.bytes += (self.scratch.len() - before) as u64;
         if self.scratch.len() >= CHUNK {
             self.out.write_all(self.scratch)?;
             self.scratch.clear();
@@ -92,8 +108,10 @@ impl<'a> EntryWriter<'a> {
         Ok(())
     }
 
-    pub fn end(self) -> io::Result<()> {
-        self.out.write_all(self.scratch)
+    /// Ends the entries; returns their bytes.
+    pub fn end(self) -> io::Result<u64> {
+        self.out.write_all(self.scratch)?;
+        Ok(self.bytes)
     }
 }
 
@@ -104,7 +122,7 @@ impl<K: Key, N: Namespace, V: Object<K, N>> SnapshotTable for TableSnapshot<K, N
         cleanup: Option<Cleanup>,
         out: &mut dyn Write,
         scratch: &mut Vec<u8>,
-    ) -> io::Result<()> {
+    ) -> io::Result<u64> {
         let count = match cleanup {
             None => self.entries(group),
             Some(cleanup) => {
@@ -170,24 +188,34 @@ impl HeapSnapshot {
     /// The writer fails.
     pub fn write(self, out: &mut impl Write) -> io::Result<SnapshotInfo> {
         let mut out = Counted { inner: out, bytes: 0 };
+        let mut state_bytes = vec![0; self.states.len()];
+        out.write_all(&self.header)?;
         let (mut offsets, mut scratch) = (Vec::with_capacity(self.key_groups.len()), Vec::with_capacity(2 * CHUNK));
         for (position, group) in self.key_groups.clone().enumerate() {
             offsets.push(out.bytes);
             out.write_all(&i32::from(group).to_be_bytes())?;
-            for ((table, cleanup), id) in self.tables.iter().zip(0_u16..) {
-                if self.compressed {
+            for ((state, id), entry_bytes) in self.states.iter().zip(0_u16..).zip(&mut state_bytes) {
+                let StateSnapshot { table, cleanup, .. } = state;
+                *entry_bytes += if self.compressed {
                     let mut frames = snap::write::FrameEncoder::new(&mut out);
                     frames.write_all(&id.to_be_bytes())?;
-                    table.write_group(position, *cleanup, &mut frames, &mut scratch)?;
+                    let entry_bytes = table.write_group(position, *cleanup, &mut frames, &mut scratch)?;
                     frames.into_inner().map_err(snap::write::IntoInnerError::into_error)?;
+                    entry_bytes
                 } else {
                     out.write_all(&id.to_be_bytes())?;
-                    table.write_group(position, *cleanup, &mut out, &mut scratch)?;
-                }
+                    table.write_group(position, *cleanup, &mut out, &mut scratch)?
+                };
             }
         }
         out.flush()?;
-        Ok(SnapshotInfo { bytes: out.bytes, key_groups: self.key_groups, offsets, compressed: self.compressed })
+        Ok(SnapshotInfo {
+            bytes: out.bytes,
+            key_groups: self.key_groups,
+            offsets,
+            compressed: self.compressed,
+            state_bytes: self.states.into_iter().map(|state| state.name).zip(state_bytes).collect(),
+        })
     }
 }
 
@@ -331,38 +359,58 @@ impl<K: Key> HeapBackend<K> {
     /// 2^31 snapshots were taken before.
     pub fn snapshot(&mut self, compressed: bool) -> StateResult<HeapSnapshot> {
         let now_ms = self.now_ms;
-        let tables = self.states.iter_mut().map(|state| {
+        let states = self.states.iter_mut().map(|state| {
             let ttl = state.ttl.filter(|ttl| ttl.cleanup.full_snapshot);
-            Some((state.table.snapshot()?, ttl.map(|ttl| Cleanup { ttl, now_ms })))
+            let cleanup = ttl.map(|ttl| Cleanup { ttl, now_ms });
+            Some(StateSnapshot { name: state.meta.name.clone(), table: state.table.snapshot()?, cleanup })
         });
-        let tables: Option<Vec<_>> = tables.collect();
-        let tables = tables.ok_or_else(|| StateError::Storage("no snapshot version is left".to_owned()))?;
-        Ok(HeapSnapshot { key_groups: self.key_groups(), tables, compressed })
+        let states: Option<Vec<_>> = states.collect();
+        let states = states.ok_or_else(|| StateError::Storage("no snapshot version is left".to_owned()))?;
+        let header = write_header(compressed, &K::serializer(), self.metas());
+        Ok(HeapSnapshot { key_groups: self.key_groups(), header, states, compressed })
     }
 
-    /// Puts the entries of a checkpoint into the states, which are registered as those that it was written from were,
-    /// and which hold none of its keys: of the key groups that this subtask owns; others are not read. A backend of
+    /// Reads the header in front of a checkpoint, and where each of the states that it tells of is among those here.
+    fn read_header(
+        &self,
+        source: &mut (impl Read + Seek),
+        (end, compressed): (u64, bool),
+        bytes: &mut Vec<u8>,
+    ) -> StateResult<Vec<usize>> {
+        read_range(source, 0..end, bytes)?;
+        let header = Header::read(bytes)?;
+        if header.compressed != compressed {
+            return Err(damaged("its header and its handle differ in whether it is compressed"));
+        }
+        header.positions_in(&K::serializer(), self.metas())
+    }
+
+    /// Puts the entries of a checkpoint into the states, which are those that it was written from, and which hold none
+    /// of its keys: of the key groups that this subtask owns; others are not read. A backend of
     /// another parallelism is restored from the checkpoints of all subtasks, one after another.
     ///
     /// # Errors
-    /// The checkpoint cannot be read, is damaged, or is one of other states. The backend then holds a part of it.
+    /// The checkpoint cannot be read, is damaged, or is one of another key type or other states, which the error names.
+    /// The backend then holds a part of it, or nothing where the header says so.
     pub fn restore(&mut self, source: &mut (impl Read + Seek), info: &SnapshotInfo) -> StateResult<()> {
         if info.offsets.len() != info.key_groups.len() {
             return Err(damaged(format!("{} offsets for {} key groups", info.offsets.len(), info.key_groups.len())));
         }
         let mut bytes = Vec::new();
+        let header_end = info.offsets.first().copied().unwrap_or(info.bytes);
+        let positions = self.read_header(source, (header_end, info.compressed), &mut bytes)?;
         let ends = info.offsets.iter().skip(1).copied().chain([info.bytes]);
         for ((group, &start), end) in info.key_groups.clone().zip(&info.offsets).zip(ends) {
             if !self.key_groups().contains(&group) {
                 continue;
             }
             read_range(source, start..end, &mut bytes)?;
-            self.restore_group(group, &bytes, info.compressed)?;
+            self.restore_group(group, &bytes, info.compressed, &positions)?;
         }
         Ok(())
     }
 
-    fn restore_group(&mut self, group: u16, bytes: &[u8], compressed: bool) -> StateResult<()> {
+    fn restore_group(&mut self, group: u16, bytes: &[u8], compressed: bool, positions: &[usize]) -> StateResult<()> {
         let (number, rest) = bytes.split_first_chunk().ok_or_else(|| damaged("a key group has no number"))?;
         if i32::from_be_bytes(*number) != i32::from(group) {
             return Err(damaged(format!("key group {} lies where {group} should", i32::from_be_bytes(*number))));
@@ -370,7 +418,8 @@ impl<K: Key> HeapBackend<K> {
         let at = (group, usize::from(group - self.first_group));
         let groups = self.groups;
         GroupReader { rest, compressed, decompressed: Vec::new() }.for_each(|id, input| {
-            let state = self.states.get_mut(id).ok_or_else(|| damaged(format!("it has a state {id}")))?;
+            let state = positions.get(id).and_then(|position| self.states.get_mut(*position));
+            let state = state.ok_or_else(|| damaged(format!("it has a state {id}, and its header has none")))?;
             state.table.read_group(groups, at, input)
         })
     }

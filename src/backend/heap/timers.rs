@@ -285,7 +285,7 @@ impl<K: Key, N: Namespace> SnapshotTable for TimerSnapshot<K, N> {
         _: Option<Cleanup>,
         out: &mut dyn Write,
         scratch: &mut Vec<u8>,
-    ) -> io::Result<()> {
+    ) -> io::Result<u64> {
         let timers = &self.groups[group];
         let mut entries = EntryWriter::begin(timers.len(), out, scratch)?;
         timers.iter().try_for_each(|timer| entries.entry(|bytes| timer.encode(bytes)))?;

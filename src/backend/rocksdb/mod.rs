@@ -4,6 +4,7 @@
 mod batch;
 mod family;
 mod filter;
+mod header;
 #[cfg(test)]
 mod layout;
 mod load;
@@ -35,8 +36,8 @@ use super::ttl::{Census, Change, CleanedEntries, ExpiringState};
 use super::{Prefill, encode_list, list_fingerprint};
 use crate::state::{
     Aggregate, AggregatingState, Codec, CompositeKey, Digest, HeapUse, JvmHeap, Key, KeyGroups, KeyedStateBackend,
-    ListState, MapState, Namespace, Reduce, ReducingState, StateError, StateResult, StateTtl, StateTtls, StateValue,
-    TimeDomain, Timer, TimerService, UserKey, ValueState, entry_hash,
+    ListState, MapState, Namespace, Reduce, ReducingState, StateError, StateMeta, StateResult, StateTtl, StateTtls,
+    StateValue, TimeDomain, Timer, TimerService, UserKey, ValueState, entry_hash,
 };
 use crate::workload::Options;
 
@@ -72,7 +73,7 @@ pub struct RocksDbBackend<K> {
 
 /// One registered state.
 struct State {
-    name: String,
+    meta: StateMeta,
     family: Family,
     kind: StoredKind,
     ttl: Option<StateTtl>,
@@ -366,10 +367,12 @@ impl<K: Key> RocksDbBackend<K> {
         Ok(())
     }
 
-    fn register(&mut self, name: &str, kind: StoredKind) -> StateResult<usize> {
-        if name == rocksdb::DEFAULT_COLUMN_FAMILY_NAME || self.states.iter().any(|state| state.name == name) {
-            return Err(StateError::DuplicateName(name.to_owned()));
+    fn register(&mut self, meta: StateMeta, kind: StoredKind) -> StateResult<usize> {
+        let name = meta.name.as_str();
+        if name == rocksdb::DEFAULT_COLUMN_FAMILY_NAME || self.states.iter().any(|state| state.meta.name == name) {
+            return Err(StateError::DuplicateName(meta.name));
         }
+        meta.check(self.states.len())?;
         if self.db.cf_handle(name).is_none() {
             // Without shared memory each family has a block cache of its own.
             let mut own =
@@ -383,7 +386,7 @@ impl<K: Key> RocksDbBackend<K> {
         let family = self.db.cf_handle(name).map(Family::of);
         let family = family.ok_or_else(|| StateError::Storage(format!("no column family `{name}` after making it")))?;
         let ttl = self.expiry.ttls.get(name).copied();
-        self.states.push(State { name: name.to_owned(), family, kind, ttl });
+        self.states.push(State { meta, family, kind, ttl });
         Ok(self.states.len() - 1)
     }
 
@@ -501,19 +504,19 @@ fn read_chunk(iterator: &mut DBRawIterator<'_>, prefix: &[u8], chunk: &mut Scann
 
 impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
     fn value_state<N: Namespace, T: StateValue>(&mut self, name: &str) -> StateResult<ValueState<N, T>> {
-        self.register(name, single::<T>()).map(ValueState::new)
+        self.register(StateMeta::value::<N, T>(name), single::<T>()).map(ValueState::new)
     }
     fn list_state<N: Namespace, T: StateValue>(&mut self, name: &str) -> StateResult<ListState<N, T>> {
-        self.register(name, list::<T>()).map(ListState::new)
+        self.register(StateMeta::list::<N, T>(name), list::<T>()).map(ListState::new)
     }
     fn map_state<N: Namespace, U: UserKey, T: StateValue>(&mut self, name: &str) -> StateResult<MapState<N, U, T>> {
-        self.register(name, map::<T>()).map(MapState::new)
+        self.register(StateMeta::map::<N, U, T>(name), map::<T>()).map(MapState::new)
     }
     fn reducing_state<N: Namespace, F: Reduce>(&mut self, name: &str) -> StateResult<ReducingState<N, F>> {
-        self.register(name, single::<F::Value>()).map(ReducingState::new)
+        self.register(StateMeta::reducing::<N, F>(name), single::<F::Value>()).map(ReducingState::new)
     }
     fn aggregating_state<N: Namespace, F: Aggregate>(&mut self, name: &str) -> StateResult<AggregatingState<N, F>> {
-        self.register(name, single::<F::Accumulator>()).map(AggregatingState::new)
+        self.register(StateMeta::aggregating::<N, F>(name), single::<F::Accumulator>()).map(AggregatingState::new)
     }
 
     fn timer_service<N: Namespace>(&mut self, name: &str) -> StateResult<TimerService<N>> {
@@ -823,7 +826,7 @@ impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
         let mut scratch = Vec::new();
         self.for_each_entry(|state, is_expired, key, value| {
             if let Some(fingerprint) = (state.kind.fingerprint)(value, is_expired, &mut scratch)? {
-                digest.add(entry_hash(&state.name, key, fingerprint));
+                digest.add(entry_hash(&state.meta.name, key, fingerprint));
             }
             Ok(())
         })?;

@@ -14,8 +14,8 @@ use super::{RocksDbBackend, StoredKind, storage};
 use crate::backend::timers::{DOMAINS, IndexedHeap, fingerprint, queue_name};
 use crate::backend::{HeapBackend, Prefill};
 use crate::state::{
-    CompositeKey, Digest, HeapUse, JvmHeap, Key, KeyGroups, KeyedStateBackend, Namespace, StateError, StateResult,
-    TimerService,
+    CompositeKey, Digest, HeapUse, JvmHeap, Key, KeyGroups, KeyedStateBackend, Namespace, StateError, StateMeta,
+    StateResult, TimerService,
 };
 use crate::workload::{Options, TimerServiceFactory};
 
@@ -233,6 +233,15 @@ impl<K: Key> Timers<K> {
         }
     }
 
+    /// What tells of each queue that is beside the database.
+    pub fn metas(&self) -> impl Iterator<Item = &StateMeta> {
+        let beside = match self {
+            Self::Stored(_) => None,
+            Self::Heap(timers) => Some(timers.metas()),
+        };
+        beside.into_iter().flatten()
+    }
+
     /// Saves what is beside the database into the folder of its checkpoint.
     pub fn save(&mut self, folder: &Path) -> StateResult<()> {
         match self {
@@ -286,7 +295,7 @@ impl<K: Key> RocksDbBackend<K> {
             Timers::Stored(timers) => timers.queues.len(),
         };
         for queue in queues {
-            let state = self.register(&queue, stored_timers())?;
+            let state = self.register(StateMeta::timers::<K, N>(&queue), stored_timers())?;
             if let Timers::Stored(timers) = &mut self.timers {
                 timers.add_queue(self.states[state].family, &self.db)?;
             }
