@@ -3,11 +3,17 @@
 //! A backend is one folder (or file) that implements [`KeyedStateBackend`](crate::state::KeyedStateBackend), a variant
 //! of [`BackendType`](crate::workload::BackendType) and one arm in `run/dispatch.rs`.
 
+mod canonical;
+#[cfg(test)]
+#[cfg(feature = "rocksdb")]
+mod canonical_tests;
 pub mod heap;
 mod metered;
 mod null;
 #[cfg(feature = "rocksdb")]
 mod rocksdb;
+mod snapshot;
+mod stored;
 #[cfg(test)]
 #[cfg(feature = "rocksdb")]
 mod tests;
@@ -24,7 +30,8 @@ pub use heap::HeapBackend;
 pub use metered::Metered;
 pub use null::NullBackend;
 #[cfg(feature = "rocksdb")]
-pub use rocksdb::{ROCKSDB_VERSION, RocksDbBackend, SharedMemory, db_options as rocksdb_options};
+pub use rocksdb::{CanonicalSnapshot, ROCKSDB_VERSION, RocksDbBackend, SharedMemory, db_options as rocksdb_options};
+pub use snapshot::SnapshotInfo;
 pub use ttl::{Census, Change, CleanedEntries, ExpiringState, TtlBackend};
 
 use std::path::Path;

@@ -159,7 +159,7 @@ pub fn encode_var_int(mut value: u32, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
-fn decode_var_int(input: &mut &[u8], expected: &'static str) -> Result<u32, CodecError> {
+pub(super) fn decode_var_int(input: &mut &[u8], expected: &'static str) -> Result<u32, CodecError> {
     let mut value = 0_u32;
     for shift in (0..32).step_by(7) {
         let byte = take_byte(input, expected)?;

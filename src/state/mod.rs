@@ -33,7 +33,7 @@ pub use jvm::{
 pub(crate) use key::TextNamespace;
 pub use key::{
     CompositeKey, Key, KeyGroups, MAX_PARALLELISM_LIMIT, Namespace, StringKey, VoidNamespace, bit_mix,
-    default_max_parallelism, murmur_hash,
+    default_max_parallelism, murmur_hash, split_composite_key, split_key_group,
 };
 pub use operator_state::{
     BroadcastState, OperatorListState, OperatorState, OperatorStateHandle, OperatorStateSnapshot, Partitions,

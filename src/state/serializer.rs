@@ -201,7 +201,9 @@ impl Serializer {
             return Ok(simple.into());
         }
         let composite = COMPOSITE.into_iter().find(|composite| composite.class() == class);
-        let composite = composite.ok_or_else(|| unknown(format!("it has a serializer `{class}`")))?;
+        let composite = composite.ok_or_else(|| {
+            StateError::Incompatible(format!("it has a serializer `{class}`, which is not known here"))
+        })?;
         expect(input, COMPOSITE_MAGIC, || format!("the first number of `{class}`"))?;
         expect(input, composite.outer_version(), || format!("the outer version of `{class}`"))?;
         let tuple = if composite == CompositeSerializer::Tuple { Some(read_utf(input)?) } else { None };
@@ -221,10 +223,6 @@ impl Serializer {
 
 fn damaged(what: String) -> StateError {
     StateError::Snapshot(what)
-}
-
-fn unknown(what: String) -> StateError {
-    StateError::Incompatible(format!("{what}, which is not known here"))
 }
 
 /// Appends numbers one after another.

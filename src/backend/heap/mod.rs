@@ -1,5 +1,6 @@
 //! The heap backend: Flink's `HashMapStateBackend`. State values are live objects; no access serializes.
 
+mod canonical;
 mod group;
 mod object;
 mod snapshot;
@@ -13,7 +14,10 @@ use std::any::{Any, TypeId};
 use std::borrow::Cow;
 use std::path::Path;
 
-pub use snapshot::{HeapSnapshot, SnapshotInfo};
+pub use super::snapshot::SnapshotInfo;
+#[cfg(feature = "rocksdb")]
+pub(super) use canonical::GroupPlace;
+pub use snapshot::HeapSnapshot;
 pub use table::{Place, StateTable, TableSnapshot};
 
 use object::{IsExpired, List, Map, Object, Single};
@@ -21,6 +25,7 @@ use snapshot::SnapshotTable;
 use table::CleanupCursor;
 use timers::TimerQueue;
 
+use super::canonical::StoredEntry;
 use super::timers::{DOMAINS, queue_name, queue_of};
 use super::ttl::{Census, Change, CleanedEntries, ExpiringState};
 
@@ -69,6 +74,8 @@ trait Table<K>: Any + Send {
     fn snapshot(&mut self) -> Option<Box<dyn SnapshotTable>>;
     /// Reads the entries of a key group, given by number and position, from the front of `input`.
     fn read_group(&mut self, groups: KeyGroups, at: (u16, usize), input: &mut &[u8]) -> StateResult<()>;
+    /// Reads an entry as RocksDB keeps it, of a key group that the backend has, whose first one is given.
+    fn read_stored(&mut self, first_group: u16, entry: StoredEntry<'_>) -> StateResult<()>;
     fn heap_use(&self, heap: JvmHeap) -> HeapUse;
     /// The live bytes of [`HeapUse`] counted anew from every entry, what snapshots keep left out.
     #[cfg(test)]
@@ -275,6 +282,9 @@ impl<K: Key, N: Namespace, V: Object<K, N>> Table<K> for StateTable<K, N, V> {
             let value = V::decode(input)?;
             Ok(self.insert_new(snapshot::place_in_group(&key, &namespace, groups, at)?, value))
         })
+    }
+    fn read_stored(&mut self, first_group: u16, entry: StoredEntry<'_>) -> StateResult<()> {
+        canonical::read_into_table(self, first_group, entry)
     }
     fn heap_use(&self, heap: JvmHeap) -> HeapUse {
         StateTable::heap_use(self, heap)

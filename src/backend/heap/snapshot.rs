@@ -9,64 +9,33 @@
 //! header is never compressed.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, Write};
 use std::ops::Range;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use super::HeapBackend;
+use super::canonical::{GroupPlace, write_table};
 use super::object::Object;
 use super::table::{Place, TableSnapshot};
-use crate::state::{Codec, Header, Key, KeyGroups, Namespace, StateError, StateResult, StateTtl, write_header};
-
-/// Encoded entries are handed to the writer from this size on, bytes.
-const CHUNK: usize = 64 * 1024;
-
-/// Where a checkpoint has what.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SnapshotInfo {
-    /// Its length, bytes.
-    pub bytes: u64,
-    /// The key groups in it.
-    pub key_groups: Range<u16>,
-    /// Where each of them begins, bytes from the beginning.
-    pub offsets: Vec<u64>,
-    /// Whether it is compressed.
-    pub compressed: bool,
-    /// What the entries of each state take in it, bytes before compression: what tells of groups and states and counts
-    /// entries left out.
-    pub state_bytes: BTreeMap<String, u64>,
-}
+use crate::backend::canonical::GroupWriter;
+use crate::backend::snapshot::{CHUNK, Cleanup, Counted, SnapshotInfo, damaged, read_header, read_range};
+use crate::state::{Codec, CompositeKey, Key, KeyGroups, Namespace, StateError, StateResult, write_header};
 
 /// The state of a backend as it was when [`HeapBackend::snapshot`] was called, to be written on any thread while the
 /// backend goes on. Dropping it releases it.
 pub struct HeapSnapshot {
-    key_groups: Range<u16>,
-    header: Vec<u8>,
-    states: Vec<StateSnapshot>,
-    compressed: bool,
+    pub(super) key_groups: Range<u16>,
+    pub(super) max_parallelism: u16,
+    pub(super) header: Vec<u8>,
+    pub(super) states: Vec<StateSnapshot>,
+    pub(super) compressed: bool,
 }
 
 /// One state of a snapshot.
-struct StateSnapshot {
-    name: String,
-    table: Box<dyn SnapshotTable>,
-    cleanup: Option<Cleanup>,
-}
-
-/// What a full snapshot leaves out of a state whose TTL says so (`cleanupFullSnapshot`): what had expired when it began.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Cleanup {
-    pub ttl: StateTtl,
-    pub now_ms: i64,
-}
-
-impl Cleanup {
-    fn is_expired(self, last_access_ms: Option<i64>) -> bool {
-        self.ttl.is_expired(last_access_ms, self.now_ms)
-    }
+pub(super) struct StateSnapshot {
+    pub name: String,
+    pub table: Box<dyn SnapshotTable>,
+    pub cleanup: Option<Cleanup>,
 }
 
 /// The part of a snapshot that one state has.
@@ -80,6 +49,14 @@ pub(super) trait SnapshotTable: Send {
         out: &mut dyn Write,
         scratch: &mut Vec<u8>,
     ) -> io::Result<u64>;
+    /// Writes the entries of a key group as RocksDB keeps them, without what a clean-up leaves out.
+    fn write_stored(
+        &self,
+        place: GroupPlace,
+        cleanup: Option<Cleanup>,
+        key: &mut CompositeKey,
+        out: &mut GroupWriter<'_>,
+    ) -> io::Result<()>;
 }
 
 /// Writes the entries of one state in a key group: their count, then each.
@@ -123,26 +100,17 @@ impl<K: Key, N: Namespace, V: Object<K, N>> SnapshotTable for TableSnapshot<K, N
         out: &mut dyn Write,
         scratch: &mut Vec<u8>,
     ) -> io::Result<u64> {
-        let count = match cleanup {
-            None => self.entries(group),
-            Some(cleanup) => {
-                let mut count = 0;
-                self.try_for_each(group, |_, _, value| {
-                    count += usize::from(cleaned::<K, N, V>(value, cleanup).is_some());
-                    io::Result::Ok(())
-                })?;
-                count
-            }
-        };
+        let mut count = self.entries(group);
+        if cleanup.is_some() {
+            count = 0;
+            self.try_for_each(group, |_, _, value| {
+                count += usize::from(cleaned::<K, N, V>(value, cleanup).is_some());
+                io::Result::Ok(())
+            })?;
+        }
         let mut entries = EntryWriter::begin(count, out, scratch)?;
         self.try_for_each(group, |key, namespace, value| {
-            let value = match cleanup {
-                None => Cow::Borrowed(value),
-                Some(cleanup) => match cleaned::<K, N, V>(value, cleanup) {
-                    Some(value) => value,
-                    None => return Ok(()),
-                },
-            };
+            let Some(value) = cleaned::<K, N, V>(value, cleanup) else { return Ok(()) };
             entries.entry(|bytes| {
                 namespace.encode(bytes);
                 key.encode(bytes);
@@ -151,10 +119,24 @@ impl<K: Key, N: Namespace, V: Object<K, N>> SnapshotTable for TableSnapshot<K, N
         })?;
         entries.end()
     }
+
+    fn write_stored(
+        &self,
+        place: GroupPlace,
+        cleanup: Option<Cleanup>,
+        key: &mut CompositeKey,
+        out: &mut GroupWriter<'_>,
+    ) -> io::Result<()> {
+        write_table(self, place, cleanup, key, out)
+    }
 }
 
 /// What is left of an object without what has expired; none of one that has expired as a whole.
-fn cleaned<K: Key, N: Namespace, V: Object<K, N>>(value: &V, cleanup: Cleanup) -> Option<Cow<'_, V>> {
+pub(super) fn cleaned<K: Key, N: Namespace, V: Object<K, N>>(
+    value: &V,
+    cleanup: Option<Cleanup>,
+) -> Option<Cow<'_, V>> {
+    let Some(cleanup) = cleanup else { return Some(Cow::Borrowed(value)) };
     let is_expired = |time| cleanup.is_expired(time);
     if !value.has_expired(&is_expired) {
         return Some(Cow::Borrowed(value));
@@ -164,30 +146,13 @@ fn cleaned<K: Key, N: Namespace, V: Object<K, N>>(value: &V, cleanup: Cleanup) -
     (!is_empty).then_some(Cow::Owned(left))
 }
 
-/// Counts what goes through.
-struct Counted<'a, W> {
-    inner: &'a mut W,
-    bytes: u64,
-}
-
-impl<W: Write> Write for Counted<'_, W> {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(buffer)?;
-        self.bytes += written as u64;
-        Ok(written)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
 impl HeapSnapshot {
     /// Writes the checkpoint and releases the snapshot.
     ///
     /// # Errors
     /// The writer fails.
     pub fn write(self, out: &mut impl Write) -> io::Result<SnapshotInfo> {
-        let mut out = Counted { inner: out, bytes: 0 };
+        let mut out = Counted::new(out);
         let mut state_bytes = vec![0; self.states.len()];
         out.write_all(&self.header)?;
         let (mut offsets, mut scratch) = (Vec::with_capacity(self.key_groups.len()), Vec::with_capacity(2 * CHUNK));
@@ -244,10 +209,6 @@ pub(super) fn load<K: Key>(backend: &mut HeapBackend<K>, folder: &Path) -> State
     let info = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
     let mut entries = std::fs::File::open(folder.join(ENTRIES_FILE)).map_err(&failed)?;
     backend.restore(&mut entries, &info)
-}
-
-fn damaged(what: impl Into<String>) -> StateError {
-    StateError::Snapshot(what.into())
 }
 
 /// The bytes of one key group, in which the states follow each other.
@@ -360,29 +321,14 @@ impl<K: Key> HeapBackend<K> {
     pub fn snapshot(&mut self, compressed: bool) -> StateResult<HeapSnapshot> {
         let now_ms = self.now_ms;
         let states = self.states.iter_mut().map(|state| {
-            let ttl = state.ttl.filter(|ttl| ttl.cleanup.full_snapshot);
-            let cleanup = ttl.map(|ttl| Cleanup { ttl, now_ms });
+            let cleanup = Cleanup::of(state.ttl, now_ms);
             Some(StateSnapshot { name: state.meta.name.clone(), table: state.table.snapshot()?, cleanup })
         });
         let states: Option<Vec<_>> = states.collect();
         let states = states.ok_or_else(|| StateError::Storage("no snapshot version is left".to_owned()))?;
         let header = write_header(compressed, &K::serializer(), self.metas());
-        Ok(HeapSnapshot { key_groups: self.key_groups(), header, states, compressed })
-    }
-
-    /// Reads the header in front of a checkpoint, and where each of the states that it tells of is among those here.
-    fn read_header(
-        &self,
-        source: &mut (impl Read + Seek),
-        (end, compressed): (u64, bool),
-        bytes: &mut Vec<u8>,
-    ) -> StateResult<Vec<usize>> {
-        read_range(source, 0..end, bytes)?;
-        let header = Header::read(bytes)?;
-        if header.compressed != compressed {
-            return Err(damaged("its header and its handle differ in whether it is compressed"));
-        }
-        header.positions_in(&K::serializer(), self.metas())
+        let max_parallelism = self.groups.max_parallelism;
+        Ok(HeapSnapshot { key_groups: self.key_groups(), max_parallelism, header, states, compressed })
     }
 
     /// Puts the entries of a checkpoint into the states, which are those that it was written from, and which hold none
@@ -393,18 +339,16 @@ impl<K: Key> HeapBackend<K> {
     /// The checkpoint cannot be read, is damaged, or is one of another key type or other states, which the error names.
     /// The backend then holds a part of it, or nothing where the header says so.
     pub fn restore(&mut self, source: &mut (impl Read + Seek), info: &SnapshotInfo) -> StateResult<()> {
-        if info.offsets.len() != info.key_groups.len() {
-            return Err(damaged(format!("{} offsets for {} key groups", info.offsets.len(), info.key_groups.len())));
+        let positions = read_header(source, info, &K::serializer(), self.metas())?;
+        if info.offsets.contains(&0) {
+            return Err(damaged("a key group has no place in it"));
         }
         let mut bytes = Vec::new();
-        let header_end = info.offsets.first().copied().unwrap_or(info.bytes);
-        let positions = self.read_header(source, (header_end, info.compressed), &mut bytes)?;
-        let ends = info.offsets.iter().skip(1).copied().chain([info.bytes]);
-        for ((group, &start), end) in info.key_groups.clone().zip(&info.offsets).zip(ends) {
+        for (group, range) in info.groups()? {
             if !self.key_groups().contains(&group) {
                 continue;
             }
-            read_range(source, start..end, &mut bytes)?;
+            read_range(source, range, &mut bytes)?;
             self.restore_group(group, &bytes, info.compressed, &positions)?;
         }
         Ok(())
@@ -423,14 +367,4 @@ impl<K: Key> HeapBackend<K> {
             state.table.read_group(groups, at, input)
         })
     }
-}
-
-/// Reads a range of the source. It grows with what is there, not with what the range promises.
-fn read_range(source: &mut (impl Read + Seek), range: Range<u64>, bytes: &mut Vec<u8>) -> StateResult<()> {
-    let error = |error: io::Error| StateError::Storage(error.to_string());
-    let len = range.end.checked_sub(range.start).ok_or_else(|| damaged("a key group ends before it begins"))?;
-    source.seek(SeekFrom::Start(range.start)).map_err(error)?;
-    bytes.clear();
-    source.take(len).read_to_end(bytes).map_err(error)?;
-    if bytes.len() as u64 == len { Ok(()) } else { Err(damaged("it ends within a key group")) }
 }

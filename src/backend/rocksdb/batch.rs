@@ -31,10 +31,9 @@ impl Batch {
         Self { records: WriteBatch::default(), most_bytes, write_options: write_options() }
     }
 
-    /// Puts a key without a value.
     #[inline]
-    pub fn put(&mut self, family: Family, key: &[u8], db: &DB) -> StateResult<()> {
-        self.records.put_cf(&family, key, []);
+    pub fn put(&mut self, family: Family, key: &[u8], value: &[u8], db: &DB) -> StateResult<()> {
+        self.records.put_cf(&family, key, value);
         self.write_if_full(db)
     }
 

@@ -13,7 +13,6 @@ impl<K: Key> RocksDbBackend<K> {
     }
 
     /// The header of a snapshot of the states as they are registered now.
-    #[allow(dead_code, reason = "checkpoints made of the files of the database begin with it")]
     pub(super) fn header(&self, compressed: bool) -> Vec<u8> {
         let metas: Vec<_> = self.metas().collect();
         write_header(compressed, &K::serializer(), metas.into_iter())
@@ -29,7 +28,6 @@ impl<K: Key> RocksDbBackend<K> {
     }
 
     /// The key groups of this subtask.
-    #[allow(dead_code, reason = "checkpoints made of the files of the database are of these")]
     pub(super) fn key_groups(&self) -> Range<u16> {
         self.groups.range_of(self.subtask)
     }

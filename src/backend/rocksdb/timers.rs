@@ -1,6 +1,7 @@
 //! Timers in the database: a column family for each queue, and in front of it, for each key group, an ordered cache of
 //! its earliest timers. Flink's `KeyGroupPartitionedPriorityQueue` of `RocksDBCachingPriorityQueueSet`s.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -60,12 +61,14 @@ struct CachedGroup {
 }
 
 /// What the database has with a timer: nothing.
-fn stored_timers() -> StoredKind {
+fn stored_timers<K: Key, N: Namespace>() -> StoredKind {
     StoredKind {
         is_list: false,
         fingerprint: |_, _, _| Ok(Some(fingerprint())),
         count: |_, _, _, _| Ok(()),
         layout: TimedLayout::Value,
+        without_expired: |bytes, _| Ok(Some(Cow::Borrowed(bytes))),
+        check: |entry| entry.timer::<K, N>().map(drop),
     }
 }
 
@@ -168,9 +171,16 @@ impl StoredTimers {
         let position = usize::from(key_group - self.key_groups.start);
         let StoredQueue { family, groups, .. } = &mut self.queues[queue];
         if groups[position].insert(timer, self.cache_size) {
-            self.batch.put(*family, timer, db)?;
+            self.batch.put(*family, timer, &[], db)?;
         }
         self.look(queue, position, db)
+    }
+
+    /// The same in the queue that this column family has.
+    pub fn insert_into(&mut self, family: Family, key_group: u16, timer: &[u8], db: &DB) -> StateResult<()> {
+        let queue = self.queues.iter().position(|queue| queue.family == family);
+        let queue = queue.ok_or_else(|| StateError::Storage("a column family of timers has no queue".to_owned()))?;
+        self.insert(queue, key_group, timer, db)
     }
 
     /// Deletes a timer, given as it is stored, if it is there.
@@ -295,7 +305,7 @@ impl<K: Key> RocksDbBackend<K> {
             Timers::Stored(timers) => timers.queues.len(),
         };
         for queue in queues {
-            let state = self.register(StateMeta::timers::<K, N>(&queue), stored_timers())?;
+            let state = self.register(StateMeta::timers::<K, N>(&queue), stored_timers::<K, N>())?;
             if let Timers::Stored(timers) = &mut self.timers {
                 timers.add_queue(self.states[state].family, &self.db)?;
             }
