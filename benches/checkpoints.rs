@@ -21,16 +21,12 @@ mod measured {
 
     use rocksdb::checkpoint::Checkpoint;
     use rocksdb::{DB, WriteOptions};
-    use statebench::backend::{
-        HeapBackend, RocksDbBackend, SnapshotRequest, Snapshots, fetch_files, rocksdb_options,
-    };
+    use statebench::backend::{HeapBackend, RocksDbBackend, SnapshotRequest, Snapshots, fetch_files, rocksdb_options};
     use statebench::checkpoint::{
         CheckpointStorage, JobIdentity, KeyedHandle, Metadata, OperatorHandle, Output, Position, SnapshotKind,
         SnapshotTarget, StoredCheckpoint, SubtaskHandle, Written,
     };
-    use statebench::state::{
-        Digest, KeyGroups, KeyedStateBackend, Payload, StateTtls, ValueState, VoidNamespace, mix,
-    };
+    use statebench::state::{Digest, KeyGroups, KeyedStateBackend, Payload, StateTtls, ValueState, VoidNamespace, mix};
     use statebench::workload::{BackendType, Now, Options};
 
     const GROUPS: KeyGroups = KeyGroups { max_parallelism: 128, parallelism: 1 };

@@ -3,6 +3,11 @@
 //! A backend is one folder (or file) that implements [`KeyedStateBackend`](crate::state::KeyedStateBackend), a variant
 //! of [`BackendType`](crate::workload::BackendType) and one arm in `run/dispatch.rs`.
 
+mod canonical;
+#[cfg(test)]
+#[cfg(feature = "rocksdb")]
+mod canonical_tests;
+mod checkpoint;
 pub mod heap;
 mod metered;
 mod null;
@@ -12,6 +17,7 @@ mod rescale_tests;
 #[cfg(feature = "rocksdb")]
 mod rocksdb;
 mod snapshot;
+mod stored;
 #[cfg(test)]
 #[cfg(feature = "rocksdb")]
 mod tests;
@@ -24,15 +30,16 @@ mod ttl;
 #[cfg(feature = "rocksdb")]
 mod ttl_tests;
 
+pub use checkpoint::{FetchedFiles, OldState, PendingSnapshot, SnapshotRequest, Snapshots};
 pub use heap::HeapBackend;
 pub use metered::Metered;
 pub use null::NullBackend;
 #[cfg(feature = "rocksdb")]
 pub use rocksdb::{
-    ROCKSDB_VERSION, RocksDbBackend, SharedMemory, choose_base, db_options as rocksdb_options, fetch_files,
-    import_families,
+    CanonicalSnapshot, ROCKSDB_VERSION, RocksDbBackend, SharedMemory, choose_base, db_options as rocksdb_options,
+    fetch_files, import_families,
 };
-pub use snapshot::{FetchedFiles, OldState, PendingSnapshot, SnapshotRequest, Snapshots};
+pub use snapshot::SnapshotInfo;
 pub use ttl::{Census, Change, CleanedEntries, ExpiringState, TtlBackend};
 
 use std::path::Path;

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::snapshot::{FetchedFiles, PendingSnapshot, SnapshotRequest, Snapshots, other_format};
 use super::Change;
+use super::checkpoint::{FetchedFiles, PendingSnapshot, SnapshotRequest, Snapshots, other_format};
 use crate::checkpoint::{CheckpointError, KeyedHandle, StoredCheckpoint};
 use crate::state::{
     Aggregate, AggregatingState, Digest, Key, KeyedStateBackend, ListState, MapState, Namespace, Reduce, ReducingState,

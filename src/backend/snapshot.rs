@@ -1,81 +1,120 @@
-//! How a backend's state gets into a checkpoint and out of it.
+//! What snapshots of keyed state have in common, whichever backend writes them and in whichever format.
 
+use std::collections::BTreeMap;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
-use crate::checkpoint::{CheckpointError, KeyedHandle, SnapshotKind, SnapshotTarget, StoredCheckpoint};
-use crate::state::{Key, KeyedStateBackend, StateResult};
+use serde::{Deserialize, Serialize};
 
-/// What a checkpoint asks of a backend.
-#[derive(Debug, Clone, Copy)]
-pub struct SnapshotRequest<'a> {
-    /// The number of the checkpoint in the job.
-    pub id: u64,
-    /// What kind of snapshot.
-    pub kind: SnapshotKind,
-    /// Whether key groups are compressed: `execution.checkpointing.snapshot-compression`.
-    pub compressed: bool,
-    /// The last checkpoint that is complete, whose files may be named again.
-    pub confirmed: Option<u64>,
-    /// A folder of this machine for what the snapshot needs until it is written. It is on the file system of the state.
-    pub scratch: &'a Path,
-}
+use crate::state::{Header, Serializer, StateError, StateMeta, StateResult, StateTtl};
 
-/// The files of an old subtask's state, on this machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OldState {
-    /// Their folder.
-    pub folder: PathBuf,
-    /// The key groups of the subtask.
+/// Encoded entries are handed to a writer from this size on, bytes.
+pub(super) const CHUNK: usize = 64 * 1024;
+
+/// Where a snapshot has what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotInfo {
+    /// Its length, bytes.
+    pub bytes: u64,
+    /// The key groups in it.
     pub key_groups: Range<u16>,
+    /// Where each of them begins, bytes from the beginning. In a canonical savepoint 0 for one without entries.
+    pub offsets: Vec<u64>,
+    /// Whether it is compressed.
+    pub compressed: bool,
+    /// What the entries of each state take in it, bytes before compression: what tells of groups and states and counts
+    /// entries left out.
+    pub state_bytes: BTreeMap<String, u64>,
 }
 
-/// The files of old subtasks that a new one is restored from.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FetchedFiles {
-    /// Those that the new database was opened on: one that was chosen as base, or those whose files were moved into it.
-    pub opened: Vec<OldState>,
-    /// The others.
-    pub others: Vec<OldState>,
+impl SnapshotInfo {
+    /// Where the header ends: where the first key group begins that is there.
+    fn header_end(&self) -> u64 {
+        self.offsets.iter().copied().find(|offset| *offset > 0).unwrap_or(self.bytes)
+    }
+
+    /// Each key group that is there, and where its bytes are.
+    pub(super) fn groups(&self) -> StateResult<impl Iterator<Item = (u16, Range<u64>)>> {
+        if self.offsets.len() != self.key_groups.len() {
+            let (offsets, groups) = (self.offsets.len(), self.key_groups.len());
+            return Err(damaged(format!("{offsets} offsets for {groups} key groups")));
+        }
+        let present = self.key_groups.clone().zip(self.offsets.iter().copied()).filter(|(_, offset)| *offset > 0);
+        let ends = present.clone().skip(1).map(|(_, offset)| offset).chain([self.bytes]);
+        Ok(present.zip(ends).map(|((group, start), end)| (group, start..end)))
+    }
 }
 
-/// A backend that makes snapshots of its state, and is restored from them.
-pub trait Snapshots<K: Key>: KeyedStateBackend<K> {
-    /// Begins a snapshot: the synchronous part, while processing stands still.
-    ///
-    /// # Errors
-    /// The store failed.
-    fn begin_snapshot(&mut self, request: &SnapshotRequest<'_>) -> StateResult<Box<dyn PendingSnapshot>>;
-
-    /// Takes in what handles of a checkpoint hold of this subtask's key groups, after the states are registered. Files of
-    /// theirs are on this machine already.
-    ///
-    /// # Errors
-    /// A handle is of a form that this backend does not read, is damaged, or is one of other states; the storage failed.
-    fn restore(
-        &mut self,
-        checkpoint: &StoredCheckpoint,
-        handles: &[&KeyedHandle],
-        files: &FetchedFiles,
-    ) -> Result<(), CheckpointError>;
+/// What a full snapshot leaves out of a state whose TTL says so (`cleanupFullSnapshot`): what had expired when it began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cleanup {
+    ttl: StateTtl,
+    now_ms: i64,
 }
 
-/// The state as it was when the snapshot began, to be written by any thread while the backend goes on.
-pub trait PendingSnapshot: Send {
-    /// Writes it: the asynchronous part. Afterwards, whatever came of it, the backend is free of it.
-    ///
-    /// # Errors
-    /// The storage failed.
-    fn write(self: Box<Self>, target: &SnapshotTarget<'_>) -> Result<KeyedHandle, CheckpointError>;
+impl Cleanup {
+    /// Of a state with this TTL, at this processing time, ms.
+    pub fn of(ttl: Option<StateTtl>, now_ms: i64) -> Option<Self> {
+        let ttl = ttl.filter(|ttl| ttl.cleanup.full_snapshot)?;
+        Some(Self { ttl, now_ms })
+    }
+
+    /// Whether what was last accessed then is left out.
+    pub fn is_expired(self, last_access_ms: Option<i64>) -> bool {
+        self.ttl.is_expired(last_access_ms, self.now_ms)
+    }
 }
 
-/// Why a backend cannot take in a handle.
-pub(super) fn other_format(checkpoint: &StoredCheckpoint, backend: &str) -> CheckpointError {
-    CheckpointError::Foreign {
-        checkpoint: checkpoint.url().to_owned(),
-        reason: format!(
-            "it is a {} of the {} backend, and the {backend} backend reads its own and canonical savepoints",
-            checkpoint.metadata.kind, checkpoint.metadata.backend
-        ),
+/// Reads the header in front of a snapshot, and where each of the states that it tells of is among those of this job.
+pub(super) fn read_header<'a>(
+    source: &mut (impl Read + Seek),
+    info: &SnapshotInfo,
+    key: &Serializer,
+    states: impl Iterator<Item = &'a StateMeta>,
+) -> StateResult<Vec<usize>> {
+    let mut bytes = Vec::new();
+    read_range(source, 0..info.header_end(), &mut bytes)?;
+    let header = Header::read(&bytes)?;
+    if header.compressed != info.compressed {
+        return Err(damaged("its header and its handle differ in whether it is compressed"));
+    }
+    header.positions_in(key, states)
+}
+
+/// Reads a range of the source. It grows with what is there, not with what the range promises.
+pub(super) fn read_range(source: &mut (impl Read + Seek), range: Range<u64>, bytes: &mut Vec<u8>) -> StateResult<()> {
+    let error = |error: io::Error| StateError::Storage(error.to_string());
+    let len = range.end.checked_sub(range.start).ok_or_else(|| damaged("a part of it ends before it begins"))?;
+    source.seek(SeekFrom::Start(range.start)).map_err(error)?;
+    bytes.clear();
+    source.take(len).read_to_end(bytes).map_err(error)?;
+    if bytes.len() as u64 == len { Ok(()) } else { Err(damaged("it ends before its last part")) }
+}
+
+/// A snapshot that is not what was written.
+pub(super) fn damaged(what: impl Into<String>) -> StateError {
+    StateError::Snapshot(what.into())
+}
+
+/// Counts what goes through.
+pub(super) struct Counted<'a, W> {
+    inner: &'a mut W,
+    pub bytes: u64,
+}
+
+impl<'a, W> Counted<'a, W> {
+    pub fn new(inner: &'a mut W) -> Self {
+        Self { inner, bytes: 0 }
+    }
+}
+
+impl<W: Write> Write for Counted<'_, W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(buffer)?;
+        self.bytes += written as u64;
+        Ok(written)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }

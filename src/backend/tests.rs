@@ -16,8 +16,8 @@ use super::heap::HeapSnapshot;
 use super::{ExpiringState, HeapBackend, RocksDbBackend, SharedMemory, TtlBackend};
 use crate::state::{
     Aggregate, AggregatingState, CleanupStrategies, Codec, CodecError, Digest, JvmSize, Key, KeyGroups,
-    KeyedStateBackend, ListState, MapState, Namespace, Payload, Reduce, ReducingState, StateResult, StateTtl,
-    StateTtls, StateVisibility, StringKey, TextNamespace, UpdateType, ValueState, VoidNamespace,
+    KeyedStateBackend, ListState, MapState, Namespace, Payload, Reduce, ReducingState, Serializer, StateResult,
+    StateTtl, StateTtls, StateVisibility, StringKey, TextNamespace, UpdateType, ValueState, VoidNamespace,
 };
 use crate::workload::Options;
 
@@ -70,6 +70,9 @@ impl TestNamespace for TextNamespace {
 pub(super) struct Window(i64);
 impl Codec for Window {
     const FIXED_LEN: Option<usize> = Some(8);
+    fn serializer() -> Serializer {
+        i64::serializer()
+    }
     fn encode(&self, out: &mut Vec<u8>) {
         self.0.encode(out);
     }

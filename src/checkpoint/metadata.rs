@@ -70,7 +70,10 @@ impl JobIdentity {
     /// Why a job cannot go on from a checkpoint of another one; none where it can.
     pub fn differs_from(&self, checkpoint: &Self) -> Option<String> {
         if self.key_type != checkpoint.key_type {
-            return Some(format!("its keys are of type {}, those of the workload {}", checkpoint.key_type, self.key_type));
+            return Some(format!(
+                "its keys are of type {}, those of the workload {}",
+                checkpoint.key_type, self.key_type
+            ));
         }
         if self.max_parallelism != checkpoint.max_parallelism {
             return Some(format!(
@@ -223,10 +226,8 @@ impl StoredCheckpoint {
     pub fn open_in(job: &CheckpointStorage, name: &str) -> Result<Self, CheckpointError> {
         let folder = job.child(name);
         let bytes = folder.read(METADATA_FILE)?;
-        let metadata = Metadata::decode(&bytes).map_err(|reason| CheckpointError::Damaged {
-            file: format!("{}/{METADATA_FILE}", folder.url()),
-            reason,
-        })?;
+        let metadata = Metadata::decode(&bytes)
+            .map_err(|reason| CheckpointError::Damaged { file: format!("{}/{METADATA_FILE}", folder.url()), reason })?;
         Ok(Self { folder, shared: job.child(SHARED_FOLDER), metadata })
     }
 
@@ -349,10 +350,7 @@ pub(super) mod tests {
         assert_eq!(own.differs_from(&own), None);
         let mut other = own.clone();
         other.sections.insert("operator".to_owned(), 3);
-        assert_eq!(
-            own.differs_from(&other).unwrap(),
-            "it is of another workload: these sections differ: operator"
-        );
+        assert_eq!(own.differs_from(&other).unwrap(), "it is of another workload: these sections differ: operator");
         other.max_parallelism = 256;
         assert!(own.differs_from(&other).unwrap().starts_with("it was taken at max parallelism 256"));
         other.key_type = "string".to_owned();

@@ -60,7 +60,13 @@ impl SnapshotTarget<'_> {
         write: impl FnOnce(&mut dyn Write) -> io::Result<T>,
     ) -> Result<(StreamHandle, T), CheckpointError> {
         let name = format!("{}{name}", self.prefix);
-        let mut spill = Spill { folder: self.exclusive, name: &name, threshold: self.inline_threshold, kept: Vec::new(), file: None };
+        let mut spill = Spill {
+            folder: self.exclusive,
+            name: &name,
+            threshold: self.inline_threshold,
+            kept: Vec::new(),
+            file: None,
+        };
         let failed = |error: io::Error| CheckpointError::Storage(self.exclusive.failed(&name, error));
         let result = write(&mut spill).map_err(failed)?;
         let stream = match spill.file {

@@ -16,7 +16,8 @@ use crate::run::{IndexCliff, Prediction, index_cliff, predict, state_parent};
 use crate::source::trace::TraceReader;
 use crate::workload::{
     BackendType, Bytes, CheckpointClock, CheckpointTrigger, Configuration, Document, Extent, FlinkSource, KnownKey,
-    MixOperation, Options, Phase, Plan, PlannedTrial, Reader, SavepointPlan, Setting, Source, Time, Workload, WorkloadWire,
+    MixOperation, Options, Phase, Plan, PlannedTrial, Reader, SavepointPlan, Setting, Source, Time, Workload,
+    WorkloadWire,
 };
 
 /// The workload of a command, with what the command line lays over it.
@@ -180,7 +181,8 @@ fn checkpoints(workload: &Workload, options: &Options) -> Option<String> {
         parts.push(format!("{kind} checkpoints {when} in {dir}"));
     }
     if options.backend != BackendType::Null {
-        let savepoint = |plan: &SavepointPlan| format!("a savepoint after {} events in {}", plan.after_events, plan.dir);
+        let savepoint =
+            |plan: &SavepointPlan| format!("a savepoint after {} events in {}", plan.after_events, plan.dir);
         parts.extend(checkpoint.savepoint.as_ref().map(savepoint));
     }
     parts.extend(checkpoint.restore_from.as_ref().map(|place| format!("goes on from {place}")));

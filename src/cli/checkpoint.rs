@@ -255,7 +255,11 @@ fn gc(args: &Gc) -> Outcome {
         if !args.dry_run {
             job.storage().delete(path).map_err(|error| failure(error.into()))?;
         }
-        print(&format!("{} {} {bytes} bytes\n", if args.dry_run { "would delete" } else { "deleted" }, printable(path)))?;
+        print(&format!(
+            "{} {} {bytes} bytes\n",
+            if args.dry_run { "would delete" } else { "deleted" },
+            printable(path)
+        ))?;
     }
     let bytes: u64 = orphans.iter().map(|orphan| orphan.bytes).sum();
     print(&format!("{} orphans, {bytes} bytes\n", orphans.len()))

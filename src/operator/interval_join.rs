@@ -4,8 +4,8 @@ use super::row::{Row, RowKind, Shown, take_row};
 use super::{Collector, Operator};
 use crate::source::Event;
 use crate::state::{
-    Codec, CodecError, JvmSize, Key, KeyedStateBackend, MapState, Namespace, StateResult, TimeDomain, TimerService,
-    VoidNamespace,
+    Codec, CodecError, JvmSize, Key, KeyedStateBackend, MapState, Namespace, Serializer, StateResult, TimeDomain,
+    TimerService, VoidNamespace,
 };
 use crate::workload::{IntervalBounds, Now};
 
@@ -122,6 +122,9 @@ impl Cleanup {
 /// As `StringSerializer` writes it: the length plus one, then the characters.
 impl Codec for Cleanup {
     const FIXED_LEN: Option<usize> = None;
+    fn serializer() -> Serializer {
+        String::serializer()
+    }
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
         out.push(self.text().len() as u8 + 1);

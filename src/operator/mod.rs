@@ -203,7 +203,13 @@ impl Collector {
     }
 
     /// Goes on from what a checkpoint says of emitted results and time.
-    pub fn restore(&mut self, emitted: Digest, late_events: u64, now: Now, latest: impl IntoIterator<Item = (i64, i64)>) {
+    pub fn restore(
+        &mut self,
+        emitted: Digest,
+        late_events: u64,
+        now: Now,
+        latest: impl IntoIterator<Item = (i64, i64)>,
+    ) {
         (self.digest, self.late_events, self.now) = (emitted, late_events, now);
         self.latest = latest.into_iter().collect();
     }

@@ -465,7 +465,8 @@ impl RunResult {
 
     /// Whether every group of trials that was compared agreed, and every restore with its run.
     pub fn all_agree(&self) -> bool {
-        let restored = |m: &Measurement| m.checkpoints.as_ref().and_then(|c| c.restore.as_ref()).is_none_or(|r| r.agrees);
+        let restored =
+            |m: &Measurement| m.checkpoints.as_ref().and_then(|c| c.restore.as_ref()).is_none_or(|r| r.agrees);
         self.agreements.iter().all(|agreement| agreement.differences.is_empty())
             && self.all_finished().all(|(_, measurement)| restored(measurement))
     }

@@ -68,11 +68,8 @@ impl CheckpointedRun {
             return Ok(None);
         }
         let savepoint = savepoint.map(|plan| SavepointPlan { dir: resolved(setup, &plan.dir), ..plan });
-        let settings = CoordinatorSettings {
-            digests: checkpoint.digests,
-            savepoint,
-            ..CoordinatorSettings::of(options, trigger)
-        };
+        let settings =
+            CoordinatorSettings { digests: checkpoint.digests, savepoint, ..CoordinatorSettings::of(options, trigger) };
         let job = Job {
             identity: identity_of(&setup.spec.workload, setup.workload),
             backend: options.backend.to_string(),

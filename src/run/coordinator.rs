@@ -319,7 +319,9 @@ impl Coordinator {
     /// A checkpoint that has taken too long has failed; what still comes of it is deleted when it comes.
     fn expire(&self, state: &mut State) {
         let expired = |running: &mut Running| {
-            running.trigger.at.elapsed() > self.settings.timeout && running.left > 0 && !running.trigger.kind.is_savepoint()
+            running.trigger.at.elapsed() > self.settings.timeout
+                && running.left > 0
+                && !running.trigger.kind.is_savepoint()
         };
         if let Some(running) = state.running.take_if(expired) {
             let reason = format!("it took longer than execution.checkpointing.timeout, {:?}", self.settings.timeout);

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::backend::{
-    Census, CleanedEntries, ExpiringState, FetchedFiles, Metered, Observed, PendingSnapshot, Prefill, SnapshotRequest, Snapshots,
-    TtlBackend,
+    Census, CleanedEntries, ExpiringState, FetchedFiles, Metered, Observed, PendingSnapshot, Prefill, SnapshotRequest,
+    Snapshots, TtlBackend,
 };
 use crate::checkpoint::{CheckpointError, KeyedHandle, OperatorHandle, Output, SnapshotTarget, StoredCheckpoint};
 use crate::measure::{Probe, Stretch};

@@ -33,11 +33,7 @@ pub fn identity_of(wire: &WorkloadWire, workload: &Workload) -> JobIdentity {
         KeyType::String { .. } => "string",
     };
     let groups = workload.run.groups;
-    JobIdentity {
-        key_type: key_type.to_owned(),
-        max_parallelism: groups.max_parallelism,
-        sections: job_sections(wire),
-    }
+    JobIdentity { key_type: key_type.to_owned(), max_parallelism: groups.max_parallelism, sections: job_sections(wire) }
 }
 
 impl RestorePlan {
@@ -90,9 +86,8 @@ impl RestorePlan {
     /// The handles whose key groups a subtask has, all or some.
     pub fn keyed(&self, operator: usize, subtask: u16) -> Vec<&KeyedHandle> {
         let own = self.groups.range_of(subtask);
-        let overlaps = |handle: &&KeyedHandle| {
-            handle.key_groups().start < own.end && own.start < handle.key_groups().end
-        };
+        let overlaps =
+            |handle: &&KeyedHandle| handle.key_groups().start < own.end && own.start < handle.key_groups().end;
         self.old(operator).map(|handle| &handle.keyed).filter(overlaps).collect()
     }
 

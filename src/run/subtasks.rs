@@ -16,11 +16,11 @@ use super::observe::{Observation, StoreWatch, observe};
 use super::restore::RestorePlan;
 use super::stage::{Checkpointed, Stage, StageEnd, StageWork, run_stage};
 use super::trial::{Phase, PrefillFrom, Progress, Report, TrialError, TrialSpec, folder_bytes};
+use crate::checkpoint::Position;
 use crate::measure::{
     AccessKind, Calibration, Probe, Recorder, Strategy, allocated_bytes, empty_interval_ns, resident_bytes,
     thread_allocated_bytes,
 };
-use crate::checkpoint::Position;
 use crate::result::{
     AccessLatency, Firing, HeapMemory, KeyedResult, Latency, Measurement, OperatorMeasurement, PhaseMeasurement,
     PrefillOrigin, SLOW_EVENT_NS, Timing, TimingStrategy,

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash};
 
+use super::serializer::{Serializer, SimpleSerializer};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Bytes that do not decode as the type that the state was registered with.
@@ -35,6 +36,9 @@ pub trait Codec: Sized {
     /// Whether values keep the time of their last access.
     const IS_TIMED: bool = false;
 
+    /// The serializer of Flink that writes the same bytes.
+    fn serializer() -> Serializer;
+
     /// Appends the encoded value to `out`.
     fn encode(&self, out: &mut Vec<u8>);
 
@@ -60,9 +64,12 @@ pub trait Codec: Sized {
 }
 
 macro_rules! big_endian {
-    ($($type:ty),*) => {$(
+    ($($type:ty = $serializer:ident),*) => {$(
         impl Codec for $type {
             const FIXED_LEN: Option<usize> = Some(size_of::<$type>());
+            fn serializer() -> Serializer {
+                SimpleSerializer::$serializer.into()
+            }
             #[inline]
             fn encode(&self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.to_be_bytes());
@@ -76,10 +83,13 @@ macro_rules! big_endian {
         }
     )*};
 }
-big_endian!(i32, i64, f64);
+big_endian!(i32 = Int, i64 = Long, f64 = Double);
 
 impl Codec for bool {
     const FIXED_LEN: Option<usize> = Some(1);
+    fn serializer() -> Serializer {
+        SimpleSerializer::Boolean.into()
+    }
     fn encode(&self, out: &mut Vec<u8>) {
         out.push(u8::from(*self));
     }
@@ -96,6 +106,9 @@ impl Codec for bool {
 /// every unit as a var-int. A var-int holds 7 bits a byte, low group first, the high bit set while more follow.
 impl Codec for String {
     const FIXED_LEN: Option<usize> = None;
+    fn serializer() -> Serializer {
+        SimpleSerializer::String.into()
+    }
     fn encode(&self, out: &mut Vec<u8>) {
         encode_str(self, out);
     }
@@ -146,7 +159,7 @@ pub fn encode_var_int(mut value: u32, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
-fn decode_var_int(input: &mut &[u8], expected: &'static str) -> Result<u32, CodecError> {
+pub(super) fn decode_var_int(input: &mut &[u8], expected: &'static str) -> Result<u32, CodecError> {
     let mut value = 0_u32;
     for shift in (0..32).step_by(7) {
         let byte = take_byte(input, expected)?;
@@ -189,6 +202,9 @@ impl Payload {
 
 impl Codec for Payload {
     const FIXED_LEN: Option<usize> = None;
+    fn serializer() -> Serializer {
+        SimpleSerializer::Bytes.into()
+    }
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
         (self.0.len() as i32).encode(out);
@@ -208,6 +224,9 @@ impl<A: Codec, B: Codec> Codec for (A, B) {
         (Some(a), Some(b)) => Some(a + b),
         _ => None,
     };
+    fn serializer() -> Serializer {
+        Serializer::tuple([A::serializer(), B::serializer()])
+    }
     fn encode(&self, out: &mut Vec<u8>) {
         self.0.encode(out);
         self.1.encode(out);
@@ -222,6 +241,9 @@ impl<A: Codec, B: Codec, C: Codec> Codec for (A, B, C) {
         (Some(a), Some(b), Some(c)) => Some(a + b + c),
         _ => None,
     };
+    fn serializer() -> Serializer {
+        Serializer::tuple([A::serializer(), B::serializer(), C::serializer()])
+    }
     fn encode(&self, out: &mut Vec<u8>) {
         self.0.encode(out);
         self.1.encode(out);
@@ -235,6 +257,9 @@ impl<A: Codec, B: Codec, C: Codec> Codec for (A, B, C) {
 /// A list held as one value: `int32` count, then the elements.
 impl<T: Codec> Codec for Vec<T> {
     const FIXED_LEN: Option<usize> = None;
+    fn serializer() -> Serializer {
+        Serializer::list(T::serializer())
+    }
     fn encode(&self, out: &mut Vec<u8>) {
         (self.len() as i32).encode(out);
         for element in self {
@@ -251,6 +276,9 @@ impl<T: Codec> Codec for Vec<T> {
 /// value. The order is the map's own, as in Java.
 impl<K: Codec + Eq + Hash, V: Codec, S: BuildHasher + Default> Codec for HashMap<K, V, S> {
     const FIXED_LEN: Option<usize> = None;
+    fn serializer() -> Serializer {
+        Serializer::map(K::serializer(), V::serializer())
+    }
     fn encode(&self, out: &mut Vec<u8>) {
         (self.len() as i32).encode(out);
         for (key, value) in self {

@@ -3,8 +3,9 @@
 use std::hash::Hash;
 use std::sync::Arc;
 
-use super::codec::{Codec, CodecError, encode_str, encode_var_int};
+use super::codec::{Codec, CodecError, decode_var_int, encode_str, encode_var_int};
 use super::jvm::JvmSize;
+use super::serializer::{Serializer, SimpleSerializer};
 use super::timer::encode_time;
 
 /// A key of a keyed stream: what Flink's `KeySelector` returns.
@@ -65,6 +66,9 @@ impl JvmSize for StringKey {
 
 impl Codec for StringKey {
     const FIXED_LEN: Option<usize> = None;
+    fn serializer() -> Serializer {
+        SimpleSerializer::String.into()
+    }
     fn encode(&self, out: &mut Vec<u8>) {
         encode_str(&self.text, out);
     }
@@ -151,12 +155,18 @@ pub struct VoidNamespace;
 
 impl Codec for VoidNamespace {
     const FIXED_LEN: Option<usize> = Some(0);
+    fn serializer() -> Serializer {
+        SimpleSerializer::VoidNamespace.into()
+    }
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
         out.push(0);
     }
     fn decode(input: &mut &[u8]) -> Result<Self, CodecError> {
-        bool::decode(input).map(|_| Self)
+        match bool::decode(input) {
+            Ok(false) => Ok(Self),
+            _ => Err(CodecError::new("VoidNamespace", "the byte is not 0")),
+        }
     }
 }
 
@@ -249,6 +259,33 @@ impl CompositeKey {
     }
 }
 
+/// Takes the key group off the front of the bytes of an entry; what is behind it. None where they are too few.
+pub fn split_key_group(bytes: &[u8], max_parallelism: u16) -> Option<(u16, &[u8])> {
+    let (group, rest) = bytes.split_at_checked(CompositeKey::new(max_parallelism).prefix_len())?;
+    Some((group.iter().fold(0, |group, byte| group << 8 | u16::from(*byte)), rest))
+}
+
+/// Reads key and namespace, which [`CompositeKey`] has built behind the key group, from the front of `input`: of a map
+/// the user key is left.
+///
+/// # Errors
+/// The bytes are not of these types, or the lengths behind them are not theirs.
+pub fn split_composite_key<K: Key, N: Namespace>(input: &mut &[u8]) -> Result<(K, N), CodecError> {
+    let ambiguous = K::FIXED_LEN.is_none() && N::FIXED_LEN.is_none();
+    Ok((decode_measured::<K>(input, ambiguous)?, decode_measured::<N>(input, ambiguous)?))
+}
+
+/// Reads a part, with its length behind it where it has one.
+fn decode_measured<T: Codec>(input: &mut &[u8], is_measured: bool) -> Result<T, CodecError> {
+    let before = input.len();
+    let part = T::decode(input)?;
+    let len = before - input.len();
+    if is_measured && decode_var_int(input, "composite key")? as usize != len {
+        return Err(CodecError::new("composite key", "the length of a part is not its own"));
+    }
+    Ok(part)
+}
+
 /// A namespace of variable length, so that keys need the length suffixes.
 #[cfg(test)]
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -257,6 +294,9 @@ pub(crate) struct TextNamespace(pub String);
 #[cfg(test)]
 impl Codec for TextNamespace {
     const FIXED_LEN: Option<usize> = None;
+    fn serializer() -> Serializer {
+        SimpleSerializer::String.into()
+    }
     fn encode(&self, out: &mut Vec<u8>) {
         self.0.encode(out);
     }
@@ -336,9 +376,22 @@ mod tests {
         key.set_key(&42_i64, 29);
         assert_eq!(hex(key.with_namespace::<i64, _>(&VoidNamespace)), "1d000000000000002a00");
         assert_eq!(hex(key.with_user_key::<i64, _, _>(&VoidNamespace, &"k1".to_owned())), "1d000000000000002a00036b31");
+        let split = key.with_user_key::<i64, _, _>(&VoidNamespace, &"k1".to_owned()).to_vec();
+        let (group, mut rest) = split_key_group(&split, 128).unwrap();
+        assert_eq!((group, split_composite_key::<i64, VoidNamespace>(&mut rest)), (29, Ok((42, VoidNamespace))));
+        assert_eq!(rest, [3, 0x6b, 0x31]);
         key.set_key(&StringKey::new("key"), 72);
         assert_eq!(hex(key.with_namespace::<StringKey, _>(&VoidNamespace)), "48046b657900");
         assert_eq!(hex(key.with_namespace::<StringKey, _>(&TextNamespace("NS".into()))), "48046b657904034e5303");
+        let measured = key.with_namespace::<StringKey, _>(&TextNamespace("NS".into()))[1..].to_vec();
+        let split = |bytes: &[u8]| split_composite_key::<StringKey, TextNamespace>(&mut &*bytes);
+        assert_eq!(split(&measured), Ok((StringKey::new("key"), TextNamespace("NS".into()))));
+        for length in [4, 8] {
+            let mut other = measured.clone();
+            other[length] += 1;
+            assert!(split(&other).is_err(), "the length at {length}");
+        }
+        assert!((0..measured.len()).all(|end| split(&measured[..end]).is_err()));
         let mut key = CompositeKey::new(128);
         key.set_key(&42_i64, 1);
         let timer = |time_ms| {

@@ -7,11 +7,14 @@
 
 mod codec;
 mod digest;
+mod header;
 mod jvm;
 mod key;
 mod operator_state;
+mod serializer;
 mod timer;
 mod ttl;
+mod utf;
 mod window;
 
 use std::borrow::Cow;
@@ -21,6 +24,7 @@ use std::marker::PhantomData;
 
 pub use codec::{Codec, CodecError, Payload, encode_str, encode_var_int};
 pub use digest::{Digest, mix};
+pub use header::{Header, StateContent, StateMeta, write_header};
 pub use jvm::{
     HeapUse, JVM_ENTRY, JVM_LIST, JVM_MAP, JVM_MAP_NODE, JVM_TIMER, JvmHeap, JvmSize, jvm_list_capacity,
     jvm_map_capacity, jvm_references,
@@ -29,12 +33,13 @@ pub use jvm::{
 pub(crate) use key::TextNamespace;
 pub use key::{
     CompositeKey, Key, KeyGroups, MAX_PARALLELISM_LIMIT, Namespace, StringKey, VoidNamespace, bit_mix,
-    default_max_parallelism, murmur_hash,
+    default_max_parallelism, murmur_hash, split_composite_key, split_key_group,
 };
 pub use operator_state::{
     BroadcastState, OperatorListState, OperatorState, OperatorStateHandle, OperatorStateSnapshot, Partitions,
     Redistribution,
 };
+pub use serializer::{CompositeSerializer, Serializer, SimpleSerializer};
 pub use timer::{TimeDomain, Timer, TimerService};
 pub use ttl::{
     CleanupStrategies, CompactionFilterCleanup, IncrementalCleanup, StateTtl, StateTtls, StateVisibility, Timed,
@@ -148,6 +153,9 @@ pub enum StateError {
     /// A checkpoint is not what was written.
     #[error("the checkpoint is damaged: {0}")]
     Snapshot(String),
+    /// A checkpoint is one of another job, or of a later version.
+    #[error("the checkpoint does not fit this job: {0}")]
+    Incompatible(String),
     /// A Java virtual machine with this heap could not hold the state.
     #[error("the state would take {live_bytes} bytes of a Java heap of {} bytes, {} of them for state", heap.bytes, heap.room())]
     OutOfHeap {

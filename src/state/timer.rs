@@ -2,6 +2,7 @@
 
 use super::codec::{Codec, CodecError};
 use super::key::{Key, Namespace};
+use super::serializer::Serializer;
 
 use std::marker::PhantomData;
 
@@ -53,6 +54,9 @@ pub(super) fn encode_time(time_ms: i64, out: &mut Vec<u8>) {
 /// Flink's `TimerSerializer`: time, key, namespace.
 impl<K: Key, N: Namespace> Codec for Timer<K, N> {
     const FIXED_LEN: Option<usize> = <(i64, K, N)>::FIXED_LEN;
+    fn serializer() -> Serializer {
+        Serializer::timer(K::serializer(), N::serializer())
+    }
     fn encode(&self, out: &mut Vec<u8>) {
         encode_time(self.time_ms, out);
         self.key.encode(out);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::codec::{Codec, CodecError};
 use super::jvm::JvmSize;
+use super::serializer::Serializer;
 
 /// What renews an entry's time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -99,6 +100,9 @@ impl<T: Codec> Codec for Timed<T> {
         None => None,
     };
     const IS_TIMED: bool = true;
+    fn serializer() -> Serializer {
+        Serializer::ttl(T::serializer())
+    }
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
         self.last_access_ms.encode(out);

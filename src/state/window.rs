@@ -3,6 +3,7 @@
 use super::codec::{Codec, CodecError};
 use super::jvm::JvmSize;
 use super::key::Namespace;
+use super::serializer::{Serializer, SimpleSerializer};
 
 /// An interval of time, from `start_ms` up to but without `end_ms`: Flink's `TimeWindow`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +45,9 @@ impl TimeWindow {
 /// Start and end, big endian.
 impl Codec for TimeWindow {
     const FIXED_LEN: Option<usize> = Some(16);
+    fn serializer() -> Serializer {
+        SimpleSerializer::TimeWindow.into()
+    }
     #[inline]
     fn encode(&self, out: &mut Vec<u8>) {
         self.start_ms.encode(out);

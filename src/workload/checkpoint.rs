@@ -200,9 +200,8 @@ impl SavepointWire {
 /// The sections of a workload that decide what is computed: what a checkpoint must have in common with the run that goes
 /// on from it. Each with a digest of its content, by its name.
 pub fn job_sections(wire: &super::WorkloadWire) -> std::collections::BTreeMap<String, u64> {
-    let digest = |section: Result<String, serde_json::Error>| {
-        xxhash_rust::xxh3::xxh3_64(section.unwrap_or_default().as_bytes())
-    };
+    let digest =
+        |section: Result<String, serde_json::Error>| xxhash_rust::xxh3::xxh3_64(section.unwrap_or_default().as_bytes());
     [
         ("source", digest(serde_json::to_string(&wire.source))),
         ("keys", digest(serde_json::to_string(&wire.keys))),

@@ -129,7 +129,8 @@ fn a_checkpoint_can_be_looked_into() {
     let place = place();
     let checkpoint = kept(&place);
     let text = place.statebench(&format!("checkpoint inspect {}", checkpoint.display())).ok();
-    for part in ["incremental checkpoint 7 of the rocksdb backend", "keys of type long", "files of RocksDB", "shared "] {
+    for part in ["incremental checkpoint 7 of the rocksdb backend", "keys of type long", "files of RocksDB", "shared "]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     let json = place.statebench(&format!("checkpoint inspect --json {}", checkpoint.display())).ok();
@@ -155,7 +156,10 @@ fn a_damaged_file_is_refused_by_its_name() {
             let verified = place.statebench(&format!("checkpoint verify {}", checkpoint.display()));
             assert_eq!(verified.code, Some(2), "{name}: {verified:?}");
             assert!(verified.err.contains(name), "{name}: {verified:?}");
-            let args = format!("run job.toml -q --force -o d.json --configuration rocksdb --restore-from {}", checkpoint.display());
+            let args = format!(
+                "run job.toml -q --force -o d.json --configuration rocksdb --restore-from {}",
+                checkpoint.display()
+            );
             let ran = place.statebench(&args);
             assert_eq!(ran.code, Some(2), "{name}: {ran:?}");
             assert!(ran.err.contains(name), "{name}: {ran:?}");

@@ -1,11 +1,11 @@
 //! The heap in checkpoints and savepoints.
 
-use std::collections::BTreeMap;
 use std::io::Cursor;
 
 use super::HeapBackend;
-use super::snapshot::{HeapSnapshot, SnapshotInfo};
-use crate::backend::snapshot::{FetchedFiles, PendingSnapshot, SnapshotRequest, Snapshots, other_format};
+use super::snapshot::HeapSnapshot;
+use crate::backend::SnapshotInfo;
+use crate::backend::checkpoint::{FetchedFiles, PendingSnapshot, SnapshotRequest, Snapshots, other_format};
 use crate::checkpoint::{CheckpointError, KeyedHandle, SnapshotKind, SnapshotTarget, StoredCheckpoint};
 use crate::state::{Key, StateResult};
 
@@ -22,7 +22,8 @@ impl<K: Key> Snapshots<K> for HeapBackend<K> {
         _: &FetchedFiles,
     ) -> Result<(), CheckpointError> {
         for handle in handles {
-            let KeyedHandle::KeyGroups { key_groups, offsets, compressed, canonical, stream, .. } = handle else {
+            let KeyedHandle::KeyGroups { key_groups, offsets, compressed, canonical, stream, state_bytes } = handle
+            else {
                 return Err(other_format(checkpoint, "heap"));
             };
             let bytes = checkpoint.read(stream)?;
@@ -31,10 +32,11 @@ impl<K: Key> Snapshots<K> for HeapBackend<K> {
                 key_groups: key_groups.clone(),
                 offsets: offsets.clone(),
                 compressed: *compressed,
+                state_bytes: state_bytes.clone(),
             };
             let mut source = Cursor::new(bytes);
             if *canonical {
-                HeapBackend::restore(self, &mut source, &info)?; // CANONICAL
+                self.restore_canonical(&mut source, &info)?;
             } else {
                 HeapBackend::restore(self, &mut source, &info)?;
             }
@@ -52,7 +54,7 @@ impl PendingSnapshot for Pending {
     fn write(self: Box<Self>, target: &SnapshotTarget<'_>) -> Result<KeyedHandle, CheckpointError> {
         let canonical = self.canonical;
         let (stream, info) = target.write_stream("keyed", |mut out| {
-            self.snapshot.write(&mut out) // CANONICAL
+            if canonical { self.snapshot.write_canonical(&mut out) } else { self.snapshot.write(&mut out) }
         })?;
         Ok(KeyedHandle::KeyGroups {
             key_groups: info.key_groups,
@@ -60,7 +62,7 @@ impl PendingSnapshot for Pending {
             compressed: info.compressed,
             canonical,
             stream,
-            state_bytes: BTreeMap::new(),
+            state_bytes: info.state_bytes,
         })
     }
 }

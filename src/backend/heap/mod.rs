@@ -1,8 +1,9 @@
 //! The heap backend: Flink's `HashMapStateBackend`. State values are live objects; no access serializes.
 
+mod canonical;
+mod checkpoint;
 mod group;
 mod object;
-mod checkpoint;
 mod snapshot;
 mod table;
 #[cfg(test)]
@@ -14,7 +15,10 @@ use std::any::{Any, TypeId};
 use std::borrow::Cow;
 use std::path::Path;
 
-pub use snapshot::{HeapSnapshot, SnapshotInfo};
+pub use super::snapshot::SnapshotInfo;
+#[cfg(feature = "rocksdb")]
+pub(super) use canonical::GroupPlace;
+pub use snapshot::HeapSnapshot;
 pub use table::{Place, StateTable, TableSnapshot};
 
 use object::{IsExpired, List, Map, Object, Single};
@@ -22,13 +26,14 @@ use snapshot::SnapshotTable;
 use table::CleanupCursor;
 use timers::TimerQueue;
 
+use super::canonical::StoredEntry;
 use super::timers::{DOMAINS, queue_name, queue_of};
 use super::ttl::{Census, Change, CleanedEntries, ExpiringState};
 
 use crate::state::{
     Aggregate, AggregatingState, CompositeKey, Digest, HeapUse, JvmHeap, JvmSize, Key, KeyGroups, KeyedStateBackend,
-    ListState, MapState, Namespace, ObjectMap, Reduce, ReducingState, StateError, StateResult, StateTtl, StateTtls,
-    StateValue, TimeDomain, Timer, TimerService, UserKey, ValueState, entry_hash,
+    ListState, MapState, Namespace, ObjectMap, Reduce, ReducingState, StateError, StateMeta, StateResult, StateTtl,
+    StateTtls, StateValue, TimeDomain, Timer, TimerService, UserKey, ValueState, entry_hash,
 };
 
 /// Keyed state of one subtask as objects on the heap.
@@ -53,7 +58,7 @@ struct Current<K> {
 
 /// One registered state. Handles are plain tokens that all backends share, so the table is found again by its type.
 struct State<K> {
-    name: String,
+    meta: StateMeta,
     table: Box<dyn Table<K>>,
     /// The type of the table: compared on each access without a call through the box.
     table_type: TypeId,
@@ -70,6 +75,8 @@ trait Table<K>: Any + Send {
     fn snapshot(&mut self) -> Option<Box<dyn SnapshotTable>>;
     /// Reads the entries of a key group, given by number and position, from the front of `input`.
     fn read_group(&mut self, groups: KeyGroups, at: (u16, usize), input: &mut &[u8]) -> StateResult<()>;
+    /// Reads an entry as RocksDB keeps it, of a key group that the backend has, whose first one is given.
+    fn read_stored(&mut self, first_group: u16, entry: StoredEntry<'_>) -> StateResult<()>;
     fn heap_use(&self, heap: JvmHeap) -> HeapUse;
     /// The live bytes of [`HeapUse`] counted anew from every entry, what snapshots keep left out.
     #[cfg(test)]
@@ -84,7 +91,7 @@ impl<K> State<K> {
     /// The table. The assertion cannot fail: a handle carries the types that its state was registered with.
     #[inline(always)]
     fn table_mut<T: 'static>(&mut self) -> &mut T {
-        assert!(self.table_type == TypeId::of::<T>(), "the state `{}` was registered with other types", self.name);
+        assert!(self.table_type == TypeId::of::<T>(), "the state `{}` was registered with other types", self.meta.name);
         let table: *mut dyn Table<K> = self.table.as_mut();
         // SAFETY: `table_type` is the type of the object in the box, set where the box was made and never changed, and
         // it is `T`; the borrow is that of `self`. This is `downcast_mut` less its two calls through the vtable, which
@@ -123,22 +130,28 @@ impl<K: Key> HeapBackend<K> {
         Self { ttls, ..self }
     }
 
-    fn register<N: Namespace, V: Object<K, N>>(&mut self, name: &str) -> StateResult<usize> {
-        self.register_table(name, StateTable::<K, N, V>::new(self.group_count))
+    fn register<N: Namespace, V: Object<K, N>>(&mut self, meta: StateMeta) -> StateResult<usize> {
+        self.register_table(meta, StateTable::<K, N, V>::new(self.group_count))
     }
 
-    fn register_table<T: Table<K>>(&mut self, name: &str, table: T) -> StateResult<usize> {
-        if self.states.iter().any(|state| state.name == name) {
-            return Err(StateError::DuplicateName(name.to_owned()));
+    fn register_table<T: Table<K>>(&mut self, meta: StateMeta, table: T) -> StateResult<usize> {
+        if self.states.iter().any(|state| state.meta.name == meta.name) {
+            return Err(StateError::DuplicateName(meta.name));
         }
+        meta.check(self.states.len())?;
         self.states.push(State {
-            name: name.to_owned(),
+            ttl: self.ttls.get(&meta.name).copied(),
+            meta,
             table: Box::new(table),
             table_type: TypeId::of::<T>(),
-            ttl: self.ttls.get(name).copied(),
             cleanup: CleanupCursor::default(),
         });
         Ok(self.states.len() - 1)
+    }
+
+    /// What tells of each state, in order of registration.
+    pub(super) fn metas(&self) -> impl ExactSizeIterator<Item = &StateMeta> {
+        self.states.iter().map(|state| &state.meta)
     }
 
     /// The key groups of this subtask.
@@ -271,6 +284,9 @@ impl<K: Key, N: Namespace, V: Object<K, N>> Table<K> for StateTable<K, N, V> {
             Ok(self.insert_new(snapshot::place_in_group(&key, &namespace, groups, at)?, value))
         })
     }
+    fn read_stored(&mut self, first_group: u16, entry: StoredEntry<'_>) -> StateResult<()> {
+        canonical::read_into_table(self, first_group, entry)
+    }
     fn heap_use(&self, heap: JvmHeap) -> HeapUse {
         StateTable::heap_use(self, heap)
     }
@@ -286,25 +302,26 @@ impl<K: Key, N: Namespace, V: Object<K, N>> Table<K> for StateTable<K, N, V> {
 
 impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
     fn value_state<N: Namespace, T: StateValue>(&mut self, name: &str) -> StateResult<ValueState<N, T>> {
-        self.register::<N, Single<T>>(name).map(ValueState::new)
+        self.register::<N, Single<T>>(StateMeta::value::<N, T>(name)).map(ValueState::new)
     }
     fn list_state<N: Namespace, T: StateValue>(&mut self, name: &str) -> StateResult<ListState<N, T>> {
-        self.register::<N, List<T>>(name).map(ListState::new)
+        self.register::<N, List<T>>(StateMeta::list::<N, T>(name)).map(ListState::new)
     }
     fn map_state<N: Namespace, U: UserKey, T: StateValue>(&mut self, name: &str) -> StateResult<MapState<N, U, T>> {
-        self.register::<N, Map<U, T>>(name).map(MapState::new)
+        self.register::<N, Map<U, T>>(StateMeta::map::<N, U, T>(name)).map(MapState::new)
     }
     fn reducing_state<N: Namespace, F: Reduce>(&mut self, name: &str) -> StateResult<ReducingState<N, F>> {
-        self.register::<N, Single<F::Value>>(name).map(ReducingState::new)
+        self.register::<N, Single<F::Value>>(StateMeta::reducing::<N, F>(name)).map(ReducingState::new)
     }
     fn aggregating_state<N: Namespace, F: Aggregate>(&mut self, name: &str) -> StateResult<AggregatingState<N, F>> {
-        self.register::<N, Single<F::Accumulator>>(name).map(AggregatingState::new)
+        self.register::<N, Single<F::Accumulator>>(StateMeta::aggregating::<N, F>(name)).map(AggregatingState::new)
     }
 
     fn timer_service<N: Namespace>(&mut self, name: &str) -> StateResult<TimerService<N>> {
         let first = self.states.len();
         for domain in DOMAINS {
-            self.register_table(&queue_name(name, domain), TimerQueue::<K, N>::new(self.group_count))?;
+            let meta = StateMeta::timers::<K, N>(&queue_name(name, domain));
+            self.register_table(meta, TimerQueue::<K, N>::new(self.group_count))?;
         }
         Ok(TimerService::new(first))
     }
@@ -607,7 +624,7 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         let mut digest = Digest::default();
         for state in &self.states {
             let is_expired = |time| state.is_expired(time, self.now_ms);
-            let scope = DigestScope { name: &state.name, first_group: self.first_group, is_expired: &is_expired };
+            let scope = DigestScope { name: &state.meta.name, first_group: self.first_group, is_expired: &is_expired };
             digest.merge(state.table.digest(&mut key, scope));
         }
         Ok(digest)
@@ -701,7 +718,7 @@ impl<K: Key> ExpiringState<K> for HeapBackend<K> {
         let mut census = Census::default();
         for state in &self.states {
             let is_expired = |time| state.is_expired(time, self.now_ms);
-            let scope = DigestScope { name: &state.name, first_group: self.first_group, is_expired: &is_expired };
+            let scope = DigestScope { name: &state.meta.name, first_group: self.first_group, is_expired: &is_expired };
             census.add(state.table.census(&mut key, scope));
         }
         Ok(census)

@@ -1,9 +1,14 @@
 //! What a table holds for an entry of each kind of state.
 
+use std::io;
+
+use crate::backend::encode_list;
+use crate::backend::snapshot::damaged;
+use crate::backend::stored::{encode_map_value, restore_list, restore_map_value, restore_value};
 use crate::backend::ttl::{Census, Change};
 use crate::state::{
-    Codec, CodecError, CompositeKey, JVM_LIST, JVM_MAP, JVM_MAP_NODE, JvmSize, Key, Namespace, ObjectMap, StateValue,
-    UserKey, jvm_list_capacity, jvm_map_capacity, jvm_references,
+    Codec, CodecError, CompositeKey, JVM_LIST, JVM_MAP, JVM_MAP_NODE, JvmSize, Key, Namespace, ObjectMap, StateResult,
+    StateValue, UserKey, jvm_list_capacity, jvm_map_capacity, jvm_references,
 };
 
 /// An object of a state: how it enters the state digest, entry by entry as RocksDB stores it, and a checkpoint. A copy
@@ -28,10 +33,36 @@ pub trait Object<K: Key, N: Namespace>: super::table::Stored + 'static {
     fn encode(&self, out: &mut Vec<u8>);
     /// Reads an object from the front of `input`.
     fn decode(input: &mut &[u8]) -> Result<Self, CodecError>;
+    /// Visits the entries that RocksDB has in place of this object: key and value. `scratch` is emptied and used.
+    ///
+    /// # Errors
+    /// `visit` fails.
+    fn for_each_stored(
+        &self,
+        key: &mut CompositeKey,
+        namespace: &N,
+        scratch: &mut Vec<u8>,
+        visit: VisitStored<'_>,
+    ) -> io::Result<()>;
+    /// The object that one such entry makes: from what stands behind its namespace, and its value.
+    ///
+    /// # Errors
+    /// The bytes are no such entry.
+    fn restore_stored(user_key: &[u8], value: &[u8]) -> StateResult<Self>;
+    /// Takes in what another entry of the same object made; whether it was not there.
+    fn absorb(&mut self, other: Self) -> bool;
 }
+
+/// Takes key and value of an entry as RocksDB keeps it.
+pub type VisitStored<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> io::Result<()>;
 
 /// Tells from the time of a last access whether its value has expired; what has no time never does.
 pub type IsExpired<'a> = &'a dyn Fn(Option<i64>) -> bool;
+
+/// What has no user key has no bytes behind its namespace.
+fn no_user_key(bytes: &[u8]) -> StateResult<()> {
+    if bytes.is_empty() { Ok(()) } else { Err(damaged("bytes follow the namespace of an entry")) }
+}
 
 fn encoded_bytes(value: &impl Codec) -> u64 {
     let mut bytes = Vec::new();
@@ -78,6 +109,24 @@ impl<K: Key, N: Namespace, T: StateValue> Object<K, N> for Single<T> {
     }
     fn decode(input: &mut &[u8]) -> Result<Self, CodecError> {
         T::decode(input).map(Self)
+    }
+    fn for_each_stored(
+        &self,
+        key: &mut CompositeKey,
+        namespace: &N,
+        scratch: &mut Vec<u8>,
+        visit: VisitStored<'_>,
+    ) -> io::Result<()> {
+        scratch.clear();
+        self.0.encode(scratch);
+        visit(key.with_namespace::<K, N>(namespace), scratch)
+    }
+    fn restore_stored(user_key: &[u8], value: &[u8]) -> StateResult<Self> {
+        no_user_key(user_key)?;
+        restore_value(value).map(Self)
+    }
+    fn absorb(&mut self, _: Self) -> bool {
+        false
     }
 }
 
@@ -182,6 +231,27 @@ impl<K: Key, N: Namespace, T: StateValue> Object<K, N> for List<T> {
     }
     fn decode(input: &mut &[u8]) -> Result<Self, CodecError> {
         Vec::decode(input).map(Self::new)
+    }
+    fn for_each_stored(
+        &self,
+        key: &mut CompositeKey,
+        namespace: &N,
+        scratch: &mut Vec<u8>,
+        visit: VisitStored<'_>,
+    ) -> io::Result<()> {
+        if self.elements.is_empty() {
+            return Ok(());
+        }
+        scratch.clear();
+        encode_list(&self.elements, scratch);
+        visit(key.with_namespace::<K, N>(namespace), scratch)
+    }
+    fn restore_stored(user_key: &[u8], value: &[u8]) -> StateResult<Self> {
+        no_user_key(user_key)?;
+        restore_list(value).map(Self::new)
+    }
+    fn absorb(&mut self, _: Self) -> bool {
+        false
     }
 }
 
@@ -306,5 +376,29 @@ impl<K: Key, N: Namespace, U: UserKey, T: StateValue> Object<K, N> for Map<U, T>
     }
     fn decode(input: &mut &[u8]) -> Result<Self, CodecError> {
         ObjectMap::decode(input).map(Self::new)
+    }
+    fn for_each_stored(
+        &self,
+        key: &mut CompositeKey,
+        namespace: &N,
+        scratch: &mut Vec<u8>,
+        visit: VisitStored<'_>,
+    ) -> io::Result<()> {
+        for (user_key, value) in &self.entries {
+            scratch.clear();
+            encode_map_value(value, scratch);
+            visit(key.with_user_key::<K, N, U>(namespace, user_key), scratch)?;
+        }
+        Ok(())
+    }
+    fn restore_stored(user_key: &[u8], value: &[u8]) -> StateResult<Self> {
+        Ok(Self::new(ObjectMap::from_iter([(restore_value(user_key)?, restore_map_value(value)?)])))
+    }
+    fn absorb(&mut self, other: Self) -> bool {
+        other.entries.into_iter().all(|(key, value)| {
+            let is_new = !self.entries.contains_key(&key);
+            self.insert(key, value);
+            is_new
+        })
     }
 }

@@ -1,71 +1,61 @@
 //! Checkpoints of the heap, in Flink's format, and their restore.
 //!
-//! A checkpoint of a subtask holds, for each of its key groups, the `int32` number of the group and then, for each
-//! state, its `int16` number, the `int32` count of its entries, and for each entry namespace, key and object; for each
-//! timer time, key and namespace. Empty groups are written too. Flink puts a header before all of that, with the names and serializers of the states; it is
-//! not part of what is written here, and a caller that writes one moves every offset by its length.
+//! A checkpoint of a subtask begins with a header, which tells of keys and states. Then it holds, for each of its key
+//! groups, the `int32` number of the group and then, for each state, its `int16` number, the `int32` count of its
+//! entries, and for each entry namespace, key and object; for each timer time, key and namespace. Empty groups are
+//! written too.
 //!
-//! With compression each pair of key group and state is a framed Snappy stream of its own, state number included.
+//! With compression each pair of key group and state is a framed Snappy stream of its own, state number included; the
+//! header is never compressed.
 
 use std::borrow::Cow;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, Write};
 use std::ops::Range;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use super::HeapBackend;
+use super::canonical::{GroupPlace, write_table};
 use super::object::Object;
 use super::table::{Place, TableSnapshot};
-use crate::state::{Codec, Key, KeyGroups, Namespace, StateError, StateResult, StateTtl};
-
-/// Encoded entries are handed to the writer from this size on, bytes.
-const CHUNK: usize = 64 * 1024;
-
-/// Where a checkpoint has what.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SnapshotInfo {
-    /// Its length, bytes.
-    pub bytes: u64,
-    /// The key groups in it.
-    pub key_groups: Range<u16>,
-    /// Where each of them begins, bytes from the beginning.
-    pub offsets: Vec<u64>,
-    /// Whether it is compressed.
-    pub compressed: bool,
-}
+use crate::backend::canonical::GroupWriter;
+use crate::backend::snapshot::{CHUNK, Cleanup, Counted, SnapshotInfo, damaged, read_header, read_range};
+use crate::state::{Codec, CompositeKey, Key, KeyGroups, Namespace, StateError, StateResult, write_header};
 
 /// The state of a backend as it was when [`HeapBackend::snapshot`] was called, to be written on any thread while the
 /// backend goes on. Dropping it releases it.
 pub struct HeapSnapshot {
-    key_groups: Range<u16>,
-    tables: Vec<(Box<dyn SnapshotTable>, Option<Cleanup>)>,
-    compressed: bool,
+    pub(super) key_groups: Range<u16>,
+    pub(super) max_parallelism: u16,
+    pub(super) header: Vec<u8>,
+    pub(super) states: Vec<StateSnapshot>,
+    pub(super) compressed: bool,
 }
 
-/// What a full snapshot leaves out of a state whose TTL says so (`cleanupFullSnapshot`): what had expired when it began.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Cleanup {
-    pub ttl: StateTtl,
-    pub now_ms: i64,
-}
-
-impl Cleanup {
-    fn is_expired(self, last_access_ms: Option<i64>) -> bool {
-        self.ttl.is_expired(last_access_ms, self.now_ms)
-    }
+/// One state of a snapshot.
+pub(super) struct StateSnapshot {
+    pub name: String,
+    pub table: Box<dyn SnapshotTable>,
+    pub cleanup: Option<Cleanup>,
 }
 
 /// The part of a snapshot that one state has.
 pub(super) trait SnapshotTable: Send {
-    /// Writes the count and the entries of a key group, by its position, without what a clean-up leaves out. `scratch` is
-    /// emptied and used.
+    /// Writes the count and the entries of a key group, by its position, without what a clean-up leaves out; returns
+    /// the bytes of the entries. `scratch` is emptied and used.
     fn write_group(
         &self,
         group: usize,
         cleanup: Option<Cleanup>,
         out: &mut dyn Write,
         scratch: &mut Vec<u8>,
+    ) -> io::Result<u64>;
+    /// Writes the entries of a key group as RocksDB keeps them, without what a clean-up leaves out.
+    fn write_stored(
+        &self,
+        place: GroupPlace,
+        cleanup: Option<Cleanup>,
+        key: &mut CompositeKey,
+        out: &mut GroupWriter<'_>,
     ) -> io::Result<()>;
 }
 
@@ -73,6 +63,7 @@ pub(super) trait SnapshotTable: Send {
 pub(super) struct EntryWriter<'a> {
     out: &'a mut dyn Write,
     scratch: &'a mut Vec<u8>,
+    bytes: u64,
 }
 
 impl<'a> EntryWriter<'a> {
@@ -80,11 +71,13 @@ impl<'a> EntryWriter<'a> {
         let too_many = |_| io::Error::other("a key group has more entries than the format can count");
         scratch.clear();
         i32::try_from(count).map_err(too_many)?.encode(scratch);
-        Ok(Self { out, scratch })
+        Ok(Self { out, scratch, bytes: 0 })
     }
 
     pub fn entry(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        let before = self.scratch.len();
         encode(self.scratch);
+        self.bytes += (self.scratch.len() - before) as u64;
         if self.scratch.len() >= CHUNK {
             self.out.write_all(self.scratch)?;
             self.scratch.clear();
@@ -92,8 +85,10 @@ impl<'a> EntryWriter<'a> {
         Ok(())
     }
 
-    pub fn end(self) -> io::Result<()> {
-        self.out.write_all(self.scratch)
+    /// Ends the entries; returns their bytes.
+    pub fn end(self) -> io::Result<u64> {
+        self.out.write_all(self.scratch)?;
+        Ok(self.bytes)
     }
 }
 
@@ -104,27 +99,18 @@ impl<K: Key, N: Namespace, V: Object<K, N>> SnapshotTable for TableSnapshot<K, N
         cleanup: Option<Cleanup>,
         out: &mut dyn Write,
         scratch: &mut Vec<u8>,
-    ) -> io::Result<()> {
-        let count = match cleanup {
-            None => self.entries(group),
-            Some(cleanup) => {
-                let mut count = 0;
-                self.try_for_each(group, |_, _, value| {
-                    count += usize::from(cleaned::<K, N, V>(value, cleanup).is_some());
-                    io::Result::Ok(())
-                })?;
-                count
-            }
-        };
+    ) -> io::Result<u64> {
+        let mut count = self.entries(group);
+        if cleanup.is_some() {
+            count = 0;
+            self.try_for_each(group, |_, _, value| {
+                count += usize::from(cleaned::<K, N, V>(value, cleanup).is_some());
+                io::Result::Ok(())
+            })?;
+        }
         let mut entries = EntryWriter::begin(count, out, scratch)?;
         self.try_for_each(group, |key, namespace, value| {
-            let value = match cleanup {
-                None => Cow::Borrowed(value),
-                Some(cleanup) => match cleaned::<K, N, V>(value, cleanup) {
-                    Some(value) => value,
-                    None => return Ok(()),
-                },
-            };
+            let Some(value) = cleaned::<K, N, V>(value, cleanup) else { return Ok(()) };
             entries.entry(|bytes| {
                 namespace.encode(bytes);
                 key.encode(bytes);
@@ -133,10 +119,24 @@ impl<K: Key, N: Namespace, V: Object<K, N>> SnapshotTable for TableSnapshot<K, N
         })?;
         entries.end()
     }
+
+    fn write_stored(
+        &self,
+        place: GroupPlace,
+        cleanup: Option<Cleanup>,
+        key: &mut CompositeKey,
+        out: &mut GroupWriter<'_>,
+    ) -> io::Result<()> {
+        write_table(self, place, cleanup, key, out)
+    }
 }
 
 /// What is left of an object without what has expired; none of one that has expired as a whole.
-fn cleaned<K: Key, N: Namespace, V: Object<K, N>>(value: &V, cleanup: Cleanup) -> Option<Cow<'_, V>> {
+pub(super) fn cleaned<K: Key, N: Namespace, V: Object<K, N>>(
+    value: &V,
+    cleanup: Option<Cleanup>,
+) -> Option<Cow<'_, V>> {
+    let Some(cleanup) = cleanup else { return Some(Cow::Borrowed(value)) };
     let is_expired = |time| cleanup.is_expired(time);
     if !value.has_expired(&is_expired) {
         return Some(Cow::Borrowed(value));
@@ -146,48 +146,41 @@ fn cleaned<K: Key, N: Namespace, V: Object<K, N>>(value: &V, cleanup: Cleanup) -
     (!is_empty).then_some(Cow::Owned(left))
 }
 
-/// Counts what goes through.
-struct Counted<'a, W> {
-    inner: &'a mut W,
-    bytes: u64,
-}
-
-impl<W: Write> Write for Counted<'_, W> {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(buffer)?;
-        self.bytes += written as u64;
-        Ok(written)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
 impl HeapSnapshot {
     /// Writes the checkpoint and releases the snapshot.
     ///
     /// # Errors
     /// The writer fails.
     pub fn write(self, out: &mut impl Write) -> io::Result<SnapshotInfo> {
-        let mut out = Counted { inner: out, bytes: 0 };
+        let mut out = Counted::new(out);
+        let mut state_bytes = vec![0; self.states.len()];
+        out.write_all(&self.header)?;
         let (mut offsets, mut scratch) = (Vec::with_capacity(self.key_groups.len()), Vec::with_capacity(2 * CHUNK));
         for (position, group) in self.key_groups.clone().enumerate() {
             offsets.push(out.bytes);
             out.write_all(&i32::from(group).to_be_bytes())?;
-            for ((table, cleanup), id) in self.tables.iter().zip(0_u16..) {
-                if self.compressed {
+            for ((state, id), entry_bytes) in self.states.iter().zip(0_u16..).zip(&mut state_bytes) {
+                let StateSnapshot { table, cleanup, .. } = state;
+                *entry_bytes += if self.compressed {
                     let mut frames = snap::write::FrameEncoder::new(&mut out);
                     frames.write_all(&id.to_be_bytes())?;
-                    table.write_group(position, *cleanup, &mut frames, &mut scratch)?;
+                    let entry_bytes = table.write_group(position, *cleanup, &mut frames, &mut scratch)?;
                     frames.into_inner().map_err(snap::write::IntoInnerError::into_error)?;
+                    entry_bytes
                 } else {
                     out.write_all(&id.to_be_bytes())?;
-                    table.write_group(position, *cleanup, &mut out, &mut scratch)?;
-                }
+                    table.write_group(position, *cleanup, &mut out, &mut scratch)?
+                };
             }
         }
         out.flush()?;
-        Ok(SnapshotInfo { bytes: out.bytes, key_groups: self.key_groups, offsets, compressed: self.compressed })
+        Ok(SnapshotInfo {
+            bytes: out.bytes,
+            key_groups: self.key_groups,
+            offsets,
+            compressed: self.compressed,
+            state_bytes: self.states.into_iter().map(|state| state.name).zip(state_bytes).collect(),
+        })
     }
 }
 
@@ -216,10 +209,6 @@ pub(super) fn load<K: Key>(backend: &mut HeapBackend<K>, folder: &Path) -> State
     let info = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
     let mut entries = std::fs::File::open(folder.join(ENTRIES_FILE)).map_err(&failed)?;
     backend.restore(&mut entries, &info)
-}
-
-fn damaged(what: impl Into<String>) -> StateError {
-    StateError::Snapshot(what.into())
 }
 
 /// The bytes of one key group, in which the states follow each other.
@@ -331,38 +320,41 @@ impl<K: Key> HeapBackend<K> {
     /// 2^31 snapshots were taken before.
     pub fn snapshot(&mut self, compressed: bool) -> StateResult<HeapSnapshot> {
         let now_ms = self.now_ms;
-        let tables = self.states.iter_mut().map(|state| {
-            let ttl = state.ttl.filter(|ttl| ttl.cleanup.full_snapshot);
-            Some((state.table.snapshot()?, ttl.map(|ttl| Cleanup { ttl, now_ms })))
+        let states = self.states.iter_mut().map(|state| {
+            let cleanup = Cleanup::of(state.ttl, now_ms);
+            Some(StateSnapshot { name: state.meta.name.clone(), table: state.table.snapshot()?, cleanup })
         });
-        let tables: Option<Vec<_>> = tables.collect();
-        let tables = tables.ok_or_else(|| StateError::Storage("no snapshot version is left".to_owned()))?;
-        Ok(HeapSnapshot { key_groups: self.key_groups(), tables, compressed })
+        let states: Option<Vec<_>> = states.collect();
+        let states = states.ok_or_else(|| StateError::Storage("no snapshot version is left".to_owned()))?;
+        let header = write_header(compressed, &K::serializer(), self.metas());
+        let max_parallelism = self.groups.max_parallelism;
+        Ok(HeapSnapshot { key_groups: self.key_groups(), max_parallelism, header, states, compressed })
     }
 
-    /// Puts the entries of a checkpoint into the states, which are registered as those that it was written from were,
-    /// and which hold none of its keys: of the key groups that this subtask owns; others are not read. A backend of
+    /// Puts the entries of a checkpoint into the states, which are those that it was written from, and which hold none
+    /// of its keys: of the key groups that this subtask owns; others are not read. A backend of
     /// another parallelism is restored from the checkpoints of all subtasks, one after another.
     ///
     /// # Errors
-    /// The checkpoint cannot be read, is damaged, or is one of other states. The backend then holds a part of it.
+    /// The checkpoint cannot be read, is damaged, or is one of another key type or other states, which the error names.
+    /// The backend then holds a part of it, or nothing where the header says so.
     pub fn restore(&mut self, source: &mut (impl Read + Seek), info: &SnapshotInfo) -> StateResult<()> {
-        if info.offsets.len() != info.key_groups.len() {
-            return Err(damaged(format!("{} offsets for {} key groups", info.offsets.len(), info.key_groups.len())));
+        let positions = read_header(source, info, &K::serializer(), self.metas())?;
+        if info.offsets.contains(&0) {
+            return Err(damaged("a key group has no place in it"));
         }
         let mut bytes = Vec::new();
-        let ends = info.offsets.iter().skip(1).copied().chain([info.bytes]);
-        for ((group, &start), end) in info.key_groups.clone().zip(&info.offsets).zip(ends) {
+        for (group, range) in info.groups()? {
             if !self.key_groups().contains(&group) {
                 continue;
             }
-            read_range(source, start..end, &mut bytes)?;
-            self.restore_group(group, &bytes, info.compressed)?;
+            read_range(source, range, &mut bytes)?;
+            self.restore_group(group, &bytes, info.compressed, &positions)?;
         }
         Ok(())
     }
 
-    fn restore_group(&mut self, group: u16, bytes: &[u8], compressed: bool) -> StateResult<()> {
+    fn restore_group(&mut self, group: u16, bytes: &[u8], compressed: bool, positions: &[usize]) -> StateResult<()> {
         let (number, rest) = bytes.split_first_chunk().ok_or_else(|| damaged("a key group has no number"))?;
         if i32::from_be_bytes(*number) != i32::from(group) {
             return Err(damaged(format!("key group {} lies where {group} should", i32::from_be_bytes(*number))));
@@ -370,18 +362,9 @@ impl<K: Key> HeapBackend<K> {
         let at = (group, usize::from(group - self.first_group));
         let groups = self.groups;
         GroupReader { rest, compressed, decompressed: Vec::new() }.for_each(|id, input| {
-            let state = self.states.get_mut(id).ok_or_else(|| damaged(format!("it has a state {id}")))?;
+            let state = positions.get(id).and_then(|position| self.states.get_mut(*position));
+            let state = state.ok_or_else(|| damaged(format!("it has a state {id}, and its header has none")))?;
             state.table.read_group(groups, at, input)
         })
     }
-}
-
-/// Reads a range of the source. It grows with what is there, not with what the range promises.
-fn read_range(source: &mut (impl Read + Seek), range: Range<u64>, bytes: &mut Vec<u8>) -> StateResult<()> {
-    let error = |error: io::Error| StateError::Storage(error.to_string());
-    let len = range.end.checked_sub(range.start).ok_or_else(|| damaged("a key group ends before it begins"))?;
-    source.seek(SeekFrom::Start(range.start)).map_err(error)?;
-    bytes.clear();
-    source.take(len).read_to_end(bytes).map_err(error)?;
-    if bytes.len() as u64 == len { Ok(()) } else { Err(damaged("it ends within a key group")) }
 }

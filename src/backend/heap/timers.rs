@@ -7,9 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashTable;
 
-use super::snapshot::{self, Cleanup, EntryWriter, SnapshotTable};
+use super::canonical::{self, GroupPlace};
+use super::snapshot::{self, EntryWriter, SnapshotTable};
 use super::table::{CleanupCursor, Place};
 use super::{DigestScope, IsExpired, Table};
+use crate::backend::canonical::{GroupWriter, StoredEntry};
+use crate::backend::snapshot::Cleanup;
 use crate::backend::timers::{IndexedHeap, fingerprint};
 use crate::backend::ttl::Census;
 use crate::state::{
@@ -253,6 +256,10 @@ impl<K: Key, N: Namespace> Table<K> for TimerQueue<K, N> {
         })
     }
 
+    fn read_stored(&mut self, first_group: u16, entry: StoredEntry<'_>) -> StateResult<()> {
+        canonical::read_into_queue(self, first_group, entry)
+    }
+
     fn heap_use(&self, heap: JvmHeap) -> HeapUse {
         let tables = self.groups.iter().map(|group| u64::from(group.jvm_capacity)).filter(|capacity| *capacity > 0);
         let arrays = tables.chain([self.jvm.capacity]).map(|capacity| heap.references(capacity)).sum::<u64>();
@@ -285,11 +292,27 @@ impl<K: Key, N: Namespace> SnapshotTable for TimerSnapshot<K, N> {
         _: Option<Cleanup>,
         out: &mut dyn Write,
         scratch: &mut Vec<u8>,
-    ) -> io::Result<()> {
+    ) -> io::Result<u64> {
         let timers = &self.groups[group];
         let mut entries = EntryWriter::begin(timers.len(), out, scratch)?;
         timers.iter().try_for_each(|timer| entries.entry(|bytes| timer.encode(bytes)))?;
         entries.end()
+    }
+
+    fn write_stored(
+        &self,
+        place: GroupPlace,
+        _: Option<Cleanup>,
+        key: &mut CompositeKey,
+        out: &mut GroupWriter<'_>,
+    ) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        self.groups[place.position].iter().try_for_each(|timer| {
+            key.set_key(&timer.key, place.group);
+            bytes.clear();
+            key.encode_timer(&timer.namespace, timer.time_ms, &mut bytes);
+            out.entry(place.state, &bytes, &[])
+        })
     }
 }
 

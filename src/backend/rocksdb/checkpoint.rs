@@ -6,13 +6,15 @@
 //! incremental one, told by its name; everything else is.
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{RocksDbBackend, storage};
-use crate::backend::snapshot::{FetchedFiles, PendingSnapshot, SnapshotRequest, Snapshots, other_format};
+use super::{CanonicalSnapshot, RocksDbBackend, storage};
+use crate::backend::SnapshotInfo;
+use crate::backend::checkpoint::{FetchedFiles, PendingSnapshot, SnapshotRequest, Snapshots, other_format};
 use crate::checkpoint::{
     CheckpointError, KeyedHandle, RocksDbFile, Scope, SnapshotKind, SnapshotTarget, StoredCheckpoint, StreamHandle,
 };
@@ -38,11 +40,11 @@ impl Uploads {
 impl<K: Key> Snapshots<K> for RocksDbBackend<K> {
     fn begin_snapshot(&mut self, request: &SnapshotRequest<'_>) -> StateResult<Box<dyn PendingSnapshot>> {
         if request.kind == SnapshotKind::CanonicalSavepoint {
-            return Err(crate::state::StateError::Storage("CANONICAL".to_owned()));
+            return Ok(Box::new(PendingCanonical(self.begin_canonical(request.compressed)?)));
         }
         let folder = request.scratch.join(format!("{}-{}", request.id, self.backend_id));
         self.timers.flush(&self.db)?;
-        rocksdb::checkpoint::Checkpoint::new(&self.db)
+        rocksdb::checkpoint::Checkpoint::new(&*self.db)
             .and_then(|checkpoint| checkpoint.create_checkpoint(&folder))
             .map_err(storage)?;
         let folder = LocalFolder(folder);
@@ -53,7 +55,7 @@ impl<K: Key> Snapshots<K> for RocksDbBackend<K> {
             folder,
             key_groups: self.key_groups(),
             backend_id: self.backend_id.clone(),
-            meta: Vec::new(), // CANONICAL
+            meta: self.header(false),
             incremental,
             reusable: request.confirmed.filter(|_| incremental).map(|id| self.uploads.confirm(id)).unwrap_or_default(),
             uploads: Arc::clone(&self.uploads),
@@ -77,7 +79,7 @@ impl<K: Key> Snapshots<K> for RocksDbBackend<K> {
 impl<K: Key> RocksDbBackend<K> {
     /// Bytes of the table files of each state.
     fn table_bytes(&self) -> StateResult<BTreeMap<String, u64>> {
-        let mut bytes: BTreeMap<String, u64> = self.states.iter().map(|state| (state.name.clone(), 0)).collect();
+        let mut bytes: BTreeMap<String, u64> = self.states.iter().map(|state| (state.meta.name.clone(), 0)).collect();
         for file in self.db.live_files().map_err(storage)? {
             *bytes.entry(file.column_family_name).or_insert(0) += file.size as u64;
         }
@@ -92,11 +94,18 @@ impl<K: Key> RocksDbBackend<K> {
     ) -> Result<(), CheckpointError> {
         for handle in handles {
             match handle {
-                KeyedHandle::RocksDb { .. } => {}
+                KeyedHandle::RocksDb { meta, .. } => self.check_header(&checkpoint.read(meta)?)?,
                 KeyedHandle::KeyGroups { canonical: false, .. } => return Err(other_format(checkpoint, "rocksdb")),
-                KeyedHandle::KeyGroups { key_groups, offsets, compressed, canonical: true, stream, .. } => {
+                KeyedHandle::KeyGroups { key_groups, offsets, compressed, canonical: true, stream, state_bytes } => {
                     let bytes = checkpoint.read(stream)?;
-                    let _ = (bytes, key_groups, offsets, compressed); // CANONICAL
+                    let info = SnapshotInfo {
+                        bytes: bytes.len() as u64,
+                        key_groups: key_groups.clone(),
+                        offsets: offsets.clone(),
+                        compressed: *compressed,
+                        state_bytes: state_bytes.clone(),
+                    };
+                    self.restore_canonical(&mut Cursor::new(bytes), &info)?;
                 }
             }
         }
@@ -111,6 +120,23 @@ impl Drop for LocalFolder {
     fn drop(&mut self) {
         // What cannot be removed goes with the folder of the state.
         let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A canonical savepoint, to be written.
+struct PendingCanonical(CanonicalSnapshot);
+
+impl PendingSnapshot for PendingCanonical {
+    fn write(self: Box<Self>, target: &SnapshotTarget<'_>) -> Result<KeyedHandle, CheckpointError> {
+        let (stream, info) = target.write_stream("keyed", |mut out| self.0.write(&mut out))?;
+        Ok(KeyedHandle::KeyGroups {
+            key_groups: info.key_groups,
+            offsets: info.offsets,
+            compressed: info.compressed,
+            canonical: true,
+            stream,
+            state_bytes: info.state_bytes,
+        })
     }
 }
 

@@ -6,9 +6,9 @@ use crate::state::{StateError, StateResult};
 
 /// A column family of a database, without the borrow that the crate's own handle carries.
 ///
-/// A handle lives as long as its database keeps the family; the backend owns both, never drops a family and closes the
-/// database last, so a token that it holds is valid on every access.
-#[derive(Clone, Copy)]
+/// A handle lives as long as its database keeps the family; the backend shares the database with what it has begun to
+/// write, none of them drops a family, and whoever holds a token holds the database too, so it is valid on every access.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Family(*mut librocksdb_sys::rocksdb_column_family_handle_t);
 
 impl Family {

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use rocksdb::{IngestExternalFileOptions, Options as DbOptions, SstFileWriter};
 
-use super::{RocksDbBackend, encode_list, encode_map_value, storage};
+use super::{RocksDbBackend, encode_list, storage};
 use crate::backend::LIST_DELIMITER;
+use crate::backend::stored::encode_map_value;
 use crate::state::{
     Aggregate, AggregatingState, Codec, CompositeKey, Digest, Key, KeyGroups, KeyedStateBackend, ListState, MapState,
     Namespace, Reduce, ReducingState, StateError, StateResult, StateValue, TimeDomain, Timer, TimerService, UserKey,

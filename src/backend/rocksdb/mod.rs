@@ -2,9 +2,11 @@
 //! Flink's key and value layout, no write-ahead log; every access serializes.
 
 mod batch;
+mod canonical;
 mod checkpoint;
 mod family;
 mod filter;
+mod header;
 mod import;
 #[cfg(test)]
 mod layout;
@@ -16,6 +18,7 @@ mod pool;
 mod proofs;
 mod rescale;
 mod timers;
+mod view;
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -23,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use batch::{Batch, write_options};
+pub use canonical::CanonicalSnapshot;
 pub use checkpoint::fetch_files;
 use checkpoint::{Uploads, new_backend_id};
 use family::Family;
@@ -38,13 +42,15 @@ use rocksdb::{
 };
 use timers::Timers;
 
+use super::canonical::StoredEntry;
+use super::stored::{decode_list, decode_map_value, encode_map_value, restore_list, restore_map_value, restore_value};
 use super::timers::queue_of;
 use super::ttl::{Census, Change, CleanedEntries, ExpiringState};
 use super::{Prefill, encode_list, list_fingerprint};
 use crate::state::{
     Aggregate, AggregatingState, Codec, CompositeKey, Digest, HeapUse, JvmHeap, Key, KeyGroups, KeyedStateBackend,
-    ListState, MapState, Namespace, Reduce, ReducingState, StateError, StateResult, StateTtl, StateTtls, StateValue,
-    TimeDomain, Timer, TimerService, UserKey, ValueState, entry_hash,
+    ListState, MapState, Namespace, Reduce, ReducingState, StateError, StateMeta, StateResult, StateTtl, StateTtls,
+    StateValue, TimeDomain, Timer, TimerService, UserKey, ValueState, entry_hash,
 };
 use crate::workload::Options;
 
@@ -53,9 +59,6 @@ pub const ROCKSDB_VERSION: &str = "11.8.1";
 
 /// Entries that a map iterator reads before it closes and seeks again: `RocksDBMapIterator` in Flink.
 const SCAN_CHUNK: usize = 128;
-
-/// Null flag of a map value: a value follows.
-const NOT_NULL: u8 = 0;
 
 /// Keyed state of one subtask in a RocksDB database.
 pub struct RocksDbBackend<K> {
@@ -73,6 +76,7 @@ pub struct RocksDbBackend<K> {
     db_options: DbOptions,
     /// What is left of a rescale; it ends before the database is closed.
     compaction: Option<RangeCompaction>,
+    /// Savepoints that are being written share it.
     db: Arc<DB>,
     /// The memory that the database shares with others; none where each column family has a cache of its own.
     memory: Option<Arc<SharedMemory>>,
@@ -86,7 +90,7 @@ pub struct RocksDbBackend<K> {
 
 /// One registered state.
 struct State {
-    name: String,
+    meta: StateMeta,
     family: Family,
     kind: StoredKind,
     ttl: Option<StateTtl>,
@@ -104,7 +108,13 @@ struct StoredKind {
     /// Counts a value, or the elements of a list, behind a key of so many bytes.
     count: fn(usize, &[u8], IsExpired<'_>, &mut Census) -> StateResult<()>,
     layout: TimedLayout,
+    without_expired: WithoutExpired,
+    /// Whether an entry of a savepoint is one of the state: of its types, and in the key group of its key.
+    check: fn(StoredEntry<'_>) -> StateResult<()>,
 }
+
+/// What is left of a stored value without what has expired; none where all of it has.
+type WithoutExpired = for<'a> fn(&'a [u8], IsExpired<'_>) -> StateResult<Option<Cow<'a, [u8]>>>;
 
 /// Tells from the time of a last access whether its value has expired.
 type IsExpired<'a> = &'a dyn Fn(Option<i64>) -> bool;
@@ -184,7 +194,7 @@ fn storage(error: rocksdb::Error) -> StateError {
 }
 
 /// A state of one value.
-fn single<T: Codec>() -> StoredKind {
+fn single<K: Key, N: Namespace, T: Codec>() -> StoredKind {
     StoredKind {
         is_list: false,
         fingerprint: |mut bytes, is_expired, scratch| {
@@ -197,11 +207,19 @@ fn single<T: Codec>() -> StoredKind {
             Ok(())
         },
         layout: TimedLayout::Value,
+        without_expired: |bytes, is_expired| {
+            let value = T::decode(&mut &*bytes)?;
+            Ok((!is_expired(value.last_access_ms())).then_some(Cow::Borrowed(bytes)))
+        },
+        check: |entry| {
+            entry.whole_key::<K, N>()?;
+            restore_value::<T>(entry.value).map(drop)
+        },
     }
 }
 
 /// A list. Without times its bytes say all.
-fn list<T: Codec>() -> StoredKind {
+fn list<K: Key, N: Namespace, T: Codec>() -> StoredKind {
     StoredKind {
         is_list: true,
         fingerprint: |bytes, is_expired, scratch| {
@@ -223,6 +241,21 @@ fn list<T: Codec>() -> StoredKind {
             Ok(())
         },
         layout: TimedLayout::List(expired_front::<T>),
+        without_expired: |bytes, is_expired| {
+            let mut list = decode_list::<T>(bytes)?;
+            let elements = list.len();
+            list.retain(|element| !is_expired(element.last_access_ms()));
+            if list.len() == elements {
+                return Ok(Some(Cow::Borrowed(bytes)));
+            }
+            let mut left = Vec::new();
+            encode_list(&list, &mut left);
+            Ok((!list.is_empty()).then_some(Cow::Owned(left)))
+        },
+        check: |entry| {
+            entry.whole_key::<K, N>()?;
+            restore_list::<T>(entry.value).map(drop)
+        },
     }
 }
 
@@ -243,7 +276,7 @@ fn expired_front<T: Codec>(list: &[u8], is_expired: IsExpired<'_>) -> (usize, u6
 }
 
 /// The entries of a map.
-fn map<T: Codec>() -> StoredKind {
+fn map<K: Key, N: Namespace, U: Codec, T: Codec>() -> StoredKind {
     StoredKind {
         is_list: false,
         fingerprint: |bytes, is_expired, scratch| {
@@ -256,30 +289,16 @@ fn map<T: Codec>() -> StoredKind {
             Ok(())
         },
         layout: TimedLayout::MapValue,
+        without_expired: |bytes, is_expired| {
+            let value = decode_map_value::<T>(bytes)?;
+            Ok((!is_expired(value.last_access_ms())).then_some(Cow::Borrowed(bytes)))
+        },
+        check: |entry| {
+            let (_, _, user_key) = entry.split_key::<K, N>()?;
+            restore_value::<U>(user_key)?;
+            restore_map_value::<T>(entry.value).map(drop)
+        },
     }
-}
-
-fn encode_map_value<T: Codec>(value: &T, out: &mut Vec<u8>) {
-    out.push(NOT_NULL);
-    value.encode(out);
-}
-
-fn decode_map_value<T: Codec>(mut bytes: &[u8]) -> StateResult<T> {
-    let null = bool::decode(&mut bytes)?;
-    if null {
-        return Err(StateError::Storage("a map entry holds null, which statebench never writes".to_owned()));
-    }
-    Ok(T::decode(&mut bytes)?)
-}
-
-fn decode_list<T: Codec>(mut bytes: &[u8]) -> StateResult<Vec<T>> {
-    let mut list = Vec::new();
-    while !bytes.is_empty() {
-        list.push(T::decode(&mut bytes)?);
-        // The delimiter is skipped blindly, as Flink does: elements end by themselves.
-        bytes = bytes.get(1..).unwrap_or_default();
-    }
-    Ok(list)
 }
 
 /// Opens a database with every column family that it has.
@@ -309,7 +328,7 @@ impl<K: Key> Prefill<K> for RocksDbBackend<K> {
     /// A checkpoint: memtables are flushed, table files hard-linked.
     fn save_prefill(&mut self, folder: &Path) -> StateResult<()> {
         self.timers.flush(&self.db)?;
-        let checkpoint = rocksdb::checkpoint::Checkpoint::new(&self.db).map_err(storage)?;
+        let checkpoint = rocksdb::checkpoint::Checkpoint::new(&*self.db).map_err(storage)?;
         checkpoint.create_checkpoint(folder).map_err(storage)?;
         self.timers.save(folder)
     }
@@ -383,16 +402,18 @@ impl<K: Key> RocksDbBackend<K> {
         Ok(())
     }
 
-    fn register(&mut self, name: &str, kind: StoredKind) -> StateResult<usize> {
-        if name == rocksdb::DEFAULT_COLUMN_FAMILY_NAME || self.states.iter().any(|state| state.name == name) {
-            return Err(StateError::DuplicateName(name.to_owned()));
+    fn register(&mut self, meta: StateMeta, kind: StoredKind) -> StateResult<usize> {
+        let name = meta.name.as_str();
+        if name == rocksdb::DEFAULT_COLUMN_FAMILY_NAME || self.states.iter().any(|state| state.meta.name == name) {
+            return Err(StateError::DuplicateName(meta.name));
         }
+        meta.check(self.states.len())?;
         let family = self.family_or_new(name)?;
         if let Some(filter) = self.expiry.filter_of(name) {
             filter.set_layout(kind.layout);
         }
         let ttl = self.expiry.ttls.get(name).copied();
-        self.states.push(State { name: name.to_owned(), family, kind, ttl });
+        self.states.push(State { meta, family, kind, ttl });
         Ok(self.states.len() - 1)
     }
 
@@ -408,9 +429,8 @@ impl<K: Key> RocksDbBackend<K> {
                 if self.memory.is_none() { db_options(&self.options, None)? } else { self.db_options.clone() };
             self.expiry.apply(name, &self.options, &mut own);
             self.wait_for_compaction();
-            let db = Arc::get_mut(&mut self.db);
-            let db = db.ok_or_else(|| StateError::Storage("the database is in use elsewhere".to_owned()))?;
-            db.create_cf(name, &own).map_err(storage)?;
+            let shared = || StateError::Storage(format!("`{name}` is registered while a savepoint is written"));
+            Arc::get_mut(&mut self.db).ok_or_else(shared)?.create_cf(name, &own).map_err(storage)?;
         }
         Family::find(&self.db, name)
     }
@@ -529,19 +549,19 @@ fn read_chunk(iterator: &mut DBRawIterator<'_>, prefix: &[u8], chunk: &mut Scann
 
 impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
     fn value_state<N: Namespace, T: StateValue>(&mut self, name: &str) -> StateResult<ValueState<N, T>> {
-        self.register(name, single::<T>()).map(ValueState::new)
+        self.register(StateMeta::value::<N, T>(name), single::<K, N, T>()).map(ValueState::new)
     }
     fn list_state<N: Namespace, T: StateValue>(&mut self, name: &str) -> StateResult<ListState<N, T>> {
-        self.register(name, list::<T>()).map(ListState::new)
+        self.register(StateMeta::list::<N, T>(name), list::<K, N, T>()).map(ListState::new)
     }
     fn map_state<N: Namespace, U: UserKey, T: StateValue>(&mut self, name: &str) -> StateResult<MapState<N, U, T>> {
-        self.register(name, map::<T>()).map(MapState::new)
+        self.register(StateMeta::map::<N, U, T>(name), map::<K, N, U, T>()).map(MapState::new)
     }
     fn reducing_state<N: Namespace, F: Reduce>(&mut self, name: &str) -> StateResult<ReducingState<N, F>> {
-        self.register(name, single::<F::Value>()).map(ReducingState::new)
+        self.register(StateMeta::reducing::<N, F>(name), single::<K, N, F::Value>()).map(ReducingState::new)
     }
     fn aggregating_state<N: Namespace, F: Aggregate>(&mut self, name: &str) -> StateResult<AggregatingState<N, F>> {
-        self.register(name, single::<F::Accumulator>()).map(AggregatingState::new)
+        self.register(StateMeta::aggregating::<N, F>(name), single::<K, N, F::Accumulator>()).map(AggregatingState::new)
     }
 
     fn timer_service<N: Namespace>(&mut self, name: &str) -> StateResult<TimerService<N>> {
@@ -852,7 +872,7 @@ impl<K: Key> KeyedStateBackend<K> for RocksDbBackend<K> {
         let mut scratch = Vec::new();
         self.for_each_entry(|state, is_expired, key, value| {
             if let Some(fingerprint) = (state.kind.fingerprint)(value, is_expired, &mut scratch)? {
-                digest.add(entry_hash(&state.name, key, fingerprint));
+                digest.add(entry_hash(&state.meta.name, key, fingerprint));
             }
             Ok(())
         })?;

@@ -225,10 +225,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use std::path::PathBuf;
     use crate::backend::Prefill;
     use crate::state::{KeyGroups, KeyedStateBackend, StateTtls, VoidNamespace};
     use crate::workload::Options;
+    use std::path::PathBuf;
 
     fn old(ranges: &[(u16, u16)]) -> Vec<OldState> {
         let state = |&(start, end): &(u16, u16)| OldState { folder: PathBuf::new(), key_groups: start..end };

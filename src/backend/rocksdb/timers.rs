@@ -1,6 +1,7 @@
 //! Timers in the database: a column family for each queue, and in front of it, for each key group, an ordered cache of
 //! its earliest timers. Flink's `KeyGroupPartitionedPriorityQueue` of `RocksDBCachingPriorityQueueSet`s.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -14,8 +15,8 @@ use super::{RocksDbBackend, StoredKind, storage};
 use crate::backend::timers::{DOMAINS, IndexedHeap, fingerprint, is_queue, queue_name};
 use crate::backend::{HeapBackend, Prefill};
 use crate::state::{
-    CompositeKey, Digest, HeapUse, JvmHeap, Key, KeyGroups, KeyedStateBackend, Namespace, StateError, StateResult,
-    TimerService,
+    CompositeKey, Digest, HeapUse, JvmHeap, Key, KeyGroups, KeyedStateBackend, Namespace, StateError, StateMeta,
+    StateResult, TimerService,
 };
 use crate::workload::{Options, TimerServiceFactory};
 
@@ -60,12 +61,14 @@ struct CachedGroup {
 }
 
 /// What the database has with a timer: nothing.
-fn stored_timers() -> StoredKind {
+fn stored_timers<K: Key, N: Namespace>() -> StoredKind {
     StoredKind {
         is_list: false,
         fingerprint: |_, _, _| Ok(Some(fingerprint())),
         count: |_, _, _, _| Ok(()),
         layout: TimedLayout::Value,
+        without_expired: |bytes, _| Ok(Some(Cow::Borrowed(bytes))),
+        check: |entry| entry.timer::<K, N>().map(drop),
     }
 }
 
@@ -185,6 +188,13 @@ impl StoredTimers {
         self.look(queue, position, db)
     }
 
+    /// The same in the queue that this column family has.
+    pub fn insert_into(&mut self, family: Family, key_group: u16, timer: &[u8], db: &DB) -> StateResult<()> {
+        let queue = self.queues.iter().position(|queue| queue.family == family);
+        let queue = queue.ok_or_else(|| StateError::Storage("a column family of timers has no queue".to_owned()))?;
+        self.insert(queue, key_group, timer, db)
+    }
+
     /// Deletes a timer, given as it is stored, if it is there.
     #[inline]
     pub fn remove(&mut self, queue: usize, key_group: u16, timer: &[u8], db: &DB) -> StateResult<()> {
@@ -243,6 +253,15 @@ impl<K: Key> Timers<K> {
             Self::Stored(timers) => timers.batch.flush(db),
             Self::Heap(_) => Ok(()),
         }
+    }
+
+    /// What tells of each queue that is beside the database.
+    pub fn metas(&self) -> impl Iterator<Item = &StateMeta> {
+        let beside = match self {
+            Self::Stored(_) => None,
+            Self::Heap(timers) => Some(timers.metas()),
+        };
+        beside.into_iter().flatten()
     }
 
     /// Saves what is beside the database into the folder of its checkpoint.
@@ -320,7 +339,7 @@ impl<K: Key> RocksDbBackend<K> {
             Timers::Stored(timers) => timers.queues.len(),
         };
         for queue in queues {
-            let state = self.register(&queue, stored_timers())?;
+            let state = self.register(StateMeta::timers::<K, N>(&queue), stored_timers::<K, N>())?;
             if let Timers::Stored(timers) = &mut self.timers {
                 timers.add_queue(self.states[state].family, &self.db)?;
             }

@@ -31,7 +31,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use error::StorageError;
-pub use lock::{LockHolder, StorageLock};
+pub use lock::StorageLock;
 pub use meter::{StorageCounters, StorageProfile};
 pub use stored::Stored;
 pub use writer::StorageWriter;

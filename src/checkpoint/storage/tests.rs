@@ -432,7 +432,7 @@ fn locks_of_the_dead_are_taken_over() {
     let left = |host: &str| format!(r#"{{"host":"{host}","pid":4194305,"since_epoch_s":1,"token":"t"}}"#);
     storage.put("_lock", left(&host).as_bytes()).unwrap();
     let lock = storage.lock("_lock").unwrap();
-    let now: LockHolder = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let now: lock::LockHolder = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert_eq!(now.pid, std::process::id());
     drop(lock);
     assert!(!path.exists());

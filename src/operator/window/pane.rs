@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use super::{Clock, Contents};
 use crate::operator::Collector;
 use crate::state::{
-    Codec, CodecError, JvmSize, Key, KeyedStateBackend, StateResult, TimeWindow, Timer, TimerService, mix,
+    Codec, CodecError, JvmSize, Key, KeyedStateBackend, Serializer, StateResult, TimeWindow, Timer, TimerService, mix,
 };
 use crate::workload::Now;
 
@@ -30,6 +30,9 @@ impl Pane {
 /// A `Tuple2` of both windows.
 impl Codec for Pane {
     const FIXED_LEN: Option<usize> = Some(32);
+    fn serializer() -> Serializer {
+        <(TimeWindow, TimeWindow)>::serializer()
+    }
     fn encode(&self, out: &mut Vec<u8>) {
         self.window.encode(out);
         self.state_window.encode(out);

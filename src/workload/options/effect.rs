@@ -81,7 +81,9 @@ impl Options {
 
     fn why_restore_option_is_idle(&self, key: &str) -> Option<&'static str> {
         match key {
-            "execution.state-recovery.path" => Some("`checkpoint.restore-from` or --restore-from names what a run goes on from"),
+            "execution.state-recovery.path" => {
+                Some("`checkpoint.restore-from` or --restore-from names what a run goes on from")
+            }
             "execution.state-recovery.claim-mode" => Some("a run never deletes what it goes on from, as with NO_CLAIM"),
             "execution.state-recovery.ignore-unclaimed-state" => {
                 Some("a checkpoint of other states is of another workload, which is refused")
@@ -90,7 +92,9 @@ impl Options {
                 Some("nothing is in flight at a barrier here")
             }
             _ if self.backend != BackendType::RocksDb => Some(NOT_ROCKSDB),
-            _ if !self.job.restores => Some("a run restores at another parallelism only with `checkpoint.restore-from`"),
+            _ if !self.job.restores => {
+                Some("a run restores at another parallelism only with `checkpoint.restore-from`")
+            }
             _ => None,
         }
     }
@@ -211,7 +215,10 @@ fn why_no_part_of_a_run(key: &str) -> Option<&'static str> {
             "a run writes where `checkpoint.dir` and `checkpoint.savepoint.dir` say: this may be the directory of a job in \
              production",
         ),
-        "mode" | "unaligned.forced" | "unaligned.interruptible-timers.enabled" | "aligned-checkpoint-timeout"
+        "mode"
+        | "unaligned.forced"
+        | "unaligned.interruptible-timers.enabled"
+        | "aligned-checkpoint-timeout"
         | "unaligned.max-subtasks-per-channel-state-file" => {
             Some("barriers never wait here: all subtasks come to the end of a round together")
         }
