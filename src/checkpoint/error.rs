@@ -49,8 +49,9 @@ impl CheckpointError {
     pub fn is_input(&self) -> bool {
         match self {
             Self::Storage(error) => error.is_input(),
-            Self::Damaged { .. } | Self::Foreign { .. } => true,
-            Self::State(StateError::Snapshot(_)) => true,
+            Self::Damaged { .. }
+            | Self::Foreign { .. }
+            | Self::State(StateError::Snapshot(_) | StateError::Incompatible(_)) => true,
             Self::State(_) | Self::Local { .. } => false,
         }
     }

@@ -111,13 +111,11 @@ impl Write for Spill<'_> {
             self.kept = Vec::new();
             self.file = Some(file);
         }
-        match &mut self.file {
-            Some(file) => file.write(bytes),
-            None => {
-                self.kept.extend_from_slice(bytes);
-                Ok(bytes.len())
-            }
+        if let Some(file) = &mut self.file {
+            return file.write(bytes);
         }
+        self.kept.extend_from_slice(bytes);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

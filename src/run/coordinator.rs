@@ -94,6 +94,22 @@ pub struct Trigger {
     written: Written,
 }
 
+impl Trigger {
+    fn tick(&self) -> Tick {
+        let Position { events, now, .. } = self.position;
+        Tick { events, real: self.at, virtual_ms: now.processing_ms }
+    }
+
+    /// Deletes what a checkpoint that came to nothing has left.
+    fn discard(&self) {
+        let _ = self.folder.delete_folder();
+        let prefix = format!("{}-", self.id);
+        let files = self.shared.list("").unwrap_or_default();
+        let own = files.iter().filter(|file| file.path.starts_with(&prefix));
+        own.for_each(|file| drop(self.shared.delete(&file.path)));
+    }
+}
+
 /// Takes the checkpoints of a job.
 pub struct Coordinator {
     settings: CoordinatorSettings,
@@ -331,7 +347,7 @@ impl Coordinator {
     }
 
     fn note_failure(&self, state: &mut State, running: &Running, reason: String) {
-        state.schedule.ended = Tick { real: Instant::now(), ..self.tick_of(&running.trigger) };
+        state.schedule.ended = Tick { real: Instant::now(), ..running.trigger.tick() };
         // A savepoint that fails is told, and the job goes on.
         state.failures_in_a_row += u32::from(!running.trigger.kind.is_savepoint());
         if state.failures_in_a_row > self.settings.tolerable_failures {
@@ -341,11 +357,6 @@ impl Coordinator {
             ));
         }
         state.records.push(CheckpointRecord { failure: Some(reason), ..self.record(running) });
-    }
-
-    fn tick_of(&self, trigger: &Trigger) -> Tick {
-        let Position { events, now, .. } = trigger.position;
-        Tick { events, real: trigger.at, virtual_ms: now.processing_ms }
     }
 
     /// Makes the synchronous part of a checkpoint in one subtask, and leaves the rest to a thread. Returns how long
@@ -408,7 +419,7 @@ impl Coordinator {
         let Some(running) = running else {
             // It had run out of time.
             drop(state);
-            self.discard(trigger);
+            trigger.discard();
             return;
         };
         running.left -= 1;
@@ -465,7 +476,7 @@ impl Coordinator {
         let failed = completed.is_err();
         match completed {
             Ok((metadata, metadata_bytes)) => {
-                state.schedule.ended = Tick { real: Instant::now(), ..self.tick_of(trigger) };
+                state.schedule.ended = Tick { real: Instant::now(), ..trigger.tick() };
                 state.failures_in_a_row = 0;
                 let record = CheckpointRecord {
                     full_bytes: metadata.full_bytes(),
@@ -493,7 +504,7 @@ impl Coordinator {
         }
         drop(state);
         if failed {
-            self.discard(trigger);
+            trigger.discard();
         }
         subsumed.iter().for_each(|(name, orphans)| self.delete(name, orphans));
         // Only now: whoever waits for the end finds the folder as it stays.
@@ -529,15 +540,6 @@ impl Coordinator {
         let _ = self.storage.child(name).delete_folder();
         let shared = self.storage.child(SHARED_FOLDER);
         orphans.iter().for_each(|orphan| drop(shared.delete(orphan)));
-    }
-
-    /// Deletes what a checkpoint that came to nothing has left.
-    fn discard(&self, trigger: &Trigger) {
-        let _ = trigger.folder.delete_folder();
-        let prefix = format!("{}-", trigger.id);
-        let files = trigger.shared.list("").unwrap_or_default();
-        let own = files.iter().filter(|file| file.path.starts_with(&prefix));
-        own.for_each(|file| drop(trigger.shared.delete(&file.path)));
     }
 
     /// Waits until no checkpoint is in progress.
@@ -604,11 +606,10 @@ fn checkpoint_name(id: u64) -> String {
 
 /// A name for the folder of a job that no other job has, as long as Flink's job ids.
 pub fn new_job_id(state_folder: &Path) -> String {
-    use std::hash::{BuildHasher, Hash, Hasher};
+    use std::hash::BuildHasher;
     let random = |salt: u64| {
-        let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
-        (std::process::id(), salt, state_folder, std::time::SystemTime::now()).hash(&mut hasher);
-        hasher.finish()
+        let content = (std::process::id(), salt, state_folder, std::time::SystemTime::now());
+        std::collections::hash_map::RandomState::new().hash_one(content)
     };
     format!("{:016x}{:016x}", random(1), random(2))
 }

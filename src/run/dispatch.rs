@@ -162,7 +162,10 @@ trait Stateful<K: SourceKey>: Prefill<K> + ExpiringState<K> + Snapshots<K> + Obs
 impl<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Snapshots<K> + Observed + Send + 'static> Stateful<K> for B {}
 
 /// Opens the backend of a subtask, and the operator on it.
-#[cfg_attr(not(feature = "rocksdb"), expect(clippy::needless_pass_by_value, reason = "RocksDB takes the memory"))]
+#[cfg_attr(
+    not(feature = "rocksdb"),
+    expect(clippy::needless_pass_by_value, unused_variables, reason = "RocksDB takes the memory, and files of a checkpoint")
+)]
 fn open_subtask<K: SourceKey>(
     spec: &TrialSpec,
     workload: &Workload,

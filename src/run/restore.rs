@@ -152,7 +152,7 @@ impl RestorePlan {
         let threshold = options.restore_overlap_fraction_threshold.0;
         let base = choose_base(&old, &self.groups.range_of(subtask), threshold).filter(|_| !ingests);
         if let Some(base) = base {
-            old[base].folder = folder.to_owned();
+            folder.clone_into(&mut old[base].folder);
         }
         for ((files, _), old) in handles.iter().zip(&old) {
             fetch_files(&self.checkpoint, files, &old.folder, options.checkpoint_transfer_thread_num)?;
@@ -210,8 +210,8 @@ fn restore_operator<K>(operator: &mut dyn Subtask<K>, part: &OperatorPart<'_>) -
     operator.restore(part)?;
     let unneeded = part.files.others.iter().chain(&part.files.opened).map(|old| &old.folder);
     // Only folders beside that of the database have an extension.
-    let unneeded = unneeded.filter(|folder| folder.extension().is_some());
-    unneeded.map(|folder| std::fs::remove_dir_all(folder).map_err(CheckpointError::local(folder))).collect()
+    let mut unneeded = unneeded.filter(|folder| folder.extension().is_some());
+    unneeded.try_for_each(|folder| std::fs::remove_dir_all(folder).map_err(CheckpointError::local(folder)))
 }
 
 /// The operator state of one operator, divided over new subtasks.

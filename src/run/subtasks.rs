@@ -91,14 +91,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let prefilling = Instant::now();
     let mut subtasks = open_subtasks(setup, RUN_PASS, empty_ns, restored.as_ref())?;
     let prefill_keys = match &setup.spec.prefill {
-        PrefillFrom::Copy(base) => {
-            let keys = workload.prefill_keys();
-            for (noted, subtask) in subtasks.iter_mut().zip(0_u16..) {
-                noted.subtask.load_prefill(&base.join(subtask.to_string()))?;
-                noted.check_heap().map_err(|error| TrialError::of_state(error, Phase::Prefill, keys))?;
-            }
-            keys
-        }
+        PrefillFrom::Copy(base) => load_prefill(setup, &mut subtasks, base)?,
         PrefillFrom::Own if restored.is_some() => 0,
         PrefillFrom::Own => prefill(setup, &mut subtasks)?.events,
         PrefillFrom::Make(base) => {
@@ -115,12 +108,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     };
     let calibration = calibrate(&mut subtasks);
     let strategy = strategy(setup, calibration);
-    for noted in &mut subtasks {
-        noted.busy = Duration::ZERO;
-        noted.watch = StoreWatch::begin(noted.subtask.store());
-        noted.growth = GrowthWatch::begin(workload, begin.next_block * BLOCK_EVENTS as u64);
-        noted.late_before = noted.subtask.late_events();
-    }
+    subtasks.iter_mut().for_each(|noted| noted.begin_measuring(workload, begin));
     let heap_before = java_heap_use(&subtasks);
     let mut checkpointed = CheckpointedRun::begin(setup, restored.as_ref(), begin)?;
     let coordinator = checkpointed.as_ref().map(CheckpointedRun::coordinator);
@@ -153,13 +141,9 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let end_state = if is_timed && !restores { None } else { Some(digest_states(setup, &mut subtasks)?) };
     let round_ns = median_round_ns(&mut subtasks);
     drop(subtasks);
-    let checkpoints = match checkpointed {
-        None => None,
-        Some(run) => {
-            let replay = |plan: &RestorePlan| replay(setup, plan, end.next_block, empty_ns, round_ns);
-            Some(run.finish(setup, &recorder, (emitted, end_state.unwrap_or_default()), replay)?)
-        }
-    };
+    let replay = |plan: &RestorePlan| replay(setup, plan, end.next_block, empty_ns, round_ns);
+    let ended = (emitted, end_state.unwrap_or_default());
+    let checkpoints = checkpointed.map(|run| run.finish(setup, &recorder, ended, replay)).transpose()?;
     let (state, state_after_events) = match end_state {
         Some(state) if !is_timed => (state, warm_end.events + begin.events + end.events),
         _ => verify(setup, empty_ns)?,
@@ -386,6 +370,16 @@ fn prefill<K: SourceKey>(setup: &Setup<'_, K>, subtasks: &mut [Noted<K>]) -> Res
     Ok(end)
 }
 
+/// Reads the state of a prefill that another trial has saved; its keys.
+fn load_prefill<K>(setup: &Setup<'_, K>, subtasks: &mut [Noted<K>], base: &Path) -> Result<u64, TrialError> {
+    let keys = setup.workload.prefill_keys();
+    for (noted, subtask) in subtasks.iter_mut().zip(0_u16..) {
+        noted.subtask.load_prefill(&base.join(subtask.to_string()))?;
+        noted.check_heap().map_err(|error| TrialError::of_state(error, Phase::Prefill, keys))?;
+    }
+    Ok(keys)
+}
+
 fn save_prefill<K: SourceKey>(subtasks: &mut [Noted<K>], base: &Path) -> StateResult<()> {
     subtasks
         .iter_mut()
@@ -550,7 +544,7 @@ impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
     fn end_round(&mut self, sequence: u64, now: Now) -> StateResult<()> {
         let noted = &mut *self.noted;
         noted.end_round(sequence);
-        noted.rounds_ns.push((noted.busy - noted.round_busy).as_nanos() as u64);
+        noted.rounds_ns.push(noted.busy.saturating_sub(noted.round_busy).as_nanos() as u64);
         noted.round_busy = noted.busy;
         noted.growth.look(sequence, now, &mut *noted.subtask)?;
         noted.watch.look(noted.subtask.store())
@@ -573,6 +567,14 @@ impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
 }
 
 impl<K> Noted<K> {
+    /// What comes from here on is measured.
+    fn begin_measuring(&mut self, workload: &Workload, begin: Position) {
+        self.busy = Duration::ZERO;
+        self.watch = StoreWatch::begin(self.subtask.store());
+        self.growth = GrowthWatch::begin(workload, begin.next_block * BLOCK_EVENTS as u64);
+        self.late_before = self.subtask.late_events();
+    }
+
     /// Notes what the state takes of the Java heap; the heap may be full.
     fn check_heap(&mut self) -> StateResult<()> {
         self.subtask.heap_use(self.heap.heap()).map_or(Ok(()), |used| self.heap.note(used))

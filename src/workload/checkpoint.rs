@@ -132,6 +132,9 @@ pub struct Checkpointing {
     pub restore_from: Option<String>,
 }
 
+/// Longest latency of a request that a storage can be given.
+const MOST_LATENCY: Duration = Duration::from_mins(1);
+
 impl Checkpointing {
     /// Checks the wire form; paths of errors are relative to `checkpoint`.
     ///
@@ -149,9 +152,8 @@ impl Checkpointing {
             return Err(Invalid::new("bandwidth", "0", "at least 1 byte a second"));
         }
         let latency = wire.latency.map_or(Duration::ZERO, |time| time.0);
-        const MOST: Duration = Duration::from_secs(60);
-        if latency > MOST {
-            return Err(Invalid::new("latency", Time(latency), format!("at most {}", Time(MOST))));
+        if latency > MOST_LATENCY {
+            return Err(Invalid::new("latency", Time(latency), format!("at most {}", Time(MOST_LATENCY))));
         }
         let savepoint = wire.savepoint.as_ref().map(|savepoint| savepoint.plan(measured)).transpose();
         Ok(Self {

@@ -201,7 +201,7 @@ fn serve(mut client: TcpStream, upstream: &str, rules: &Mutex<Vec<Rule>>) -> io:
     match fault {
         Some(Fault::Drop) => return Ok(()),
         Some(Fault::Silence) => {
-            thread::sleep(Duration::from_secs(60));
+            thread::sleep(Duration::from_mins(1));
             return Ok(());
         }
         Some(Fault::Status(status)) => {

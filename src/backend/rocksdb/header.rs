@@ -1,6 +1,5 @@
 //! The header of what is written of a database: Flink's meta data of a checkpoint, and the front of a savepoint.
 
-
 use super::RocksDbBackend;
 use crate::state::{Header, Key, StateMeta, StateResult, write_header};
 

@@ -274,7 +274,7 @@ impl CheckpointStorage {
         };
         self.requests(page_requests(listed.len() as u64));
         for file in &mut listed {
-            file.path = format!("{folder}{}", file.path).trim_start_matches('/').to_owned();
+            format!("{folder}{}", file.path).trim_start_matches('/').clone_into(&mut file.path);
         }
         listed.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         Ok(listed)
@@ -373,7 +373,7 @@ impl CheckpointStorage {
 
     /// The name of this folder itself.
     fn this(&self) -> Result<Name, StorageError> {
-        let key = self.prefix.trim_end_matches('/').to_owned();
+        let key = self.prefix.strip_suffix('/').unwrap_or_default().to_owned();
         match check_path(&key) {
             Err(reason) if !self.prefix.is_empty() => {
                 Err(StorageError::BadPath { file: error::printable(&self.url, 1000).to_string(), reason })

@@ -333,10 +333,12 @@ fn urls_of_object_stores() {
         let storage = open(url, environment.clone()).unwrap();
         assert_eq!(storage.url(), url.trim_end_matches('/'));
     }
-    let unknown = open("s4://key:hunter2@bucket/x", vec![]).unwrap_err();
+    let unknown = open("s33://key:hunter2@bucket/x", vec![]).unwrap_err();
     assert!(unknown.is_input());
     assert!(
-        unknown.to_string().starts_with("unknown storage scheme `s4://` (did you mean `s3://`?); allowed: a directory"),
+        unknown
+            .to_string()
+            .starts_with("unknown storage scheme `s33://` (did you mean `s3://`?); allowed: a directory"),
         "{unknown}"
     );
     assert!(!format!("{unknown:?}").contains("hunter2"));

@@ -75,6 +75,7 @@ impl Versions {
 
 /// What the job of a workload has that not every job has, and that options can have an effect on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct JobShape {
     /// A state has a TTL.
     pub has_ttl: bool,
