@@ -158,17 +158,14 @@ impl<B> TtlBackend<B> {
 }
 
 impl<B> TtlBackend<B> {
-    /// Notes the TTL of the state that is registered next.
-    fn note<K: Key>(&mut self, name: &str) -> Option<StateTtl>
-    where
-        B: ExpiringState<K>,
-    {
-        let ttl = self.inner.ttl_of(name);
-        let state = self.ttls.len();
-        self.ttls.push(ttl);
-        let incremental = ttl.and_then(|ttl| ttl.cleanup.incremental);
-        self.every_record.extend(incremental.filter(|cleanup| cleanup.every_record).map(|cleanup| (state, cleanup)));
-        ttl
+    /// Notes the TTL of a state, by its position in the backend: timers may have positions of their own there.
+    fn note(&mut self, state: usize, ttl: StateTtl) {
+        if self.ttls.len() <= state {
+            self.ttls.resize(state + 1, None);
+        }
+        self.ttls[state] = Some(ttl);
+        let incremental = ttl.cleanup.incremental.filter(|cleanup| cleanup.every_record);
+        self.every_record.extend(incremental.map(|cleanup| (state, cleanup)));
     }
 
     /// Every access to a state cleans up a little, where its TTL, which is returned, says so.
@@ -443,13 +440,10 @@ macro_rules! raw {
 macro_rules! register {
     ($($method:ident -> $handle:ident [$($generics:tt)*] plain $plain:ty, timed $timed_method:ident $timed:ty;)*) => {$(
         fn $method<$($generics)*>(&mut self, name: &str) -> StateResult<$plain> {
-            match self.note::<K>(name) {
-                None => self.inner.$method(name),
-                Some(_) => {
-                    let state: $timed = self.inner.$timed_method(name)?;
-                    Ok($handle::timed(state.index))
-                }
-            }
+            let Some(ttl) = self.inner.ttl_of(name) else { return self.inner.$method(name) };
+            let state: $timed = self.inner.$timed_method(name)?;
+            self.note(state.index, ttl);
+            Ok($handle::timed(state.index))
         }
     )*};
 }

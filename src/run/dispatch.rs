@@ -164,7 +164,11 @@ impl<K: SourceKey, B: Prefill<K> + ExpiringState<K> + Snapshots<K> + Observed + 
 /// Opens the backend of a subtask, and the operator on it.
 #[cfg_attr(
     not(feature = "rocksdb"),
-    expect(clippy::needless_pass_by_value, unused_variables, reason = "RocksDB takes the memory, and files of a checkpoint")
+    expect(
+        clippy::needless_pass_by_value,
+        unused_variables,
+        reason = "RocksDB takes the memory, and files of a checkpoint"
+    )
 )]
 fn open_subtask<K: SourceKey>(
     spec: &TrialSpec,

@@ -249,7 +249,7 @@ fn two_runs_do_not_share_a_checkpoint_directory() {
     let ran = Ran::of(place.command(&second).output().unwrap());
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.err.contains("_lock: in use by process"), "{}", ran.err);
-    let killed = Command::new("kill").arg("-9").arg(format!("-{}", first.id())).status();
+    let killed = Command::new("sh").args(["-c", &format!("kill -s KILL -- -{}", first.id())]).status();
     assert!(killed.unwrap().success());
     first.wait().unwrap();
     // What a killed run leaves is in nobody's way.
