@@ -82,8 +82,8 @@ fn a_workload_names_a_file_or_the_command_line_does() {
     note: prod, less memory: conf/prod.yaml: ignored, nothing to do with state: `rest.port`
     note: prod: conf/prod.yaml: read as config.yaml (YAML)
     note: prod: conf/prod.yaml: ignored, nothing to do with state: `rest.port`
-    note: prod, less memory: `execution.checkpointing.incremental` has no effect: a run takes no checkpoints
-    note: prod: `execution.checkpointing.incremental` has no effect: a run takes no checkpoints
+    note: prod, less memory: `execution.checkpointing.incremental` has no effect: a run takes no checkpoints without an interval or `checkpoint.every-events`
+    note: prod: `execution.checkpointing.incremental` has no effect: a run takes no checkpoints without an interval or `checkpoint.every-events`
     ");
 }
 

@@ -123,9 +123,12 @@ fn every_command_explains_itself() {
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(commands, ["run", "check", "show", "trace", "flink", "list", "init", "schema", "completions", "help"]);
+    let expected =
+        ["run", "check", "show", "checkpoint", "trace", "flink", "list", "init", "schema", "completions", "help"];
+    assert_eq!(commands, expected);
     for command in commands
         .into_iter()
+        .chain(["checkpoint inspect", "checkpoint verify", "checkpoint gc"])
         .chain(["trace inspect", "flink import", "flink export", "flink lint"])
         .filter(|command| *command != "help")
     {
@@ -149,24 +152,30 @@ fn every_command_explains_itself() {
       <WORKLOAD>  The workload file
 
     Options:
-          --flink-config <FILE>  Add the options of a Flink configuration file (config.yaml, or the
-                                 flink-conf.yaml of Flink 1.x) as a configuration named after it
-          --set <PATH=VALUE>     Override a value of the file (keys.cardinality=1000), or a Flink option
-                                 of every configuration that heeds it
-          --parallelism <N>      Subtasks, one thread each
-          --seed <N>             Seed of every random choice
-          --repeats <N>          Trials of each configuration
-          --quick                Shrink it to a few seconds: one repeat, few events and keys, the ends
-                                 of each axis; no measurement
-      -o, --output <FILE>        The result file; by default the first free of NAME.result.json,
-                                 NAME.2.result.json, … in this folder
-          --force                Overwrite an existing result file
-          --state-dir <DIR>      Folder for the state; a temporary folder in it is removed after each
-                                 trial
-          --format <FORMAT>      How the result is printed [default: table] [possible values: table,
-                                 json, markdown, csv]
-      -q, --quiet                No progress and no warnings on stderr
-      -h, --help                 Print help (see more with '--help')
+          --flink-config <FILE>   Add the options of a Flink configuration file (config.yaml, or the
+                                  flink-conf.yaml of Flink 1.x) as a configuration named after it
+          --set <PATH=VALUE>      Override a value of the file (keys.cardinality=1000), or a Flink
+                                  option of every configuration that heeds it
+          --parallelism <N>       Subtasks, one thread each
+          --seed <N>              Seed of every random choice
+          --repeats <N>           Trials of each configuration
+          --configuration <NAME>  Run only this configuration of the file; may be given more than once
+          --checkpoint-dir <URL>  Where checkpoints go and stay: a folder, or a URL of an object store
+                                  (s3://, gs://, abfs://)
+          --savepoint <URL>       Take a canonical savepoint half-way, in a folder of its own in this
+                                  one
+          --restore-from <URL>    Go on from a checkpoint or savepoint, at any parallelism
+          --quick                 Shrink it to a few seconds: one repeat, few events and keys, the ends
+                                  of each axis; no measurement
+      -o, --output <FILE>         The result file; by default the first free of NAME.result.json,
+                                  NAME.2.result.json, … in this folder
+          --force                 Overwrite an existing result file
+          --state-dir <DIR>       Folder for the state; a temporary folder in it is removed after each
+                                  trial
+          --format <FORMAT>       How the result is printed [default: table] [possible values: table,
+                                  json, markdown, csv]
+      -q, --quiet                 No progress and no warnings on stderr
+      -h, --help                  Print help (see more with '--help')
     ");
     assert_eq!(place.statebench("--version").ok(), format!("statebench {}\n", env!("CARGO_PKG_VERSION")));
 }

@@ -137,6 +137,8 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     broadcast-rules: 2
     cache-ttl: 2 2
     cdc-orders: 2
+    checkpoint-churn: 3 3
+    checkpoint-interval: 4
     continuous-aggregation: 2
     counter: 2
     deduplicate: 2 2
@@ -161,6 +163,8 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     phases: 2
     reduce: 2
     regular-join: 2
+    rescale: 2
+    savepoint-portability: 2
     session-keys: 2
     session-window: 2 2
     sliding-window: 2 2
