@@ -153,6 +153,7 @@ impl HttpService for Counted {
         let resumes = request.headers().contains_key("range");
         let repeats = exchange.as_ref().is_some_and(|exchange| exchange.begin());
         self.meter.request(repeats || resumes);
+        let is_deletion = is_deletion(&request);
         let is_of_credentials = request.uri().host().is_some_and(gives_credentials);
         // By method: what `PUT` sends is content. The last request of a large file is a `POST` that may take minutes,
         // in which the store sends blanks to show that it works.
@@ -175,7 +176,7 @@ impl HttpService for Counted {
         if let Some(exchange) = exchange {
             exchange.note(Failure { is_of_credentials, answer: failure });
         }
-        answer.map(|(answer, _)| answer)
+        answer.map(|(answer, _)| answer).map_err(|error| if is_deletion { as_not_sent(error) } else { error })
     }
 }
 
@@ -193,6 +194,26 @@ impl Counted {
             Ok(answer) => answer,
             Err(elapsed) => Err(HttpError::new(HttpErrorKind::Timeout, elapsed)),
         }
+    }
+}
+
+fn is_deletion(request: &HttpRequest) -> bool {
+    match request.method().as_str() {
+        "DELETE" => true,
+        // Of many objects at once, in S3.
+        "POST" => request
+            .uri()
+            .query()
+            .is_some_and(|query| query.split('&').any(|part| part == "delete" || part == "delete=")),
+        _ => false,
+    }
+}
+
+/// What was deleted twice was deleted; but the client repeats a deletion only where it was not sent, or so it is told.
+fn as_not_sent(error: HttpError) -> HttpError {
+    match error.kind() {
+        HttpErrorKind::Timeout | HttpErrorKind::Interrupted => HttpError::new(HttpErrorKind::Request, error),
+        _ => error,
     }
 }
 

@@ -193,6 +193,10 @@ fn unless_missing(result: io::Result<()>) -> io::Result<()> {
 /// Gives a file a second name, in place of what had it; false where it cannot have one there.
 fn hard_link(source: &Path, target: &Path) -> io::Result<bool> {
     let linked = match fs::hard_link(source, target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(target.parent().unwrap_or(Path::new(".")))?;
+            fs::hard_link(source, target)
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             fs::remove_file(target)?;
             fs::hard_link(source, target)

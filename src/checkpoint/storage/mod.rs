@@ -373,7 +373,7 @@ impl CheckpointStorage {
 
     /// The name of this folder itself.
     fn this(&self) -> Result<Name, StorageError> {
-        let key = self.prefix.trim_end_matches('/').to_owned();
+        let key = self.prefix.strip_suffix('/').unwrap_or_default().to_owned();
         match check_path(&key) {
             Err(reason) if !self.prefix.is_empty() => {
                 Err(StorageError::BadPath { file: error::printable(&self.url, 1000).to_string(), reason })

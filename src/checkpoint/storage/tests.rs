@@ -327,7 +327,7 @@ fn a_directory_links_on_its_file_system_and_copies_to_another() {
 }
 
 #[test]
-fn a_directory_without_hard_links_on_the_way_makes_the_folder_of_the_target() {
+fn a_link_makes_the_folder_of_its_target() {
     let (folder, storage) = local();
     let stored = storage.put("f", b"x").unwrap();
     let target = folder.path().join("no/such/folder/f");
