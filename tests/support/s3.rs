@@ -3,6 +3,8 @@
 //! The server is `s3s-fs`. Two things that it leaves out are added: a bucket that is missing is said to be, whatever is
 //! asked of it, and `If-None-Match` holds for requests that come at the same time.
 
+#![allow(dead_code, reason = "each test takes what it needs of it")]
+
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -201,7 +203,7 @@ fn serve(mut client: TcpStream, upstream: &str, rules: &Mutex<Vec<Rule>>) -> io:
     match fault {
         Some(Fault::Drop) => return Ok(()),
         Some(Fault::Silence) => {
-            thread::sleep(Duration::from_secs(60));
+            thread::sleep(Duration::from_mins(1));
             return Ok(());
         }
         Some(Fault::Status(status)) => {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::error::StorageError;
 
 /// The longest that one wait can be; arithmetic ends there.
-const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+const FOREVER: Duration = Duration::from_hours(365 * 24);
 /// Objects that one page of a listing, or one request to delete, holds in S3.
 const PAGE: u64 = 1000;
 

@@ -49,6 +49,7 @@ pub(super) struct Objects {
     parts: Arc<Semaphore>,
     explains: Arc<Explains>,
     folder: String,
+    silence: Duration,
     meter: Arc<Meter>,
 }
 
@@ -82,6 +83,7 @@ impl Objects {
             store,
             parts: Arc::new(Semaphore::new(PARTS_AT_ONCE)),
             folder: at.folder.clone(),
+            silence: limits.silence,
             explains: Arc::new(Explains { url: url.to_owned(), at, secrets }),
             meter: Arc::clone(meter),
         })
@@ -122,10 +124,8 @@ impl Objects {
         let path = self.path(name)?;
         let token = token();
         let options = PutOptions { mode: PutMode::Create, attributes: marked(&token), ..PutOptions::default() };
-        let (error, exchange) = match self.attempt(self.store.put_opts(&path, bytes.to_vec().into(), options)) {
-            Ok(_) => return Ok(true),
-            Err(failed) => failed,
-        };
+        let put = self.attempt(self.store.put_opts(&path, bytes.to_vec().into(), options));
+        let Err((error, exchange)) = put else { return Ok(true) };
         let is_there = matches!(error, Error::AlreadyExists { .. });
         // What is there may be what an earlier attempt of this call put there, whose answer was lost.
         if (is_there && exchange.requests() > 1) || may_have_been_done(&exchange) {
@@ -144,8 +144,13 @@ impl Objects {
 
     /// The token of the write that made an object.
     fn token_of(&self, name: &Name, path: &Path) -> Result<Option<String>, StorageError> {
-        // Not only its head: an answer without content has no code that tells why it failed.
-        let found = self.wait(name, self.store.get_opts(path, GetOptions::default()))?;
+        // Not only its head: an answer without content has no code that tells why it failed. It comes after a failure,
+        // so it is given up early.
+        let found = self.wait(name, async {
+            let asked = self.store.get_opts(path, GetOptions::default());
+            let asked = tokio::time::timeout(2 * self.silence, asked).await;
+            asked.unwrap_or_else(|late| Err(Error::Generic { store: "storage", source: Box::new(late) }))
+        })?;
         Ok(found.attributes.get(&Attribute::Metadata(TOKEN.into())).map(|token| token.to_string()))
     }
 
@@ -377,19 +382,18 @@ impl RemoteWriter {
 
     fn send_part(&mut self) -> Result<(), StorageError> {
         let objects = Arc::clone(&self.objects);
-        let upload = match &mut self.upload {
-            Some(upload) => upload,
-            None => {
-                let options = PutMultipartOptions { attributes: marked(&self.token), ..PutMultipartOptions::default() };
-                let begun = objects.wait(&self.name, objects.store.put_multipart_opts(&self.path, options))?;
-                self.upload.insert(begun)
-            }
+        let upload = if let Some(upload) = &mut self.upload {
+            upload
+        } else {
+            let options = PutMultipartOptions { attributes: marked(&self.token), ..PutMultipartOptions::default() };
+            let begun = objects.wait(&self.name, objects.store.put_multipart_opts(&self.path, options))?;
+            self.upload.insert(begun)
         };
         let capacity = self.part.len();
         let sending = upload.put_part(std::mem::replace(&mut self.part, Vec::with_capacity(capacity)).into());
         self.parts += 1;
         while let Some(sent) = self.sending.try_join_next() {
-            self.objects.joined(&self.name, sent)?;
+            joined(&self.name, sent)?;
         }
         let permit = objects.runtime.block_on(Arc::clone(&objects.parts).acquire_owned());
         let (name, explains) = (Arc::clone(&self.name), Arc::clone(&objects.explains));
@@ -414,7 +418,7 @@ impl RemoteWriter {
         self.send_part()?;
         let objects = Arc::clone(&self.objects);
         while let Some(sent) = objects.runtime.block_on(self.sending.join_next()) {
-            objects.joined(&self.name, sent)?;
+            joined(&self.name, sent)?;
         }
         if let Some(upload) = &mut self.upload {
             let completed = objects.attempt(upload.complete());
@@ -433,17 +437,11 @@ impl RemoteWriter {
     }
 }
 
-impl Objects {
-    /// The result of a part that was sent on the side.
-    fn joined(
-        &self,
-        name: &Name,
-        sent: Result<Result<(), StorageError>, tokio::task::JoinError>,
-    ) -> Result<(), StorageError> {
-        sent.unwrap_or_else(|error| {
-            Err(StorageError::Io { file: name.shown.clone(), source: io::Error::other(error.to_string()) })
-        })
-    }
+/// The result of a part that was sent on the side.
+fn joined(name: &Name, sent: Result<Result<(), StorageError>, tokio::task::JoinError>) -> Result<(), StorageError> {
+    sent.unwrap_or_else(|error| {
+        Err(StorageError::Io { file: name.shown.clone(), source: io::Error::other(error.to_string()) })
+    })
 }
 
 impl Drop for RemoteWriter {

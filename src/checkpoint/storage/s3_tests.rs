@@ -188,7 +188,7 @@ fn a_download_that_breaks_off_goes_on_where_it_was() {
 fn silence_is_given_up_and_repeated() {
     let server = S3Server::start(&["bucket"]);
     let proxy = FaultyProxy::start(&server);
-    let limits = Limits { silence: Duration::from_millis(1500), retry: Duration::from_secs(60), ..QUICK };
+    let limits = Limits { silence: Duration::from_millis(1500), retry: Duration::from_mins(1), ..QUICK };
     let storage = limited(proxy.endpoint(), limits);
     for line in ["PUT ", "GET ", "POST "] {
         proxy.fail(line, Fault::Silence, 1);

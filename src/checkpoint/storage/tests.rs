@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
@@ -307,7 +308,6 @@ fn a_directory_links_on_its_file_system_and_copies_to_another() {
     fs::create_dir(folder.path().join("db")).unwrap();
     assert_eq!(storage.link("shared/1.sst", &target, &stored).unwrap(), Linked::HardLink);
     assert_eq!(storage.counters().downloaded_bytes, 0);
-    use std::os::unix::fs::MetadataExt;
     assert_eq!(fs::metadata(&target).unwrap().nlink(), 2);
     // Deleting what is linked leaves the storage's.
     fs::remove_file(&target).unwrap();
@@ -474,7 +474,7 @@ fn locks_of_the_dead_are_taken_over() {
 fn holds_a_lock_and_dies() {
     let Ok(url) = std::env::var("STATEBENCH_TEST_LOCK") else { return };
     let _lock = CheckpointStorage::open(&url, None).unwrap().lock("_lock").unwrap();
-    thread::sleep(Duration::from_secs(120));
+    thread::sleep(Duration::from_mins(2));
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub struct StorageWriter {
 }
 
 pub(super) enum Kind {
-    Local(LocalWriter),
+    Local(Box<LocalWriter>),
     Remote(Box<RemoteWriter>),
 }
 
