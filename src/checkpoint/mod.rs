@@ -9,7 +9,7 @@ mod handle;
 mod job_folder;
 mod metadata;
 mod registry;
-mod storage;
+pub mod storage;
 mod target;
 
 pub use error::CheckpointError;

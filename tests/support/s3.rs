@@ -3,6 +3,8 @@
 //! The server is `s3s-fs`. Two things that it leaves out are added: a bucket that is missing is said to be, whatever is
 //! asked of it, and `If-None-Match` holds for requests that come at the same time.
 
+#![allow(dead_code, reason = "each test takes what it needs of it")]
+
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;

@@ -269,7 +269,7 @@ fn is_endpoint(text: &str) -> bool {
 /// A text of which secrets are taken out.
 pub(super) fn without_secrets(text: &str, secrets: &[String]) -> String {
     let clean = secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"));
-    printable(&clean, 300).to_string()
+    printable(&clean, 300)
 }
 
 #[cfg(test)]

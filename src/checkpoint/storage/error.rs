@@ -1,6 +1,5 @@
 //! Every way in which storage can fail, said so that the reader knows what to do, and never with a secret in it.
 
-use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -168,8 +167,15 @@ fn held_by(holder: Option<&LockHolder>) -> String {
 }
 
 /// Text from outside in a line of a terminal: control characters escaped, cut at `length` characters.
-pub(super) fn printable(text: &str, length: usize) -> impl fmt::Display {
-    let mut shown: String = text.chars().take(length).flat_map(char::escape_debug).collect();
+pub(super) fn printable(text: &str, length: usize) -> String {
+    let mut shown = String::with_capacity(text.len().min(length));
+    for c in text.chars().take(length) {
+        if c.is_control() {
+            shown.extend(c.escape_debug());
+        } else {
+            shown.push(c);
+        }
+    }
     if text.chars().nth(length).is_some() {
         shown.push_str("...");
     }

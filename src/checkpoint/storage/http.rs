@@ -30,7 +30,7 @@ pub(super) struct Limits {
 }
 
 impl Default for Limits {
-    /// Three silences, or some ten refusals, fit in: a dead store is an error after about 30 s.
+    /// Three silences fit in: a dead store is an error after about 30 s.
     fn default() -> Self {
         Self { connect: Duration::from_secs(5), silence: Duration::from_secs(10), retry: Duration::from_secs(22) }
     }
@@ -46,7 +46,8 @@ impl Limits {
     pub fn retries(self) -> RetryConfig {
         let backoff =
             BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(4), base: 2.0 };
-        RetryConfig { backoff, max_retries: 12, retry_timeout: self.retry }
+        // Their time is what is limited.
+        RetryConfig { backoff, max_retries: usize::MAX, retry_timeout: self.retry }
     }
 }
 
@@ -209,9 +210,12 @@ fn is_deletion(request: &HttpRequest) -> bool {
     }
 }
 
-/// What was deleted twice was deleted; but the client repeats a deletion only if it was not sent.
+/// What was deleted twice was deleted; but the client repeats a deletion only where it was not sent, or so it is told.
 fn as_not_sent(error: HttpError) -> HttpError {
-    HttpError::new(HttpErrorKind::Request, error)
+    match error.kind() {
+        HttpErrorKind::Timeout | HttpErrorKind::Interrupted => HttpError::new(HttpErrorKind::Request, error),
+        _ => error,
+    }
 }
 
 /// Reads the answer to what failed, and gives it on as it was.

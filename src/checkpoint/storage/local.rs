@@ -226,7 +226,6 @@ pub(super) fn temporary_beside(target: &Path) -> io::Result<NamedTempFile> {
     let folder = target.parent().unwrap_or(Path::new("."));
     let mut builder = Builder::new();
     builder.prefix(UNFINISHED);
-    #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     match builder.tempfile_in(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -94,7 +94,7 @@ impl Location {
         let Some((scheme, rest)) = split_scheme(url) else { return Self::folder(Path::new(url)) };
         let Some((scheme, service)) = SCHEMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(scheme)) else {
             let nearest = nearest(scheme, SCHEMES.map(|(name, _)| name));
-            return Err(StorageError::UnknownScheme { scheme: printable(scheme, 20).to_string(), nearest });
+            return Err(StorageError::UnknownScheme { scheme: printable(scheme, 20), nearest });
         };
         match service {
             None => Self::of_file_url(url, rest),
@@ -194,7 +194,7 @@ fn is_ours(scheme: &str) -> bool {
 }
 
 fn bad(url: &str, reason: &str) -> StorageError {
-    StorageError::BadUrl { url: printable(url, 200).to_string(), reason: reason.to_owned() }
+    StorageError::BadUrl { url: printable(url, 200), reason: reason.to_owned() }
 }
 
 /// Why a path does not stay below its storage or cannot be a name everywhere.

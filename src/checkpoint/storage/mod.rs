@@ -31,7 +31,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use error::StorageError;
-pub use lock::StorageLock;
+pub use lock::{LockHolder, StorageLock};
 pub use meter::{StorageCounters, StorageProfile};
 pub use stored::Stored;
 pub use writer::StorageWriter;
@@ -209,7 +209,7 @@ impl CheckpointStorage {
         let name = self.name(path)?;
         let shown = name.shown.clone();
         let kind = match &*self.place {
-            Place::Local(folder) => writer::Kind::Local(folder.writer(&name)?),
+            Place::Local(folder) => writer::Kind::Local(Box::new(folder.writer(&name)?)),
             Place::Remote(objects) => writer::Kind::Remote(Box::new(RemoteWriter::new(Arc::clone(objects), name)?)),
         };
         Ok(StorageWriter::new(Arc::clone(&self.meter), shown, kind))
@@ -274,7 +274,8 @@ impl CheckpointStorage {
         };
         self.requests(page_requests(listed.len() as u64));
         for file in &mut listed {
-            format!("{folder}{}", file.path).trim_start_matches('/').clone_into(&mut file.path);
+            let path = format!("{folder}{}", file.path);
+            path.trim_start_matches('/').clone_into(&mut file.path);
         }
         listed.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         Ok(listed)
@@ -363,7 +364,7 @@ impl CheckpointStorage {
     /// The name of a file or folder below this one.
     fn name(&self, path: &str) -> Result<Name, StorageError> {
         let key = format!("{}{path}", self.prefix);
-        let shown = error::printable(&self.shown(path), 1000).to_string();
+        let shown = error::printable(&self.shown(path), 1000);
         // Of the path alone too: with the prefix before it an absolute path is one with an empty name.
         match check_path(path).and_then(|()| check_path(&key)) {
             Ok(()) => Ok(Name { key, shown }),
@@ -376,7 +377,7 @@ impl CheckpointStorage {
         let key = self.prefix.strip_suffix('/').unwrap_or_default().to_owned();
         match check_path(&key) {
             Err(reason) if !self.prefix.is_empty() => {
-                Err(StorageError::BadPath { file: error::printable(&self.url, 1000).to_string(), reason })
+                Err(StorageError::BadPath { file: error::printable(&self.url, 1000), reason })
             }
             _ => Ok(Name { key, shown: self.url.clone() }),
         }

@@ -49,6 +49,7 @@ pub(super) struct Objects {
     parts: Arc<Semaphore>,
     explains: Arc<Explains>,
     folder: String,
+    silence: Duration,
     meter: Arc<Meter>,
 }
 
@@ -82,6 +83,7 @@ impl Objects {
             store,
             parts: Arc::new(Semaphore::new(PARTS_AT_ONCE)),
             folder: at.folder.clone(),
+            silence: limits.silence,
             explains: Arc::new(Explains { url: url.to_owned(), at, secrets }),
             meter: Arc::clone(meter),
         })
@@ -142,8 +144,13 @@ impl Objects {
 
     /// The token of the write that made an object.
     fn token_of(&self, name: &Name, path: &Path) -> Result<Option<String>, StorageError> {
-        // Not only its head: an answer without content has no code that tells why it failed.
-        let found = self.wait(name, self.store.get_opts(path, GetOptions::default()))?;
+        // Not only its head: an answer without content has no code that tells why it failed. It comes after a failure,
+        // so it is given up early.
+        let found = self.wait(name, async {
+            let asked = self.store.get_opts(path, GetOptions::default());
+            let asked = tokio::time::timeout(2 * self.silence, asked).await;
+            asked.unwrap_or_else(|late| Err(Error::Generic { store: "storage", source: Box::new(late) }))
+        })?;
         Ok(found.attributes.get(&Attribute::Metadata(TOKEN.into())).map(|token| token.to_string()))
     }
 

@@ -13,11 +13,15 @@ use s3::{Fault, FaultyProxy, S3Server, SECRET_KEY, environment};
 #[path = "../../../tests/support/s3.rs"]
 mod s3;
 
-const QUICK: Limits = Limits {
-    connect: Duration::from_millis(500),
-    silence: Duration::from_millis(700),
-    retry: Duration::from_millis(1500),
-};
+/// For stores that fail: what does not end is not repeated for long.
+const QUICK: Limits =
+    Limits { connect: Duration::from_secs(5), silence: Duration::from_secs(10), retry: Duration::from_millis(800) };
+
+/// A storage whose client has limits of its own.
+fn limited(endpoint: &str, limits: Limits) -> CheckpointStorage {
+    let settings = environment(endpoint).into_iter().collect();
+    CheckpointStorage::open_with("s3://bucket/cp", None, settings, limits).unwrap()
+}
 
 fn open(url: &str, environment: Vec<(String, String)>) -> Result<CheckpointStorage, StorageError> {
     CheckpointStorage::open_with(url, None, environment.into_iter().collect(), Limits::default())
@@ -184,9 +188,8 @@ fn a_download_that_breaks_off_goes_on_where_it_was() {
 fn silence_is_given_up_and_repeated() {
     let server = S3Server::start(&["bucket"]);
     let proxy = FaultyProxy::start(&server);
-    let settings = environment(proxy.endpoint()).into_iter().collect();
-    let limits = Limits { retry: Duration::from_secs(10), ..QUICK };
-    let storage = CheckpointStorage::open_with("s3://bucket/cp", None, settings, limits).unwrap();
+    let limits = Limits { silence: Duration::from_millis(1500), retry: Duration::from_mins(1), ..QUICK };
+    let storage = limited(proxy.endpoint(), limits);
     for line in ["PUT ", "GET ", "POST "] {
         proxy.fail(line, Fault::Silence, 1);
     }
@@ -205,8 +208,7 @@ fn silence_is_given_up_and_repeated() {
 fn failures_that_do_not_end_are_errors_that_leave_nothing() {
     let server = S3Server::start(&["bucket"]);
     let proxy = FaultyProxy::start(&server);
-    let settings = environment(proxy.endpoint()).into_iter().collect();
-    let storage = CheckpointStorage::open_with("s3://bucket/cp", None, settings, QUICK).unwrap();
+    let storage = limited(proxy.endpoint(), QUICK);
     proxy.fail("partNumber=2", Fault::Status(500), usize::MAX);
     let mut writer = storage.writer("f").unwrap();
     let written = writer.write_all(&content(3 * remote::PART + 1));
@@ -230,8 +232,9 @@ fn a_store_that_is_not_there_is_an_error_that_comes() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for address in [refusing, silent.local_addr().unwrap()] {
-        let settings = environment(&format!("http://{address}")).into_iter().collect();
-        let storage = CheckpointStorage::open_with("s3://bucket/cp", None, settings, QUICK).unwrap();
+        let soon = Duration::from_millis(150);
+        let limits = Limits { connect: soon, silence: soon, retry: soon };
+        let storage = limited(&format!("http://{address}"), limits);
         let target = tempfile::tempdir().unwrap();
         let errors = [
             storage.put("f", b"x").unwrap_err(),
@@ -265,8 +268,7 @@ fn the_patience_for_a_dead_store_is_about_half_a_minute() {
 fn a_full_store_and_a_forbidden_one_are_said() {
     let server = S3Server::start(&["bucket"]);
     let proxy = FaultyProxy::start(&server);
-    let settings = environment(proxy.endpoint()).into_iter().collect();
-    let storage = CheckpointStorage::open_with("s3://bucket/cp", None, settings, QUICK).unwrap();
+    let storage = limited(proxy.endpoint(), QUICK);
     proxy.fail("PUT ", Fault::Status(507), usize::MAX);
     proxy.fail("GET ", Fault::Status(403), usize::MAX);
     proxy.fail("POST ", Fault::Status(301), usize::MAX);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Barrier;
 use std::thread;
@@ -307,7 +308,7 @@ fn a_directory_links_on_its_file_system_and_copies_to_another() {
     fs::create_dir(folder.path().join("db")).unwrap();
     assert_eq!(storage.link("shared/1.sst", &target, &stored).unwrap(), Linked::HardLink);
     assert_eq!(storage.counters().downloaded_bytes, 0);
-    assert_eq!(std::os::unix::fs::MetadataExt::nlink(&fs::metadata(&target).unwrap()), 2);
+    assert_eq!(fs::metadata(&target).unwrap().nlink(), 2);
     // Deleting what is linked leaves the storage's.
     fs::remove_file(&target).unwrap();
     assert_eq!(storage.read("shared/1.sst").unwrap(), content(5000));
@@ -317,8 +318,7 @@ fn a_directory_links_on_its_file_system_and_copies_to_another() {
     assert!(fs::symlink_metadata(&target).unwrap().is_file());
 
     let Ok(other) = tempfile::tempdir_in("/dev/shm") else { return };
-    let devices =
-        [folder.path(), other.path()].map(|path| std::os::unix::fs::MetadataExt::dev(&fs::metadata(path).unwrap()));
+    let devices = [folder.path(), other.path()].map(|path| fs::metadata(path).unwrap().dev());
     if devices[0] != devices[1] {
         let target = other.path().join("1.sst");
         assert_eq!(storage.link("shared/1.sst", &target, &stored).unwrap(), Linked::Copied);
@@ -432,7 +432,7 @@ fn locks_of_the_dead_are_taken_over() {
     let left = |host: &str| format!(r#"{{"host":"{host}","pid":4194305,"since_epoch_s":1,"token":"t"}}"#);
     storage.put("_lock", left(&host).as_bytes()).unwrap();
     let lock = storage.lock("_lock").unwrap();
-    let now: lock::LockHolder = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let now: LockHolder = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert_eq!(now.pid, std::process::id());
     drop(lock);
     assert!(!path.exists());

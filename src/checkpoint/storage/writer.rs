@@ -19,9 +19,8 @@ pub struct StorageWriter {
     has_failed: bool,
 }
 
-#[expect(clippy::large_enum_variant, reason = "there is one for each file that is being written")]
 pub(super) enum Kind {
-    Local(LocalWriter),
+    Local(Box<LocalWriter>),
     Remote(Box<RemoteWriter>),
 }
 
