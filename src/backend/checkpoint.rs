@@ -1,9 +1,11 @@
 //! How a backend's state gets into a checkpoint and out of it.
 
+use std::io::Cursor;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::checkpoint::{CheckpointError, KeyedHandle, SnapshotKind, SnapshotTarget, StoredCheckpoint};
+use super::SnapshotInfo;
+use crate::checkpoint::{CheckpointError, KeyedHandle, SnapshotKind, SnapshotTarget, StoredCheckpoint, StreamHandle};
 use crate::state::{Key, KeyedStateBackend, StateResult};
 
 /// What a checkpoint asks of a backend.
@@ -67,6 +69,37 @@ pub trait PendingSnapshot: Send {
     /// # Errors
     /// The storage failed.
     fn write(self: Box<Self>, target: &SnapshotTarget<'_>) -> Result<KeyedHandle, CheckpointError>;
+}
+
+/// What a checkpoint remembers of entries by key group that were written to a stream.
+pub(super) fn key_groups_handle(stream: StreamHandle, info: SnapshotInfo, canonical: bool) -> KeyedHandle {
+    let SnapshotInfo { bytes: _, key_groups, offsets, compressed, state_bytes } = info;
+    KeyedHandle::KeyGroups { key_groups, offsets, compressed, canonical, stream, state_bytes }
+}
+
+/// Entries by key group out of a checkpoint, and whether they are in the canonical format.
+type ReadKeyGroups = (Cursor<Vec<u8>>, SnapshotInfo, bool);
+
+/// Reads such a stream; none where the handle is of the files of a database.
+///
+/// # Errors
+/// The stream is damaged, or the storage failed.
+pub(super) fn read_key_groups(
+    checkpoint: &StoredCheckpoint,
+    handle: &KeyedHandle,
+) -> Result<Option<ReadKeyGroups>, CheckpointError> {
+    let KeyedHandle::KeyGroups { key_groups, offsets, compressed, canonical, stream, state_bytes } = handle else {
+        return Ok(None);
+    };
+    let content = checkpoint.read(stream)?;
+    let info = SnapshotInfo {
+        bytes: content.len() as u64,
+        key_groups: key_groups.clone(),
+        offsets: offsets.clone(),
+        compressed: *compressed,
+        state_bytes: state_bytes.clone(),
+    };
+    Ok(Some((Cursor::new(content), info, *canonical)))
 }
 
 /// Why a backend cannot take in a handle.

@@ -156,7 +156,7 @@ impl Job {
             opened.iter().for_each(|base| copy_folder(&base.folder, &folder));
         }
         let (mut backend, states) = self.open(&folder, subtask);
-        backend.take_in_beside(&others, &opened).unwrap();
+        backend.take_in(&others, &opened).unwrap();
         (backend, states)
     }
 

@@ -6,6 +6,7 @@
 
 mod error;
 mod handle;
+mod id;
 mod job_folder;
 mod metadata;
 mod registry;
@@ -14,6 +15,7 @@ mod target;
 
 pub use error::CheckpointError;
 pub use handle::{FileRef, KeyedHandle, OperatorHandle, Output, RocksDbFile, Scope, StreamHandle, SubtaskHandle};
+pub use id::unique_number;
 pub use job_folder::{JobFolder, Orphan};
 pub use metadata::{JobIdentity, Metadata, Position, SHARED_FOLDER, SnapshotKind, StoredCheckpoint};
 pub use registry::SharedStateRegistry;

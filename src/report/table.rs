@@ -92,7 +92,7 @@ fn named_table(header: &[&str], rows: Vec<Vec<String>>, format: Format) -> Table
 /// One row for each cell of a sweep: the knobs, then what they do.
 fn knob_table(knobs: &Knobs, summary: &Summary, format: Format) -> Table {
     let is_known =
-        |metric: &&Metric| !metric.is_rare || summary.rows.iter().any(|row| row.metrics.contains_key(metric.name));
+        |metric: &&Metric| !metric.is_rare() || summary.rows.iter().any(|row| row.metrics.contains_key(metric.name));
     let metrics: Vec<_> =
         METRICS.iter().filter(|metric| metric.shown != Shown::Configurations).filter(is_known).collect();
     let header: Vec<_> =

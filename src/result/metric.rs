@@ -69,14 +69,19 @@ pub struct Metric {
     pub kind: Kind,
     /// Where it is shown.
     pub shown: Shown,
-    /// Whether its column is left out of a table where no trial has it.
-    pub is_rare: bool,
     /// Which trials have it.
     pub from: From,
     /// Its value in a trial; none where the trial does not have it.
     pub get: fn(&Measurement) -> Option<f64>,
     /// Its value in a phase of a trial; none where it is one of whole trials.
     pub of_phase: fn(&PhaseMeasurement) -> Option<f64>,
+}
+
+impl Metric {
+    /// Whether its column is left out of a table where no trial has it.
+    pub fn is_rare(&self) -> bool {
+        self.from == From::Measured && self.shown == Shown::Knobs
+    }
 }
 
 macro_rules! metrics {
@@ -89,7 +94,6 @@ macro_rules! metrics {
             better: Better::$better,
             kind: Kind::Measured,
             shown: Shown::$shown,
-            is_rare: matches!(From::$from, From::Measured) && matches!(Shown::$shown, Shown::Knobs),
             from: From::$from,
             get: $get,
             of_phase: $of_phase,

@@ -123,20 +123,18 @@ impl CheckpointedRun {
             None => None,
             Some(url) => Some(restored(&plan(setup, self.open(url)?)?, setup, end, replay)?),
         };
+        let during = &recorder.event_in_checkpoint;
+        let during = (!during.is_empty()).then_some(during);
         let mut checkpoints = Checkpoints {
             records: self.coordinator.records(),
             modelled: self.is_modelled,
             location: self.coordinator.last_checkpoint().filter(|_| self.is_kept),
             savepoint: self.coordinator.last_savepoint(),
-            latency_during: None,
-            latency_outside: None,
+            latency_during: during.map(Latency::of),
+            latency_outside: during.map(|_| Latency::of(&recorder.event_outside_checkpoint())),
             size_trend: Trend::Undecided,
             restore,
         };
-        if !recorder.event_in_checkpoint.is_empty() {
-            checkpoints.latency_during = Some(Latency::of(&recorder.event_in_checkpoint));
-            checkpoints.latency_outside = Some(Latency::of(&recorder.event_outside_checkpoint()));
-        }
         checkpoints.size_trend = size_trend(checkpoints.complete());
         Ok(checkpoints)
     }
@@ -173,7 +171,7 @@ fn storage<K>(setup: &Setup<'_, K>) -> Result<CheckpointStorage, CheckpointError
     if checkpoint.dir.is_some() && !setup.spec.options.checkpoint_create_subdir {
         return Ok(storage);
     }
-    Ok(storage.child(&new_job_id(&setup.spec.state_folder)))
+    Ok(storage.child(&new_job_id()))
 }
 
 fn restored<K>(

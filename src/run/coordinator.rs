@@ -6,7 +6,7 @@
 //! oldest retained one alone needed.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use super::drive::PendingOperator;
 use crate::backend::SnapshotRequest;
 use crate::checkpoint::{
     CheckpointError, CheckpointStorage, JobFolder, JobIdentity, Metadata, Position, SHARED_FOLDER, SharedStateRegistry,
-    SnapshotKind, SnapshotTarget, StorageLock, SubtaskHandle, Written,
+    SnapshotKind, SnapshotTarget, StorageLock, SubtaskHandle, Written, unique_number,
 };
 use crate::result::CheckpointRecord;
 use crate::state::{Digest, StateResult};
@@ -605,13 +605,8 @@ fn checkpoint_name(id: u64) -> String {
 }
 
 /// A name for the folder of a job that no other job has, as long as Flink's job ids.
-pub fn new_job_id(state_folder: &Path) -> String {
-    use std::hash::BuildHasher;
-    let random = |salt: u64| {
-        let content = (std::process::id(), salt, state_folder, std::time::SystemTime::now());
-        std::collections::hash_map::RandomState::new().hash_one(content)
-    };
-    format!("{:016x}{:016x}", random(1), random(2))
+pub fn new_job_id() -> String {
+    format!("{:016x}{:016x}", unique_number(), unique_number())
 }
 
 #[cfg(test)]

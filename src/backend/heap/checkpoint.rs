@@ -1,11 +1,10 @@
 //! The heap in checkpoints and savepoints.
 
-use std::io::Cursor;
-
 use super::HeapBackend;
 use super::snapshot::HeapSnapshot;
-use crate::backend::SnapshotInfo;
-use crate::backend::checkpoint::{FetchedFiles, PendingSnapshot, SnapshotRequest, Snapshots, other_format};
+use crate::backend::checkpoint::{
+    FetchedFiles, PendingSnapshot, SnapshotRequest, Snapshots, key_groups_handle, other_format, read_key_groups,
+};
 use crate::checkpoint::{CheckpointError, KeyedHandle, SnapshotKind, SnapshotTarget, StoredCheckpoint};
 use crate::state::{Key, StateResult};
 
@@ -22,20 +21,10 @@ impl<K: Key> Snapshots<K> for HeapBackend<K> {
         _: &FetchedFiles,
     ) -> Result<(), CheckpointError> {
         for handle in handles {
-            let KeyedHandle::KeyGroups { key_groups, offsets, compressed, canonical, stream, state_bytes } = handle
-            else {
+            let Some((mut source, info, canonical)) = read_key_groups(checkpoint, handle)? else {
                 return Err(other_format(checkpoint, "heap"));
             };
-            let bytes = checkpoint.read(stream)?;
-            let info = SnapshotInfo {
-                bytes: bytes.len() as u64,
-                key_groups: key_groups.clone(),
-                offsets: offsets.clone(),
-                compressed: *compressed,
-                state_bytes: state_bytes.clone(),
-            };
-            let mut source = Cursor::new(bytes);
-            if *canonical {
+            if canonical {
                 self.restore_canonical(&mut source, &info)?;
             } else {
                 HeapBackend::restore(self, &mut source, &info)?;
@@ -56,13 +45,6 @@ impl PendingSnapshot for Pending {
         let (stream, info) = target.write_stream("keyed", |mut out| {
             if canonical { self.snapshot.write_canonical(&mut out) } else { self.snapshot.write(&mut out) }
         })?;
-        Ok(KeyedHandle::KeyGroups {
-            key_groups: info.key_groups,
-            offsets: info.offsets,
-            compressed: info.compressed,
-            canonical,
-            stream,
-            state_bytes: info.state_bytes,
-        })
+        Ok(key_groups_handle(stream, info, canonical))
     }
 }

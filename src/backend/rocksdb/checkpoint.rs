@@ -6,15 +6,15 @@
 //! incremental one, told by its name; everything else is.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{CanonicalSnapshot, RocksDbBackend, storage};
-use crate::backend::SnapshotInfo;
-use crate::backend::checkpoint::{FetchedFiles, PendingSnapshot, SnapshotRequest, Snapshots, other_format};
+use crate::backend::checkpoint::{
+    FetchedFiles, PendingSnapshot, SnapshotRequest, Snapshots, key_groups_handle, other_format, read_key_groups,
+};
 use crate::checkpoint::{
     CheckpointError, KeyedHandle, RocksDbFile, Scope, SnapshotKind, SnapshotTarget, StoredCheckpoint, StreamHandle,
 };
@@ -70,7 +70,7 @@ impl<K: Key> Snapshots<K> for RocksDbBackend<K> {
         files: &FetchedFiles,
     ) -> Result<(), CheckpointError> {
         if !files.opened.is_empty() || !files.others.is_empty() {
-            self.take_in_beside(&files.others, &files.opened)?;
+            self.take_in(&files.others, &files.opened)?;
         }
         self.restore_streams(checkpoint, handles)
     }
@@ -96,16 +96,9 @@ impl<K: Key> RocksDbBackend<K> {
             match handle {
                 KeyedHandle::RocksDb { meta, .. } => self.check_header(&checkpoint.read(meta)?)?,
                 KeyedHandle::KeyGroups { canonical: false, .. } => return Err(other_format(checkpoint, "rocksdb")),
-                KeyedHandle::KeyGroups { key_groups, offsets, compressed, canonical: true, stream, state_bytes } => {
-                    let bytes = checkpoint.read(stream)?;
-                    let info = SnapshotInfo {
-                        bytes: bytes.len() as u64,
-                        key_groups: key_groups.clone(),
-                        offsets: offsets.clone(),
-                        compressed: *compressed,
-                        state_bytes: state_bytes.clone(),
-                    };
-                    self.restore_canonical(&mut Cursor::new(bytes), &info)?;
+                KeyedHandle::KeyGroups { .. } => {
+                    let Some((mut source, info, _)) = read_key_groups(checkpoint, handle)? else { continue };
+                    self.restore_canonical(&mut source, &info)?;
                 }
             }
         }
@@ -129,14 +122,7 @@ struct PendingCanonical(CanonicalSnapshot);
 impl PendingSnapshot for PendingCanonical {
     fn write(self: Box<Self>, target: &SnapshotTarget<'_>) -> Result<KeyedHandle, CheckpointError> {
         let (stream, info) = target.write_stream("keyed", |mut out| self.0.write(&mut out))?;
-        Ok(KeyedHandle::KeyGroups {
-            key_groups: info.key_groups,
-            offsets: info.offsets,
-            compressed: info.compressed,
-            canonical: true,
-            stream,
-            state_bytes: info.state_bytes,
-        })
+        Ok(key_groups_handle(stream, info, true))
     }
 }
 
@@ -292,12 +278,4 @@ fn safe_name<'a>(checkpoint: &StoredCheckpoint, name: &'a str) -> Result<&'a Pat
         file: checkpoint.url().to_owned(),
         reason: format!("it names a file `{name}` outside of the database's folder"),
     })
-}
-
-/// An identity that no other database has: of the process and of a count in it.
-pub(super) fn new_backend_id() -> String {
-    use std::hash::{BuildHasher, Hasher};
-    let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
-    hasher.write_u32(std::process::id());
-    format!("{:016x}", hasher.finish())
 }

@@ -27,8 +27,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use batch::{Batch, write_options};
 pub use canonical::CanonicalSnapshot;
+use checkpoint::Uploads;
 pub use checkpoint::fetch_files;
-use checkpoint::{Uploads, new_backend_id};
 use family::Family;
 use filter::{FilterShared, TimedLayout, TtlFilterFactory};
 pub use import::import_families;
@@ -47,6 +47,7 @@ use super::stored::{decode_list, decode_map_value, encode_map_value, restore_lis
 use super::timers::queue_of;
 use super::ttl::{Census, Change, CleanedEntries, ExpiringState};
 use super::{Prefill, encode_list, list_fingerprint};
+use crate::checkpoint::unique_number;
 use crate::state::{
     Aggregate, AggregatingState, Codec, CompositeKey, Digest, HeapUse, JvmHeap, Key, KeyGroups, KeyedStateBackend,
     ListState, MapState, Namespace, Reduce, ReducingState, StateError, StateMeta, StateResult, StateTtl, StateTtls,
@@ -378,7 +379,7 @@ impl<K: Key> RocksDbBackend<K> {
             memory,
             expiry,
             timers: Timers::new(options, groups, subtask),
-            backend_id: new_backend_id(),
+            backend_id: format!("{:016x}", unique_number()),
             uploads: Arc::default(),
         })
     }

@@ -50,23 +50,15 @@ pub(super) fn keys_of(key_groups: &Range<u16>, prefix_bytes: usize) -> [Vec<u8>;
 }
 
 impl<K: Key> RocksDbBackend<K> {
-    /// Takes in the state of old subtasks, when the operator has registered its states and before the first access. Where
-    /// there is a `base`, the backend was opened on a copy of its folder (of which other new subtasks may have copies too).
+    /// Takes in the state of old subtasks, when the operator has registered its states and before the first access. The
+    /// backend was opened on a copy of the folder of the one in `opened` (of which other new subtasks may have copies too), or
+    /// on the database that [`import_families`](crate::backend::import_families) has made of those in it, or on nothing.
     /// Only own key groups are taken. Column families without a state are kept, as Flink keeps them.
     ///
     /// # Errors
     /// A folder cannot be read, timers were saved with another `timer-service.factory`, or a range lies beyond the maximum
     /// parallelism. The backend then holds a part of it.
-    pub fn take_in(&mut self, others: &[OldState], base: Option<&OldState>) -> StateResult<()> {
-        self.take_in_beside(others, base.map_or(&[], std::slice::from_ref))
-    }
-
-    /// The same for a backend that was opened on the database that
-    /// [`import_families`](crate::backend::import_families) has made of those in `opened`; at most one where there is a base.
-    ///
-    /// # Errors
-    /// As [`take_in`](Self::take_in).
-    pub fn take_in_beside(&mut self, others: &[OldState], opened: &[OldState]) -> StateResult<()> {
+    pub fn take_in(&mut self, others: &[OldState], opened: &[OldState]) -> StateResult<()> {
         others.iter().chain(opened).try_for_each(|old| self.check_range(old))?;
         let held = opened.iter().map(|old| old.key_groups.clone());
         if let Some(held) = held.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)) {
@@ -306,7 +298,7 @@ mod tests {
             let mut backend = open(&base.folder, SECOND_HALF, &[setting]);
             let before = table_bytes(&backend);
             backend.value_state::<VoidNamespace, i64>("v").unwrap();
-            backend.take_in(&[], Some(&base)).unwrap();
+            backend.take_in(&[], std::slice::from_ref(&base)).unwrap();
             assert!((9_000..11_000).contains(&backend.state_digest().unwrap().count));
             table_bytes(&backend) as f64 / before as f64
         };
@@ -323,7 +315,7 @@ mod tests {
             let half = (KeyGroups { max_parallelism: 128, parallelism: 3 }, 1);
             let mut backend = open(&base.folder, half, &[("incremental-restore-async-compact-after-rescale", compact)]);
             let state = backend.value_state::<VoidNamespace, i64>("v").unwrap();
-            backend.take_in(&[], Some(&base)).unwrap();
+            backend.take_in(&[], std::slice::from_ref(&base)).unwrap();
             let owned = (0..20_000).find(|key: &i64| half.0.subtask_of(half.0.group_of(key.hash_code())) == 1).unwrap();
             backend.set_current_key(&owned);
             backend.update(state, &VoidNamespace, 1).unwrap();
@@ -345,11 +337,11 @@ mod tests {
         for _ in 0..3 {
             let mut backend = open(&base.folder, SECOND_HALF, &[setting]);
             backend.value_state::<VoidNamespace, i64>("v").unwrap();
-            backend.take_in(&[], Some(&base)).unwrap();
+            backend.take_in(&[], std::slice::from_ref(&base)).unwrap();
         }
         let mut backend = open(&base.folder, SECOND_HALF, &[]);
         backend.value_state::<VoidNamespace, i64>("v").unwrap();
-        backend.take_in(&[], Some(&base)).unwrap();
+        backend.take_in(&[], std::slice::from_ref(&base)).unwrap();
         assert!((9_000..11_000).contains(&backend.state_digest().unwrap().count));
     }
 
@@ -366,7 +358,7 @@ mod tests {
             let mut backend = open(&path, SECOND_HALF, &[]);
             backend.value_state::<VoidNamespace, i64>("other").unwrap();
             let (others, base) = if base { (vec![], Some(&old)) } else { (vec![old.clone()], None) };
-            backend.take_in(&others, base).unwrap();
+            backend.take_in(&others, base.map_or(&[], std::slice::from_ref)).unwrap();
             assert_eq!(backend.state_digest().unwrap().count, 0);
             let state = backend.value_state::<VoidNamespace, i64>("v").unwrap();
             let owned = |key: &i64| SECOND_HALF.0.subtask_of(SECOND_HALF.0.group_of(key.hash_code())) == 1;
@@ -386,7 +378,7 @@ mod tests {
             let path = crate::backend::test_folder();
             let mut backend = open(path.path(), SECOND_HALF, settings);
             backend.timer_service::<VoidNamespace>("t").unwrap();
-            backend.take_in(std::slice::from_ref(old), None).unwrap_err().to_string()
+            backend.take_in(std::slice::from_ref(old), &[]).unwrap_err().to_string()
         };
         let (heap, stored) = (&[("timer-service.factory", "HEAP")], &[("timer-service.factory", "ROCKSDB")]);
         let save = |name: &str, settings: &[(&str, &str)]| {

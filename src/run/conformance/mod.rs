@@ -129,7 +129,7 @@ impl Rescaled for RocksDbBackend<i64> {
     fn take_in_all(&mut self, key_groups: &Range<u16>, old: &[OldState]) {
         let mut others = old.to_vec();
         let base = choose_base(old, key_groups, 0.0).map(|base| others.remove(base));
-        self.take_in(&others, base.as_ref()).unwrap();
+        self.take_in(&others, base.as_slice()).unwrap();
     }
 }
 
