@@ -13,6 +13,7 @@
 //! | [`checkpoint`] | where checkpoints are kept |
 //! | [`source`] | events, generated or read from a trace |
 //! | [`measure`] | when the clock is read, and what becomes of the readings |
+//! | [`statistics`] | rank tests, with the estimates and bounds that belong to them |
 //! | [`result`] | the versioned result file and the table of metrics |
 //! | [`workload`] | the workload file: wire types, models, samplers, Flink's options, the plan |
 //! | [`state`] | typed keyed state: the interface, codecs, key groups, digests |
@@ -32,4 +33,5 @@ pub mod result;
 pub mod run;
 pub mod source;
 pub mod state;
+pub mod statistics;
 pub mod workload;
