@@ -3,6 +3,7 @@
 use clap::{Args as ClapArgs, ValueEnum};
 
 use super::{Failure, Outcome, print};
+use crate::compare::Comparison;
 use crate::result::RunResult;
 use crate::workload::WorkloadWire;
 
@@ -19,12 +20,15 @@ enum FileFormat {
     Workload,
     /// Result files
     Result,
+    /// What `compare --format json` prints
+    Comparison,
 }
 
 pub(super) fn schema(args: &Args) -> Outcome {
     let schema = match args.format {
         FileFormat::Workload => schemars::schema_for!(WorkloadWire),
         FileFormat::Result => schemars::schema_for!(RunResult),
+        FileFormat::Comparison => schemars::schema_for!(Comparison),
     };
     let text = serde_json::to_string_pretty(&schema).map_err(Failure::environment)?;
     print(&(text + "\n"))

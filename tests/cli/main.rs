@@ -6,6 +6,7 @@
 mod bad_input;
 mod check;
 mod checkpoints;
+mod compare;
 mod environment;
 mod flink;
 mod flink_measured;

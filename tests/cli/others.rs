@@ -123,8 +123,20 @@ fn every_command_explains_itself() {
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    let expected =
-        ["run", "check", "show", "checkpoint", "trace", "flink", "list", "init", "schema", "completions", "help"];
+    let expected = [
+        "run",
+        "check",
+        "show",
+        "compare",
+        "checkpoint",
+        "trace",
+        "flink",
+        "list",
+        "init",
+        "schema",
+        "completions",
+        "help",
+    ];
     assert_eq!(commands, expected);
     for command in commands
         .into_iter()
