@@ -6,7 +6,8 @@
 //! | --- | --- |
 //! | [`cli`] | the commands: arguments in, text and an exit code out |
 //! | [`flink`] | Flink's configuration files: taken over, written, looked through for mistakes |
-//! | [`report`] | what a result and a comparison look like to people and programs |
+//! | [`report`] | what results, comparisons and gates look like to people and programs |
+//! | [`gate`] | a comparison against a policy, and the baselines that it is made with |
 //! | [`compare`] | what changed between two results or configurations, by how much, how sure |
 //! | [`run`] | a plan's trials in processes of their own; stages, the hot loop, digests compared |
 //! | [`operator`] | the operators, each written once, for any backend |
@@ -19,15 +20,16 @@
 //! | [`workload`] | the workload file: wire types, models, samplers, Flink's options, the plan |
 //! | [`state`] | typed keyed state: the interface, codecs, key groups, digests |
 //!
-//! `report` and `compare` need only `statistics`, `result` and `workload`, so results can be read by a build without
-//! RocksDB (feature `rocksdb` off). Choices are data down to `run/dispatch.rs`; below it they are types, and the hot loop
-//! is statically dispatched.
+//! `report`, `gate` and `compare` need only `statistics`, `result` and `workload`, so results can be read by a build
+//! without RocksDB (feature `rocksdb` off). Choices are data down to `run/dispatch.rs`; below it they are types, and the
+//! hot loop is statically dispatched.
 
 pub mod backend;
 pub mod checkpoint;
 pub mod cli;
 pub mod compare;
 pub mod flink;
+pub mod gate;
 pub mod measure;
 pub mod operator;
 pub mod report;

@@ -1,9 +1,11 @@
 //! The command line: one file per command.
 
+mod baseline;
 mod check;
 mod checkpoint;
 mod compare;
 mod flink;
+mod gate;
 mod init;
 mod list;
 mod run;
@@ -38,6 +40,11 @@ enum Command {
     Show(show::Args),
     /// Tell what changed between two results, or two configurations of one
     Compare(compare::Args),
+    /// Hold a result against a baseline under a policy: pass or fail
+    Gate(gate::Args),
+    /// Keep what gates hold results against
+    #[command(subcommand)]
+    Baseline(baseline::Command),
     /// Look into checkpoints and savepoints, verify them and clean up behind them
     #[command(subcommand)]
     Checkpoint(checkpoint::Command),
@@ -134,6 +141,8 @@ fn dispatch(command: Command) -> Outcome {
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
         Command::Compare(args) => compare::compare(&args),
+        Command::Gate(args) => gate::gate(&args),
+        Command::Baseline(command) => baseline::baseline(&command),
         Command::Checkpoint(command) => checkpoint::checkpoint(&command),
         Command::Trace(command) => trace::trace(&command),
         Command::Flink(command) => flink::flink(&command),

@@ -167,6 +167,16 @@ fn check_size(cell: &Cell) -> Result<(), CompareError> {
 }
 
 impl Comparison {
+    /// Takes back what the tests found, better or worse: it is inconclusive for this reason. What was compared exactly stays.
+    pub fn withdraw_findings(&mut self, reason: &str) {
+        let metrics = self.groups.iter_mut().flat_map(|group| &mut group.metrics);
+        for metric in metrics.filter(|m| matches!(m.verdict, Some(Verdict::Regressed | Verdict::Improved))) {
+            metric.verdict = Some(Verdict::Inconclusive);
+            metric.reason = Some(reason.to_owned());
+        }
+        self.counts = Counts::of(&self.groups);
+    }
+
     /// Whether any workload and configuration has a metric, on one side at least.
     pub fn has_metric(&self, name: &str) -> bool {
         self.groups.iter().any(|group| group.has_metric(name))

@@ -100,7 +100,7 @@ impl<'a> Matching<'a> {
                     continue;
                 }
                 let mut message =
-                    format!("{} differs in its {what} (--allow {what} compares nevertheless):", title(base));
+                    format!("{} differs in its {what}; allow `{what}` to compare nevertheless:", title(base));
                 for line in lines.iter().take(DIFFERENCES_NAMED) {
                     message.push_str("\n  ");
                     message.push_str(line);

@@ -146,9 +146,16 @@ impl Observations {
             };
             cell.add(result, trial)?;
         }
-        let mut cells: Vec<_> = cells.into_values().collect();
-        cells.iter_mut().for_each(|cell| cell.trials.sort_by_key(|trial| (trial.companion, trial.repeat)));
-        Ok(Self { name: result.name.clone(), manifest: result.manifest.clone(), cells, warnings: warnings(result) })
+        let cells = cells.into_values().collect();
+        let (name, manifest) = (result.name.clone(), result.manifest.clone());
+        Ok(Self { name, manifest, cells, warnings: warnings(result) }.in_order())
+    }
+
+    /// The same with the trials of each cell in the order that pairing goes by.
+    pub(crate) fn in_order(mut self) -> Self {
+        let key = |trial: &Observation| (trial.companion, trial.repeat, trial.seed);
+        self.cells.iter_mut().for_each(|cell| cell.trials.sort_by_key(key));
+        self
     }
 }
 

@@ -12,7 +12,7 @@ use crate::compare::{
 use crate::result::{METRICS, Metric, Unit, printable};
 
 /// Characters of Markdown that a comment on a code host can take.
-const MARKDOWN_CHARS: usize = 60_000;
+pub(super) const MARKDOWN_CHARS: usize = 60_000;
 /// Characters kept back for what follows the tables in Markdown.
 const MARKDOWN_END: usize = 6_000;
 
@@ -23,7 +23,7 @@ const MARKDOWN_END: usize = 6_000;
 pub fn render_comparison(comparison: &Comparison, format: Format) -> Result<String, Box<dyn std::error::Error>> {
     Ok(match format {
         Format::Table => text(comparison),
-        Format::Markdown => markdown(comparison),
+        Format::Markdown => markdown(comparison, MARKDOWN_CHARS),
         Format::Json => serde_json::to_string_pretty(comparison)? + "\n",
         Format::Csv => csv(comparison)?,
     })
@@ -112,7 +112,7 @@ fn exact_cells(exact: &ExactComparison) -> [String; 8] {
     ]
 }
 
-fn quantity_label(quantity: Quantity) -> &'static str {
+pub(super) fn quantity_label(quantity: Quantity) -> &'static str {
     match quantity {
         Quantity::EmittedDigest => "digest of results",
         Quantity::StateDigest => "digest of state",
@@ -124,7 +124,7 @@ fn quantity_label(quantity: Quantity) -> &'static str {
 }
 
 /// A word and a sign for each verdict: no reader depends on colours.
-fn verdict_word(verdict: Option<Verdict>) -> &'static str {
+pub(super) fn verdict_word(verdict: Option<Verdict>) -> &'static str {
     match verdict {
         Some(Verdict::Regressed) => "▲ regressed",
         Some(Verdict::Improved) => "▼ improved",
@@ -141,6 +141,15 @@ fn verdict_words(metric: &MetricComparison) -> String {
         (Some(Verdict::NoChange), Some(threshold), None) => format!("{word} (±{})", percent_text(threshold)),
         _ => word.to_owned(),
     }
+}
+
+/// What is said of a metric, with its change and interval.
+pub(super) fn metric_summary(metric: &MetricComparison) -> String {
+    let change = metric.change_percent.map_or_else(String::new, |change| format!(" {}", signed_percent(change)));
+    let interval = metric.change_interval95_percent.map_or_else(String::new, |[low, high]| {
+        format!(" (95 % interval {} … {})", signed_percent(low), signed_percent(high))
+    });
+    format!("{}{change}{interval}: {}", metric.metric, verdict_words(metric))
 }
 
 fn dash() -> String {
@@ -203,7 +212,7 @@ fn title(comparison: &Comparison) -> String {
     printable(&if base == candidate { base.clone() } else { format!("{base} → {candidate}") })
 }
 
-fn text(comparison: &Comparison) -> String {
+pub(super) fn text(comparison: &Comparison) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}\n{}\n", title(comparison), verdict_sentence(comparison));
     let lines = lines(comparison);
@@ -264,11 +273,11 @@ fn method(comparison: &Comparison) -> String {
 }
 
 /// A configuration with the workload's choices in the matrix.
-fn in_workload(workload: &str, configuration: &str) -> String {
+pub(super) fn in_workload(workload: &str, configuration: &str) -> String {
     if workload.is_empty() { configuration.to_owned() } else { format!("{workload} {configuration}") }
 }
 
-fn place(group: &Group) -> String {
+pub(super) fn place(group: &Group) -> String {
     in_workload(&group.workload, &configurations(group))
 }
 
@@ -312,16 +321,16 @@ fn partnerless_note(alone: &Partnerless) -> String {
     printable(&format!("without partner: {place}{repeat}, in the {} only", alone.side))
 }
 
-/// For a comment: what changed first, what did not folded away; a marker for a program that updates its comment.
-fn markdown(comparison: &Comparison) -> String {
-    let marker: String = title(comparison).chars().filter(|c| c.is_alphanumeric() || "_.".contains(*c)).collect();
-    let mut out = format!("<!-- statebench:{marker} -->\n**{}**: ", escaped(&title(comparison)));
+/// For a comment of at most so many characters: what changed first, what did not folded away; a marker for a program that
+/// updates its comment.
+pub(super) fn markdown(comparison: &Comparison, most: usize) -> String {
+    let mut out = format!("<!-- statebench:{} -->\n**{}**: ", marker(comparison), escaped(&title(comparison)));
     let _ = writeln!(out, "{}\n", verdict_sentence(comparison));
     let lines = lines(comparison);
     let quiet = |line: &Line| matches!(line.verdict, Some(Verdict::NoChange) | None);
     let (unchanged, mut telling): (Vec<_>, Vec<_>) = lines.iter().partition(|line| quiet(line));
     telling.sort_by_key(|line| line.verdict);
-    let half = (MARKDOWN_CHARS - MARKDOWN_END - out.chars().count().min(MARKDOWN_END)) / 2;
+    let half = most.saturating_sub(MARKDOWN_END + out.chars().count()) / 2;
     let _ = write!(out, "{}", fitting_table(&telling, half));
     if !unchanged.is_empty() {
         let _ = writeln!(
@@ -336,7 +345,7 @@ fn markdown(comparison: &Comparison) -> String {
     let mut hidden = 0;
     for note in &notes {
         let line = format!("- {}\n", escaped(note));
-        if out.chars().count() + line.chars().count() + end.len() + 40 > MARKDOWN_CHARS {
+        if out.chars().count() + line.chars().count() + end.len() + 40 > most {
             hidden += 1;
         } else {
             out.push_str(&line);
@@ -346,6 +355,13 @@ fn markdown(comparison: &Comparison) -> String {
         let _ = writeln!(out, "- {hidden} more notes");
     }
     out + &end
+}
+
+/// The name by which a program finds its comment: what can neither end an HTML comment nor look like one.
+fn marker(comparison: &Comparison) -> String {
+    let words = title(comparison);
+    let words = words.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-")
 }
 
 /// A table of as many lines as fit this many characters, and how many it leaves out; nothing without lines.
@@ -379,7 +395,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// The same for a table that is written already, whose bars are its own.
-fn escaped_angles(table: &str) -> String {
+pub(super) fn escaped_angles(table: &str) -> String {
     let escapes = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('@', "&#64;"), ('[', "\\["), ('`', "\\`")];
     escapes.iter().fold(table.to_owned(), |text, (c, escape)| text.replace(*c, escape))
 }
@@ -461,7 +477,7 @@ fn exact_record(exact: &ExactComparison) -> [String; 14] {
     ]
 }
 
-fn verdict_name(verdict: Option<Verdict>) -> String {
+pub(super) fn verdict_name(verdict: Option<Verdict>) -> String {
     verdict.map_or("not judged", Verdict::name).to_owned()
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Place, Ran, formats};
 
 /// A place with the result of a run in `r.json`, and the result.
-fn with_result() -> (Place, Value) {
+pub(super) fn with_result() -> (Place, Value) {
     let place = Place::with_job();
     place.statebench("run job.toml -q -o r.json").ok();
     let result = serde_json::from_str(&place.text("r.json")).unwrap();
@@ -14,7 +14,7 @@ fn with_result() -> (Place, Value) {
 }
 
 /// The result with so many repeats of each trial, each `faster` by a factor of its configuration and repeat; latencies stay.
-fn repeated(result: &Value, repeats: u32, faster: impl Fn(&str, u32) -> f64) -> Value {
+pub(super) fn repeated(result: &Value, repeats: u32, faster: impl Fn(&str, u32) -> f64) -> Value {
     let mut repeated = result.clone();
     let trials = result["trials"].as_array().unwrap();
     let trial = |trial: &Value, repeat: u32| {
@@ -40,13 +40,13 @@ fn repeated(result: &Value, repeats: u32, faster: impl Fn(&str, u32) -> f64) -> 
 }
 
 /// Noise of about a percent that is the same in every run of the test.
-fn noise(configuration: &str, repeat: u32) -> f64 {
+pub(super) fn noise(configuration: &str, repeat: u32) -> f64 {
     let step = if configuration == "heap" { 7 } else { 11 };
     1.0 + f64::from(repeat * step % 23) / 1_000.0
 }
 
 /// Configuration, metric, verdict and trials of each line of a table; titles and notes as they are.
-fn verdicts(text: &str) -> String {
+pub(super) fn verdicts(text: &str) -> String {
     let line = |line: &str| match line.strip_prefix(' ') {
         Some(row) => {
             let cells: Vec<_> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
@@ -249,7 +249,7 @@ fn what_is_not_of_one_kind_is_refused() {
     other["variants"][0]["workload"]["keys"]["cardinality"] = json!(2_000);
     place.file("other.json", other.to_string());
     assert_snapshot!(said(&place, "r.json other.json", 5), @"
-    error: heap differs in its workload (--allow workload compares nevertheless):
+    error: heap differs in its workload; allow `workload` to compare nevertheless:
       keys.cardinality: 1000 in the base, 2000 in the candidate
     ");
     place.statebench("compare r.json other.json --allow workload").ok();
@@ -257,7 +257,7 @@ fn what_is_not_of_one_kind_is_refused() {
     other["variants"][0]["workload"]["run"]["seed"] = json!(2);
     place.file("other.json", other.to_string());
     assert_snapshot!(said(&place, "r.json other.json", 5), @"
-    error: heap differs in its seed (--allow seed compares nevertheless):
+    error: heap differs in its seed; allow `seed` to compare nevertheless:
       run.seed: 1 in the base, 2 in the candidate
     ");
     let mut other = result.clone();

@@ -11,6 +11,7 @@ mod environment;
 mod flink;
 mod flink_measured;
 mod formats;
+mod gate;
 mod others;
 mod phases;
 mod run;

@@ -128,6 +128,8 @@ fn every_command_explains_itself() {
         "check",
         "show",
         "compare",
+        "gate",
+        "baseline",
         "checkpoint",
         "trace",
         "flink",
@@ -141,6 +143,7 @@ fn every_command_explains_itself() {
     for command in commands
         .into_iter()
         .chain(["checkpoint inspect", "checkpoint verify", "checkpoint gc"])
+        .chain(["baseline save", "baseline list", "baseline show"])
         .chain(["trace inspect", "flink import", "flink export", "flink lint"])
         .filter(|command| *command != "help")
     {
