@@ -10,6 +10,8 @@ mod exact;
 mod matching;
 mod metrics;
 mod observations;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use comparison::{Comparison, Counts, Group, OptionChange, Source, compare};

@@ -407,3 +407,32 @@ fn hostile_names_are_neutralised_and_markdown_fits_a_comment() {
     let mut reader = csv::Reader::from_reader(csv.as_bytes());
     assert!(reader.records().all(|record| record.unwrap().iter().all(|cell| !cell.starts_with(['=', '+', '@']))));
 }
+
+#[test]
+fn checkpoints_of_two_runs_are_equal_to_the_byte() {
+    let place = Place::new();
+    place.file("job.toml", format!("{}\n[checkpoint]\nevery-events = 5_000\n", super::SMALL));
+    for name in ["a", "b"] {
+        place.statebench(&format!("run job.toml -q -o {name}.json --savepoint savepoints-{name}")).ok();
+    }
+    let shown = place.statebench("compare a.json b.json").ok();
+    let shown_of = |text: &str, what: &str| {
+        let rows: Vec<_> = text.lines().filter(|line| line.contains(what)).map(str::to_owned).collect();
+        assert!(!rows.is_empty(), "{what}: {text}");
+        rows
+    };
+    let sizes = [shown_of(&shown, "heap checkpoint"), shown_of(&shown, "canonical savepoint")].concat();
+    assert_eq!(sizes.len(), 3, "one of the heap's checkpoints, one of the savepoint of each backend: {sizes:?}");
+    assert!(sizes.iter().all(|row| row.contains(" equal ") && row.contains("= no change (exact)")), "{sizes:?}");
+    assert!(shown_of(&shown, "full size").iter().any(|row| row.contains("not judged: compared exactly")), "{shown}");
+
+    let mut changed: Value = serde_json::from_str(&place.text("b.json")).unwrap();
+    let is_heap = |trial: &&mut Value| trial["configuration"] == "heap";
+    let heap = changed["trials"].as_array_mut().unwrap().iter_mut().find(is_heap).unwrap();
+    let record = &mut heap["outcome"]["finished"]["checkpoints"]["records"][1];
+    record["full_bytes"] = json!(record["full_bytes"].as_u64().unwrap() + 1);
+    place.file("changed.json", changed.to_string());
+    let shown = ended(place.statebench("compare a.json changed.json"), 1);
+    let row = &shown_of(&shown, "heap checkpoint")[0];
+    assert!(row.contains(" +1 B ") && row.contains("▲ regressed (exact, 1 of "), "{row}");
+}
