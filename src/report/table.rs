@@ -70,7 +70,8 @@ fn text(result: &RunResult, summary: &Summary, format: Format) -> String {
     if let Some(knobs) = Knobs::of(result) {
         let _ = writeln!(out, "{}\n", knob_table(&knobs, summary, format));
         let rows = &summary.rows;
-        for line in curves::knees(&knobs, rows).into_iter().chain(curves::crossings(&knobs, rows)) {
+        let lines = [curves::knees(&knobs, rows), curves::crossings(&knobs, rows), curves::factors(&knobs, rows)];
+        for line in lines.into_iter().flatten() {
             let _ = writeln!(out, "{}", printable(&line));
         }
     }

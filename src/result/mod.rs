@@ -10,7 +10,7 @@ mod schema;
 mod store;
 mod text;
 
-pub use checkpoint::{CheckpointRecord, Checkpoints, Restore};
+pub use checkpoint::{Changelog, CheckpointRecord, Checkpoints, Materialization, Restore};
 pub use growth::{Growth, GrowthSample, Trend, trend};
 pub use latency::{Latency, LatencySummary};
 pub use manifest::{BuildInfo, Host, Manifest};

@@ -4,14 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::coordinator::{Coordinator, CoordinatorSettings, Job, new_job_id};
+use super::drive::Subtask;
 use super::restore::{RestorePlan, identity_of};
 use super::subtasks::Setup;
 use super::trial::TrialError;
-use crate::checkpoint::{CheckpointError, CheckpointStorage, Position, StorageProfile, StoredCheckpoint};
+use crate::backend::{ChangelogStorage, MaterializePlan};
+use crate::checkpoint::{
+    CheckpointError, CheckpointStorage, Position, SHARED_FOLDER, StorageProfile, StoredCheckpoint,
+};
 use crate::measure::Recorder;
-use crate::result::{CheckpointRecord, Checkpoints, Latency, Restore, Trend, trend};
+use crate::result::{Changelog, CheckpointRecord, Checkpoints, Latency, Restore, Trend, trend};
 use crate::state::Digest;
-use crate::workload::{BackendType, SavepointPlan};
+use crate::workload::{BackendType, ChangelogPlace, Now, SavepointPlan};
 
 /// The folder of the checkpoints in that of the state, where the workload names no other.
 const OWN_FOLDER: &str = "checkpoints";
@@ -24,6 +28,7 @@ pub struct CheckpointedRun {
     is_modelled: bool,
     is_kept: bool,
     restores: bool,
+    changelog: Option<Changelog>,
 }
 
 /// What came of processing the events behind a checkpoint again.
@@ -84,7 +89,49 @@ impl CheckpointedRun {
             is_modelled: checkpoint.is_modelled(),
             is_kept: checkpoint.dir.is_some(),
             restores: checkpoint.restore_check,
+            changelog: None,
         }))
+    }
+
+    /// Begins the changelogs of all operators and subtasks, where the options ask for them. `has_state` says whether
+    /// there is state already.
+    ///
+    /// # Errors
+    /// State that is there cannot be materialized.
+    pub fn begin_logs<'a, K: 'static>(
+        &self,
+        setup: &Setup<'_, K>,
+        subtasks: impl Iterator<Item = &'a mut Box<dyn Subtask<K>>>,
+        now: Now,
+        has_state: bool,
+    ) -> Result<(), TrialError> {
+        let (checkpoint, options) = (&setup.workload.checkpoint, &setup.spec.options);
+        let Some(trigger) = checkpoint.trigger(options).filter(|_| options.changelog_enabled) else { return Ok(()) };
+        let settings = CoordinatorSettings::of(options, Some(trigger));
+        let plan = MaterializePlan {
+            every: options.changelog_materialize.then_some(options.changelog_materialize_interval.0),
+            clock: checkpoint.clock,
+            max_failures: options.changelog_max_failures,
+            has_state,
+            kind: settings.checkpoint_kind(),
+            compressed: settings.compressed,
+            inline_threshold: settings.inline_threshold,
+            transfer_threads: settings.transfer_threads,
+            scratch: setup.spec.state_folder.join(SCRATCH_FOLDER),
+        };
+        let storage = |subtask: usize, place: usize| {
+            let sizes = (options.changelog_persist_threshold.0, options.changelog_max_in_flight.0);
+            let in_memory = options.changelog_storage == ChangelogPlace::Memory;
+            let shared = self.coordinator.storage().child(SHARED_FOLDER);
+            ChangelogStorage::new(shared, format!("{subtask}-{place}-"), in_memory, sizes)
+        };
+        for (index, subtask) in subtasks.enumerate() {
+            subtask.begin_log(storage(index, 0), plan.clone(), now)?;
+            for (operator, place) in subtask.later().iter_mut().zip(1..) {
+                operator.begin_log(storage(index, place), plan.clone(), now)?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes them.
@@ -92,12 +139,22 @@ impl CheckpointedRun {
         &self.coordinator
     }
 
-    /// The measured part is over: waits for the checkpoint that is in progress.
+    /// The measured part is over: waits for the checkpoint that is in progress, and ends the changelogs.
     ///
     /// # Errors
-    /// More checkpoints have failed than the job survives.
-    pub fn end(&mut self) -> Result<(), TrialError> {
+    /// More checkpoints or materializations have failed than the job survives.
+    pub fn end<'a, K: 'static>(
+        &mut self,
+        subtasks: impl Iterator<Item = &'a mut Box<dyn Subtask<K>>>,
+    ) -> Result<(), TrialError> {
         self.coordinator.wait();
+        for subtask in subtasks {
+            let mut logs = vec![subtask.end_log()?];
+            for operator in subtask.later() {
+                logs.push(operator.end_log()?);
+            }
+            logs.into_iter().flatten().for_each(|log| self.changelog.get_or_insert_default().add(log));
+        }
         self.coordinator.fatal().map_or(Ok(()), |failure| Err(failure.into()))
     }
 
@@ -133,6 +190,7 @@ impl CheckpointedRun {
             latency_during: during.map(Latency::of),
             latency_outside: during.map(|_| Latency::of(&recorder.event_outside_checkpoint())),
             size_trend: Trend::Undecided,
+            changelog: self.changelog,
             restore,
         };
         checkpoints.size_trend = size_trend(checkpoints.complete());

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use super::drive::PendingOperator;
 use crate::backend::SnapshotRequest;
 use crate::checkpoint::{
-    CheckpointError, CheckpointStorage, JobFolder, JobIdentity, Metadata, Position, SHARED_FOLDER, SharedStateRegistry,
-    SnapshotKind, SnapshotTarget, StorageLock, SubtaskHandle, Written, unique_number,
+    CheckpointError, CheckpointStorage, JobFolder, JobIdentity, Metadata, Position, SHARED_FOLDER, Scope,
+    SharedStateRegistry, SnapshotKind, SnapshotTarget, StorageLock, SubtaskHandle, Written, unique_number,
 };
 use crate::result::CheckpointRecord;
 use crate::state::{Digest, StateResult};
@@ -64,6 +64,13 @@ impl CoordinatorSettings {
             digests: false,
             savepoint: None,
         }
+    }
+}
+
+impl CoordinatorSettings {
+    /// What kind of snapshot a checkpoint is.
+    pub fn checkpoint_kind(&self) -> SnapshotKind {
+        if self.incremental { SnapshotKind::IncrementalCheckpoint } else { SnapshotKind::FullCheckpoint }
     }
 }
 
@@ -289,8 +296,7 @@ impl Coordinator {
                 SavepointFormat::Native => SnapshotKind::NativeSavepoint,
             },
             None if !state.schedule.is_due(now) => return Ok(None),
-            None if self.settings.incremental => SnapshotKind::IncrementalCheckpoint,
-            None => SnapshotKind::FullCheckpoint,
+            None => self.settings.checkpoint_kind(),
         };
         let id = state.next_id;
         state.next_id += 1;
@@ -401,6 +407,7 @@ impl Coordinator {
             let target = SnapshotTarget {
                 exclusive: &trigger.folder,
                 shared: &trigger.shared,
+                own: Scope::Exclusive,
                 prefix: &format!("{}-{subtask}-{place}-", trigger.id),
                 inline_threshold: self.settings.inline_threshold,
                 transfer_threads: self.settings.transfer_threads,

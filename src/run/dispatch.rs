@@ -27,7 +27,7 @@ use crate::operator::{
 };
 use crate::result::PrefillOrigin;
 use crate::source::SourceKey;
-use crate::state::{StateError, StateResult, StateTtls, StringKey};
+use crate::state::{KeyGroups, StateError, StateResult, StateTtls, StringKey};
 use crate::workload::{
     AggregateFunction, BackendType, KeptRow, KeyType, Operator as OperatorSpec, ReduceFunction, RowField, Step,
     WindowContents, WindowTime, Windows, Workload,
@@ -152,6 +152,7 @@ struct Job<'a> {
 
 /// What an operator is run in, beside its backend.
 struct Harness {
+    groups: KeyGroups,
     task: TaskInfo,
     probe: Probe,
     out: Collector,
@@ -180,7 +181,7 @@ fn open_subtask<K: SourceKey>(
 ) -> Result<Box<dyn Subtask<K>>, TrialError> {
     let groups = workload.run.groups;
     let task = TaskInfo { subtask: place.subtask, parallelism: groups.parallelism };
-    let harness = Harness { task, probe, out: Collector::forwarding(job.next_key) };
+    let harness = Harness { groups, task, probe, out: Collector::forwarding(job.next_key) };
     let folder = &place.folder;
     std::fs::create_dir_all(folder).map_err(|error| StateError::Storage(format!("{}: {error}", folder.display())))?;
     let subtask = match spec.options.backend {
@@ -289,6 +290,6 @@ fn open<K: SourceKey, B: Stateful<K>, O: Operator<K> + Send + 'static>(
     spec: &O::Spec,
     harness: Harness,
 ) -> StateResult<Box<dyn Subtask<K>>> {
-    let Harness { task, probe, out } = harness;
-    Ok(Box::new(OperatorSubtask::<K, B, O>::open(backend, spec, task, probe, out)?))
+    let Harness { groups, task, probe, out } = harness;
+    Ok(Box::new(OperatorSubtask::<K, B, O>::open((backend, groups), spec, task, probe, out)?))
 }

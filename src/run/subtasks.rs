@@ -110,14 +110,15 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let strategy = strategy(setup, calibration);
     subtasks.iter_mut().for_each(|noted| noted.begin_measuring(workload, begin));
     let heap_before = java_heap_use(&subtasks);
-    let mut checkpointed = CheckpointedRun::begin(setup, restored.as_ref(), begin)?;
+    let has_state = prefill_keys > 0 || begin.next_block > 0;
+    let mut checkpointed = begin_checkpoints(setup, restored.as_ref(), (begin, has_state), &mut subtasks)?;
     let coordinator = checkpointed.as_ref().map(CheckpointedRun::coordinator);
     let Found { end, recorders, phases } = measure(setup, &source, &mut subtasks, begin, strategy, coordinator)?;
     if end.events == 0 {
         return Err(TrialError::NothingMeasured(warm_end.events));
     }
     if let Some(checkpointed) = &mut checkpointed {
-        checkpointed.end()?;
+        checkpointed.end(subtasks.iter_mut().map(|noted| &mut noted.subtask))?;
     }
 
     let resident = resident_bytes();
@@ -206,6 +207,18 @@ fn warm_up<K: SourceKey>(
     let before = (end.next_block * BLOCK_EVENTS as u64).checked_sub(1);
     let now = before.map_or(Now::START, |sequence| source.now_at(sequence));
     Ok((end, Position { next_block: end.next_block, phase: 0, phase_events: 0, events: 0, now }))
+}
+
+/// Begins with checkpoints, and with the logs of changes where they have those. There may be state already.
+fn begin_checkpoints<K: SourceKey>(
+    setup: &Setup<'_, K>,
+    restored: Option<&RestorePlan>,
+    (begin, has_state): (Position, bool),
+    subtasks: &mut [Noted<K>],
+) -> Result<Option<CheckpointedRun>, TrialError> {
+    let Some(run) = CheckpointedRun::begin(setup, restored, begin)? else { return Ok(None) };
+    run.begin_logs(setup, subtasks.iter_mut().map(|noted| &mut noted.subtask), begin.now, has_state)?;
+    Ok(Some(run))
 }
 
 /// Goes on from a checkpoint: nothing of the warm-up is done again.
@@ -546,6 +559,9 @@ impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
         noted.end_round(sequence);
         noted.rounds_ns.push(noted.busy.saturating_sub(noted.round_busy).as_nanos() as u64);
         noted.round_busy = noted.busy;
+        if self.coordinator.is_some() {
+            noted.materialize_if_due(now)?;
+        }
         noted.growth.look(sequence, now, &mut *noted.subtask)?;
         noted.watch.look(noted.subtask.store())
     }
@@ -573,6 +589,17 @@ impl<K> Noted<K> {
         self.watch = StoreWatch::begin(self.subtask.store());
         self.growth = GrowthWatch::begin(workload, begin.next_block * BLOCK_EVENTS as u64);
         self.late_before = self.subtask.late_events();
+    }
+
+    /// Lets the operators materialize their state. What processing stands still for counts as its own time.
+    fn materialize_if_due(&mut self, now: Now) -> StateResult<()> {
+        let mut stood_still = self.subtask.materialize_if_due(now)?;
+        for operator in self.subtask.later() {
+            stood_still += operator.materialize_if_due(now)?;
+        }
+        self.busy += stood_still;
+        self.round_busy += stood_still;
+        Ok(())
     }
 
     /// Notes what the state takes of the Java heap; the heap may be full.

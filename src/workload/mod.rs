@@ -58,10 +58,10 @@ pub use operator::{
     OperatorWire, ReduceFunction, SourcePartitions,
 };
 pub use options::{
-    BackendType, CheckpointStorage, CompactionStyle, Compression, FlinkVersion, JobShape, KnownKey, LocalDir, LogLevel,
-    METRICS_PREFIX, MemoryPool, NativeMetric, OPTIONS, OptionRow, Options, PoolScope, PredefinedOptions,
-    ROCKSDB_LEVELS, Reader, TaskManagerMemory, TimerServiceFactory, Versions, cache_shards, divide_pool,
-    index_eviction_chance, index_may_fall_off, native_metrics, pool_that_keeps,
+    BackendType, ChangelogPlace, CheckpointStorage, CompactionStyle, Compression, FlinkVersion, JobShape, KnownKey,
+    LocalDir, LogLevel, METRICS_PREFIX, MemoryPool, NativeMetric, OPTIONS, OptionRow, Options, PoolScope,
+    PredefinedOptions, ROCKSDB_LEVELS, Reader, TaskManagerMemory, TimerServiceFactory, Versions, cache_shards,
+    divide_pool, index_eviction_chance, index_may_fall_off, native_metrics, pool_that_keeps,
 };
 pub use phase::{Phase, PhaseWire, ROUND_EVENTS};
 pub use pipeline::{RowField, Step, StepWire};

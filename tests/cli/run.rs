@@ -137,6 +137,7 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     broadcast-rules: 2
     cache-ttl: 2 2
     cdc-orders: 2
+    changelog: 4
     checkpoint-churn: 3 3
     checkpoint-interval: 4
     continuous-aggregation: 2

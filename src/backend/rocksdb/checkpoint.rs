@@ -95,7 +95,9 @@ impl<K: Key> RocksDbBackend<K> {
         for handle in handles {
             match handle {
                 KeyedHandle::RocksDb { meta, .. } => self.check_header(&checkpoint.read(meta)?)?,
-                KeyedHandle::KeyGroups { canonical: false, .. } => return Err(other_format(checkpoint, "rocksdb")),
+                KeyedHandle::KeyGroups { canonical: false, .. } | KeyedHandle::Changelog { .. } => {
+                    return Err(other_format(checkpoint, "rocksdb"));
+                }
                 KeyedHandle::KeyGroups { .. } => {
                     let Some((mut source, info, _)) = read_key_groups(checkpoint, handle)? else { continue };
                     self.restore_canonical(&mut source, &info)?;
