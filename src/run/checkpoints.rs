@@ -82,12 +82,12 @@ impl CheckpointedRun {
             parallelism: setup.workload.run.groups.parallelism,
             scratch: setup.spec.state_folder.join(SCRATCH_FOLDER),
         };
-        let last_id = restored.map_or(0, |plan| plan.checkpoint.metadata.id);
-        let coordinator = Coordinator::start(settings, job, storage(setup)?, position.now, last_id)?;
+        let from = restored.map(|plan| &plan.checkpoint);
+        let coordinator = Coordinator::start(settings, job, storage(setup, from)?, position, from)?;
         Ok(Some(Self {
             coordinator,
             is_modelled: checkpoint.is_modelled(),
-            is_kept: checkpoint.dir.is_some(),
+            is_kept: checkpoint.dir.is_some() || checkpoint.claims(options),
             restores: checkpoint.restore_check,
             changelog: None,
         }))
@@ -216,13 +216,24 @@ fn resolved<K>(setup: &Setup<'_, K>, dir: &str) -> String {
     if dir.contains("://") { dir.to_owned() } else { setup.spec.folder.join(dir).to_string_lossy().into_owned() }
 }
 
-/// The folder of this job in the checkpoint directory.
-fn storage<K>(setup: &Setup<'_, K>) -> Result<CheckpointStorage, CheckpointError> {
+/// The folder of this job in the checkpoint directory: a new one, or that of a checkpoint that is claimed.
+fn storage<K>(setup: &Setup<'_, K>, from: Option<&StoredCheckpoint>) -> Result<CheckpointStorage, CheckpointError> {
     let checkpoint = &setup.workload.checkpoint;
     let profile = checkpoint.is_modelled().then_some(StorageProfile {
         bandwidth_bytes_per_s: checkpoint.bandwidth_bytes_per_s,
         latency: checkpoint.latency,
     });
+    if let Some(claimed) = from.filter(|_| checkpoint.claims(&setup.spec.options)) {
+        if claimed.metadata.kind.is_savepoint() {
+            return Err(CheckpointError::Foreign {
+                checkpoint: claimed.url().to_owned(),
+                reason: "it is a savepoint, and only a checkpoint can be claimed here: \
+                         set execution.state-recovery.claim-mode = NO_CLAIM"
+                    .to_owned(),
+            });
+        }
+        return Ok(CheckpointStorage::open(claimed.job_url(), profile)?);
+    }
     let own = || setup.spec.state_folder.join(OWN_FOLDER).to_string_lossy().into_owned();
     let dir = checkpoint.dir.as_ref().map_or_else(own, |dir| resolved(setup, dir));
     let storage = CheckpointStorage::open(&dir, profile)?;

@@ -58,8 +58,8 @@ pub use operator::{
     OperatorWire, ReduceFunction, SourcePartitions,
 };
 pub use options::{
-    BackendType, ChangelogPlace, CheckpointStorage, CompactionStyle, Compression, FlinkVersion, JobShape, KnownKey,
-    LocalDir, LogLevel, METRICS_PREFIX, MemoryPool, NativeMetric, OPTIONS, OptionRow, Options, PoolScope,
+    BackendType, ChangelogPlace, CheckpointStorage, ClaimMode, CompactionStyle, Compression, FlinkVersion, JobShape,
+    KnownKey, LocalDir, LogLevel, METRICS_PREFIX, MemoryPool, NativeMetric, OPTIONS, OptionRow, Options, PoolScope,
     PredefinedOptions, ROCKSDB_LEVELS, Reader, TaskManagerMemory, TimerServiceFactory, Versions, cache_shards,
     divide_pool, index_eviction_chance, index_may_fall_off, native_metrics, pool_that_keeps,
 };

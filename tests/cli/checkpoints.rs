@@ -364,3 +364,38 @@ fn failed_uploads_are_told_and_tolerated_as_often_as_the_setting_says() {
         assert!(ran.err.contains("tolerable-failed-checkpoints is 1"), "{ran:?}");
     }
 }
+
+/// A claimed checkpoint belongs to the run: its files are named again, and it goes when one of the run's own stands for it.
+#[test]
+fn a_claimed_checkpoint_is_gone_on_from_in_its_own_folder() {
+    let place = place();
+    for configuration in ["heap", "rocksdb"] {
+        let dir = place.path(&format!("claimed-{configuration}"));
+        let files = "--set execution.checkpointing.data-inline-threshold=0b";
+        let half = format!("--set run.events=32768 --checkpoint-dir {} {files}", dir.display());
+        run(&place, configuration, &half);
+        let job = folders(&dir).pop().unwrap();
+        let last = job.join("chk-4");
+        let whole = run(&place, configuration, "");
+        let claim = format!("--set execution.state-recovery.claim-mode=CLAIM --restore-from {}", last.display());
+        let kept = format!("--set execution.checkpointing.num-retained=1 {files}");
+        let restored = run(&place, configuration, &format!("{claim} {kept}"));
+        assert_eq!(digests(&restored), digests(&whole), "{configuration}");
+        let records = &checkpoints(&restored).records;
+        assert_eq!(records.first().map(|record| record.id), Some(5));
+        assert_eq!(records[0].reused_files > 0, configuration == "rocksdb", "{records:?}");
+        assert!(!last.exists() && job.join("chk-7/_metadata").exists(), "{:?}", folders(&job));
+        let verified = place.statebench(&format!("checkpoint verify {}", job.display())).ok();
+        assert!(verified.contains("chk-7: whole") && !verified.contains("belong to no"), "{verified}");
+    }
+    let both = refused(&place, "--set execution.state-recovery.claim-mode=CLAIM --restore-from nowhere/chk-1");
+    assert!(both.err.contains("2 are planned"), "{}", both.err);
+    let savepoints = place.path("savepoints");
+    run(&place, "heap", &format!("--savepoint {}", savepoints.display()));
+    let savepoint = folders(&savepoints).pop().unwrap();
+    let claim = "--configuration heap --set execution.state-recovery.claim-mode=CLAIM --restore-from";
+    let ran = refused(&place, &format!("{claim} {}", savepoint.display()));
+    assert!(ran.err.contains("only a checkpoint can be claimed"), "{}", ran.err);
+    let ran = refused(&place, "--set execution.state-recovery.claim-mode=LEGACY --restore-from nowhere/chk-1");
+    assert!(ran.err.contains("NO_CLAIM or CLAIM"), "{}", ran.err);
+}

@@ -72,7 +72,11 @@ impl<K: Key> Snapshots<K> for RocksDbBackend<K> {
         if !files.opened.is_empty() || !files.others.is_empty() {
             self.take_in(&files.others, &files.opened)?;
         }
-        self.restore_streams(checkpoint, handles)
+        self.restore_streams(checkpoint, handles)?;
+        if let ([handle], [_], []) = (handles, files.opened.as_slice(), files.others.as_slice()) {
+            self.note_uploads_of(checkpoint.metadata.id, handle);
+        }
+        Ok(())
     }
 }
 
@@ -84,6 +88,15 @@ impl<K: Key> RocksDbBackend<K> {
             *bytes.entry(file.column_family_name).or_insert(0) += file.size as u64;
         }
         Ok(bytes)
+    }
+
+    /// A database that was opened on all files of an old one need not upload them again where the checkpoint is claimed.
+    fn note_uploads_of(&self, id: u64, handle: &KeyedHandle) {
+        let KeyedHandle::RocksDb { files, key_groups, .. } = handle else { return };
+        if *key_groups == self.key_groups() {
+            let tables = files.iter().filter(|file| is_table(&file.name));
+            self.uploads.note(id, tables.map(|file| (file.name.clone(), file.stream.clone())).collect());
+        }
     }
 
     /// Takes in canonical savepoints. Files of a database are taken in where it is opened.

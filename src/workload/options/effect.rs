@@ -104,7 +104,13 @@ impl Options {
             "execution.state-recovery.path" => {
                 Some("`checkpoint.restore-from` or --restore-from names what a run goes on from")
             }
-            "execution.state-recovery.claim-mode" => Some("a run never deletes what it goes on from, as with NO_CLAIM"),
+            "execution.state-recovery.claim-mode" if !self.job.restores => {
+                Some("a run restores with `checkpoint.restore-from`")
+            }
+            "execution.state-recovery.claim-mode" if !self.takes_checkpoints() => {
+                Some("what a run goes on from is deleted by its checkpoints, and it takes none")
+            }
+            "execution.state-recovery.claim-mode" => None,
             "execution.state-recovery.ignore-unclaimed-state" => {
                 Some("a checkpoint of other states is of another workload, which is refused")
             }
