@@ -8,7 +8,7 @@ use crate::result::{
 };
 
 /// Columns of the table of checkpoints: medians over the complete checkpoints of all trials.
-pub(super) const CHECKPOINT_HEADER: [&str; 13] = [
+pub(super) const CHECKPOINT_HEADER: [&str; 14] = [
     "checkpoints",
     "taken",
     "failed",
@@ -22,6 +22,7 @@ pub(super) const CHECKPOINT_HEADER: [&str; 13] = [
     "p99 during",
     "p99 outside",
     "size",
+    "time",
 ];
 
 /// Columns of the table of restores: medians over the trials.
@@ -97,15 +98,16 @@ fn checkpoint_row(trials: &[&Checkpoints]) -> Vec<String> {
         count(of(|record| record.reused_files as f64)),
         p99(|trial| trial.latency_during.as_ref()?.summary.p99_ns),
         p99(|trial| trial.latency_outside.as_ref()?.summary.p99_ns),
-        trials.last().map_or_else(String::new, |trial| trend(trial.size_trend)),
+        trials.last().map_or_else(String::new, |trial| trend(trial.size_trend, Unit::Bytes)),
+        trials.last().map_or_else(String::new, |trial| trend(trial.duration_trend, Unit::Nanoseconds)),
     ]
 }
 
-fn trend(trend: Trend) -> String {
+fn trend(trend: Trend, unit: Unit) -> String {
     match trend {
         Trend::Bounded => "bounded".to_owned(),
-        Trend::Unbounded { bytes_per_day } => {
-            format!("unbounded growth: {} a day", with_unit(bytes_per_day, Unit::Bytes))
+        Trend::Unbounded { per_day } => {
+            format!("unbounded growth: {} a day", with_unit(per_day, unit))
         }
         Trend::Undecided => "too short to tell".to_owned(),
     }

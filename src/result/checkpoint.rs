@@ -25,6 +25,9 @@ pub struct Checkpoints {
     pub latency_outside: Option<Latency>,
     /// What becomes of the full size if the job goes on like this.
     pub size_trend: Trend,
+    /// What becomes of the time that a checkpoint takes, ns.
+    #[serde(default = "undecided")]
+    pub duration_trend: Trend,
     /// The changelog, where changes were logged.
     #[serde(default)]
     pub changelog: Option<Changelog>,
@@ -132,6 +135,10 @@ pub struct Restore {
     pub replayed_events: u64,
     /// Whether that led to the same results and the same state as the run.
     pub agrees: bool,
+}
+
+fn undecided() -> Trend {
+    Trend::Undecided
 }
 
 impl Checkpoints {

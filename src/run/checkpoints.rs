@@ -190,10 +190,12 @@ impl CheckpointedRun {
             latency_during: during.map(Latency::of),
             latency_outside: during.map(|_| Latency::of(&recorder.event_outside_checkpoint())),
             size_trend: Trend::Undecided,
+            duration_trend: Trend::Undecided,
             changelog: self.changelog,
             restore,
         };
-        checkpoints.size_trend = size_trend(checkpoints.complete());
+        checkpoints.size_trend = trend_of(checkpoints.complete(), |record| record.full_bytes as f64);
+        checkpoints.duration_trend = trend_of(checkpoints.complete(), |record| record.duration_ms * 1e6);
         Ok(checkpoints)
     }
 
@@ -264,8 +266,11 @@ fn restored<K>(
     })
 }
 
-/// Whether checkpoints grow without bound, by the full sizes of the second half of the run.
-fn size_trend<'a>(complete: impl Iterator<Item = &'a CheckpointRecord>) -> Trend {
-    let points: Vec<_> = complete.map(|record| (record.time_ms as f64, record.full_bytes as f64)).collect();
+/// Whether a figure of checkpoints grows without bound, by the second half of the run.
+fn trend_of<'a>(
+    complete: impl Iterator<Item = &'a CheckpointRecord>,
+    figure: impl Fn(&CheckpointRecord) -> f64,
+) -> Trend {
+    let points: Vec<_> = complete.map(|record| (record.time_ms as f64, figure(record))).collect();
     trend(&points[points.len() / 2..])
 }
