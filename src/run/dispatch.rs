@@ -20,10 +20,10 @@ use crate::backend::{ExpiringState, HeapBackend, NullBackend, Observed, Prefill,
 use crate::backend::{RocksDbBackend, SharedMemory};
 use crate::measure::Probe;
 use crate::operator::{
-    AggregateOperator, Aggregated, Average, BroadcastRules, ChangelogJoin, Collector, Contents, Counter, EventTime,
-    FirstRow, IntervalJoin, LastRow, ListBuffer, Listed, MapOperator, Max, MixOperator, Operator, ProcessingTime,
-    ReduceOperator, Reduced, RegularJoin, RunningTotal, SessionWindowOperator, SourceOffsets, Sum, Summary, TaskInfo,
-    TemporalJoin, TopN, ValueOfMap, WindowOperator,
+    AggregateOperator, Aggregated, Average, BroadcastRules, ChangelogJoin, Collector, Contents, ContinuousJoin,
+    Counter, EventTime, FirstRow, IntervalJoin, Joined, LastRow, ListBuffer, Listed, MapOperator, Max, MixOperator,
+    Operator, ProcessingTime, ReduceOperator, Reduced, RegularJoin, RunningTotal, SessionWindowOperator, SourceOffsets,
+    Sum, Summary, TaskInfo, TemporalJoin, TopN, ValueOfMap, WindowOperator,
 };
 use crate::result::PrefillOrigin;
 use crate::source::SourceKey;
@@ -229,6 +229,7 @@ fn open_operator<K: SourceKey, B: Stateful<K>>(
                 open_windows::<K, B, Aggregated<Summary>>(backend, windows, harness)
             }
             WindowContents::List => open_windows::<K, B, Listed>(backend, windows, harness),
+            WindowContents::Join { .. } => open_windows::<K, B, Joined>(backend, windows, harness),
         },
         OperatorSpec::ChangelogJoin => open::<K, B, ChangelogJoin>(backend, &(), harness),
         OperatorSpec::RunningTotal => open::<K, B, RunningTotal>(backend, &(), harness),
@@ -238,6 +239,9 @@ fn open_operator<K: SourceKey, B: Stateful<K>>(
         },
         OperatorSpec::RegularJoin { .. } => open::<K, B, RegularJoin>(backend, &(), harness),
         OperatorSpec::IntervalJoin { bounds, .. } => open::<K, B, IntervalJoin>(backend, bounds, harness),
+        OperatorSpec::ContinuousJoin { finish_below, .. } => {
+            open::<K, B, ContinuousJoin>(backend, finish_below, harness)
+        }
         OperatorSpec::TemporalJoin { .. } => open::<K, B, TemporalJoin>(backend, &(), harness),
         OperatorSpec::BroadcastRules(rules) => open::<K, B, BroadcastRules>(backend, rules, harness),
         OperatorSpec::SourceOffsets(source) => open::<K, B, SourceOffsets>(backend, source, harness),

@@ -399,3 +399,35 @@ fn a_claimed_checkpoint_is_gone_on_from_in_its_own_folder() {
     let ran = refused(&place, "--set execution.state-recovery.claim-mode=LEGACY --restore-from nowhere/chk-1");
     assert!(ran.err.contains("NO_CLAIM or CLAIM"), "{}", ran.err);
 }
+
+/// On a disk that fills up checkpoints fail and say so, the run goes on, and what is retained stays whole. The disk is a small
+/// file system in memory, for which the test needs a namespace of mounts; where it gets none it says so and proves nothing.
+#[test]
+fn a_full_disk_fails_checkpoints_and_harms_none_that_is_retained() {
+    let place = place();
+    let disk = place.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mount = format!("mount -t tmpfs -o size=200k tmpfs {}", disk.display());
+    let in_namespace = |command: &str| {
+        let mut shell = Command::new("unshare");
+        shell.args(["-rm", "sh", "-c", &format!("{mount} && {command}")]).current_dir(place.path(""));
+        shell.env("TMPDIR", place.path("tmp")).env("RUST_BACKTRACE", "0");
+        shell
+    };
+    if !in_namespace("true").output().is_ok_and(|output| output.status.success()) {
+        eprintln!("no namespace of mounts here: a full disk is not tested");
+        return;
+    }
+    let program = env!("CARGO_BIN_EXE_statebench");
+    let run = format!(
+        "{program} run job.toml -q -o r.json --configuration rocksdb --checkpoint-dir {} \
+         --set execution.checkpointing.num-retained=3 --set execution.checkpointing.tolerable-failed-checkpoints=9",
+        disk.display()
+    );
+    let ran = place.finish(in_namespace(&format!("{run} && {program} checkpoint verify {}/*", disk.display())));
+    let out = ran.ok();
+    assert!(out.contains(" failed: ") && out.contains("no space left"), "{out}");
+    assert!(out.contains("chk-1: whole") && !out.contains("belong to no"), "{out}");
+    let result = place.result("r.json");
+    assert!(checkpoints(measured(&result, "rocksdb")).restore.as_ref().unwrap().agrees);
+}

@@ -141,6 +141,7 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     checkpoint-churn: 3 3
     checkpoint-interval: 4
     continuous-aggregation: 2
+    continuous-join: 2
     counter: 2
     deduplicate: 2 2
     flights-by-route: 2
@@ -183,6 +184,7 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     ttl-cleanup: 2 2
     tumbling-window: 2 2
     window-all: 2 2
+    window-join: 2 2
     ycsb-a: 2
     ycsb-b: 2
     ycsb-c: 2
@@ -196,7 +198,9 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
 #[test]
 fn what_goes_to_all_subtasks_makes_no_difference() {
     let place = Place::new();
-    for name in ["broadcast-rules", "interval-join", "regular-join", "source-offsets", "temporal-join"] {
+    for name in
+        ["broadcast-rules", "continuous-join", "interval-join", "regular-join", "source-offsets", "temporal-join"]
+    {
         let file = workloads().join(format!("{name}.toml"));
         let run = |parallelism: u16| {
             let more = "--set run.events=20_000 --force -o r.json";
