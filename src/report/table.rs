@@ -7,7 +7,7 @@ use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
 use comfy_table::{CellAlignment, Table};
 
 use super::knobs::Knobs;
-use super::{Regime, Spread, Summary, checkpoints, curves, stores, stream};
+use super::{Regime, Spread, Summary, checkpoints, curves, open_loop, stores, stream};
 use crate::result::{
     METRICS, Metric, Outcome, PrefillOrigin, RunResult, Shown, TimingStrategy, Unit, VariantInfo, printable,
 };
@@ -57,6 +57,7 @@ fn text(result: &RunResult, summary: &Summary, format: Format) -> String {
         let _ = writeln!(out, "{}\n", named_table(&stores::MEMORY_HEADER, memory, format));
     }
     for (header, rows) in [
+        (&open_loop::OPEN_LOOP_HEADER[..], open_loop::open_loop_rows(result)),
         (&stream::LATER_HEADER[..], stream::later_rows(result)),
         (&stream::GROWTH_HEADER[..], stream::growth_rows(result)),
         (&stream::FIRING_HEADER[..], stream::firing_rows(result)),

@@ -58,6 +58,7 @@ pub enum Trend {
     Unbounded {
         /// By so much in a day of the virtual clock (the Theil-Sen slope), in the unit of the figure: bytes of state held or
         /// of a checkpoint, ns of a duration.
+        #[serde(alias = "bytes_per_day")]
         per_day: f64,
     },
     /// The run is too short to tell: entries that would expire had no time to.

@@ -10,7 +10,7 @@ use super::drive::{Delivery, OperatorPart, PendingOperator, Subtask};
 use super::observe::{add_shape, once};
 use crate::backend::{Census, ChangelogStorage, CleanedEntries, MaterializePlan, Observed, SnapshotRequest};
 use crate::checkpoint::CheckpointError;
-use crate::measure::Probe;
+use crate::measure::{Pace, Probe, RealClock};
 use crate::result::{Changelog, StoreBudget, StoreCounters, StoreShape, StoreUse};
 use crate::source::Event;
 use crate::state::{Digest, HeapUse, JvmHeap, StateResult};
@@ -71,6 +71,9 @@ impl<K> Subtask<K> for PipelineSubtask<K> {
     }
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<Duration> {
         self.first.process(batch)
+    }
+    fn process_paced(&mut self, batch: &mut [Event<K>], pace: &mut Pace<'_, RealClock<'_>>) -> StateResult<Duration> {
+        self.first.process_paced(batch, pace)
     }
     fn later(&mut self) -> &mut [Box<dyn Subtask<i64>>] {
         &mut self.later

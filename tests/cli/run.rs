@@ -148,6 +148,7 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     flink-state-benchmark: 2 2
     harness-floor: 
     interval-join: 2
+    latency-open-loop: 2
     list-buffer: 2
     map-vs-value-of-map: 2 2
     mixgraph: 2
@@ -367,4 +368,42 @@ fn a_reader_that_leaves_early_is_no_error() {
         assert_eq!(child.wait().unwrap().code(), Some(0), "{args}");
     }
     assert_eq!(place.result("job.result.json").finished().count(), 2);
+}
+
+/// In an open loop the results are those of a closed one; response times are told, and overload in their place.
+#[test]
+fn events_arrive_at_a_rate_of_their_own_or_the_run_says_that_it_is_saturated() {
+    let place = Place::new();
+    let job = |load: &str| {
+        format!(
+            "keys.cardinality = 1_000\nrun = {{ events = 20_000, warm-up = 0, repeats = 1, counters = false }}\n{load}"
+        )
+    };
+    place.file("closed.toml", job(""));
+    let closed = place.statebench("run closed.toml -q -o closed.json").ok();
+    assert!(!closed.contains("open loop"), "{closed}");
+    let emitted = place.result("closed.json").agreements[0].emitted;
+    for kind in ["constant", "poisson", "bursty", "diurnal"] {
+        place.file("job.toml", job(&format!("load = {{ rate = 20_000.0, arrivals = '{kind}' }}\n")));
+        for parallelism in [1, 2] {
+            let args = format!("run job.toml -q --force -o r.json --parallelism {parallelism}");
+            let out = place.statebench(&args).ok();
+            assert!(out.contains("kept up"), "{kind}: {out}");
+            let result = place.result("r.json");
+            assert_eq!(result.agreements[0].emitted, emitted);
+            for configuration in ["heap", "rocksdb"] {
+                let found = measured(&result, configuration).open_loop.as_ref().unwrap();
+                assert_eq!((found.saturated, found.response.summary.count), (false, 20_000), "{found:?}");
+                assert!(found.served_events_per_s < 30_000.0 && found.idle_share > 0.1, "{found:?}");
+            }
+        }
+    }
+    place.file("job.toml", job("load.rate = 1e9\n"));
+    let out = place.statebench("run job.toml -q --force -o r.json").ok();
+    assert!(out.contains("saturated at "), "{out}");
+    let found = place.result("r.json");
+    assert!(measured(&found, "heap").open_loop.as_ref().unwrap().saturated);
+    place.file("job.toml", job("load.rate = 0\n"));
+    let ran = place.statebench("run job.toml -q --force -o r.json");
+    assert!(ran.code == Some(2) && ran.err.contains("load.rate"), "{ran:?}");
 }
