@@ -220,7 +220,9 @@ fn exact(result: &RunResult, trial: &Trial, measurement: &Measurement) -> Vec<Ex
         exact.push(digest(Quantity::EmittedDigest, end, measurement.emitted));
         exact.push(digest(Quantity::StateDigest, measurement.state_after_events, measurement.state));
     }
-    let is_on_the_heap = measurement.heap.is_some() && measurement.store_bytes.is_none();
+    // How much of a changelog a checkpoint holds depends on when it was last cut.
+    let has_changelog = measurement.checkpoints.as_ref().is_some_and(|checkpoints| checkpoints.changelog.is_some());
+    let is_on_the_heap = measurement.heap.is_some() && measurement.store_bytes.is_none() && !has_changelog;
     for record in measurement.checkpoints.iter().flat_map(|checkpoints| &checkpoints.records) {
         let after_events = warm_up.saturating_add(record.events);
         match record.kind.as_str() {

@@ -64,6 +64,8 @@ pub(super) fn default_threshold(metric: &str) -> Option<f64> {
         "pause_max_ns" => None,
         "latency_p99_ns"
         | "latency_p999_ns"
+        | "response_p99_ns"
+        | "response_p999_ns"
         | "checkpoint_sync_ns"
         | "checkpoint_duration_ns"
         | "restore_duration_ns"
@@ -222,7 +224,14 @@ mod tests {
         let of = default_threshold;
         assert_eq!([of("latency_p50_ns"), of("latency_p99_ns"), of("pause_max_ns")], [Some(0.05), Some(0.15), None]);
         let known: Vec<_> = crate::result::METRICS.iter().map(|metric| metric.name).collect();
-        for named in ["pause_max_ns", "latency_p999_ns", "checkpoint_sync_ns", "restore_duration_ns", "store_bytes"] {
+        for named in [
+            "pause_max_ns",
+            "latency_p999_ns",
+            "response_p999_ns",
+            "checkpoint_sync_ns",
+            "restore_duration_ns",
+            "store_bytes",
+        ] {
             assert!(known.contains(&named), "{named}");
         }
     }

@@ -6,6 +6,7 @@ mod comparison;
 mod curves;
 mod gate;
 mod knobs;
+mod open_loop;
 mod stores;
 mod stream;
 mod summary;

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Checkpoints, Growth, Latency, Manifest, PhaseMeasurement, StoreCounters, StoreMemory, StoreShape, save_json,
+    Checkpoints, Growth, Latency, Manifest, OpenLoop, PhaseMeasurement, StoreCounters, StoreMemory, StoreShape,
+    save_json,
 };
 use crate::state::Digest;
 use crate::workload::WorkloadWire;
@@ -230,6 +231,9 @@ pub struct Measurement {
     /// bytes; none where the state was not looked at.
     #[serde(default)]
     pub checkpoint_bytes: Option<u64>,
+    /// The open loop, where events arrived at a rate of their own.
+    #[serde(default)]
+    pub open_loop: Option<OpenLoop>,
     /// The checkpoints of the measured part; none where none were to be taken.
     #[serde(default)]
     pub checkpoints: Option<Checkpoints>,
@@ -329,6 +333,7 @@ impl Measurement {
             growth: None,
             checkpoint_bytes: None,
             checkpoints: None,
+            open_loop: None,
             later: Vec::new(),
             latest: Vec::new(),
         }
