@@ -70,6 +70,8 @@ pub struct Observation {
     pub seed: u64,
     /// Whether more than 1 % of its events took over 300 µs.
     pub slow: bool,
+    /// Whether events arrived faster than they could be done, so that response times mean nothing.
+    pub saturated: bool,
     /// Metrics by name, of those that this kind of trial stands for.
     pub metrics: BTreeMap<String, f64>,
     /// What noise cannot change.
@@ -203,6 +205,7 @@ impl Observation {
             companion: trial.companion,
             seed: trial.seed,
             slow: measurement.is_slow(),
+            saturated: measurement.open_loop.as_ref().is_some_and(|open_loop| open_loop.saturated),
             metrics: metrics.filter_map(|metric| Some((metric.name.to_owned(), (metric.get)(measurement)?))).collect(),
             exact: if trial.companion { Vec::new() } else { exact(result, trial, measurement) },
         }

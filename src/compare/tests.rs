@@ -31,6 +31,7 @@ fn trial(repeat: u32, metrics: &[(&str, f64)]) -> Observation {
         companion: false,
         seed: u64::from(repeat),
         slow: false,
+        saturated: false,
         metrics: metrics.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
         exact: Vec::new(),
     }
@@ -162,6 +163,29 @@ fn repeats_without_a_partner_are_listed_and_left_out() {
     assert_eq!(comparison.groups[0].metrics[0].pair_log_ratios.len(), 2);
     let alone: Vec<_> = comparison.partnerless.iter().map(|alone| (alone.side, alone.repeat)).collect();
     assert_eq!(alone, [(Side::Base, Some(0)), (Side::Candidate, Some(3))]);
+}
+
+#[test]
+fn what_makes_figures_unfit_is_told() {
+    let cell_of = |slow: usize, saturated: usize| {
+        let trials = (0..3).map(|repeat| Observation {
+            slow: (repeat as usize) < slow,
+            saturated: (repeat as usize) < saturated,
+            ..trial(repeat, &[("latency_p50_ns", 5.0)])
+        });
+        let options = BTreeMap::from([("state.backend.type".to_owned(), "rocksdb".to_owned())]);
+        Cell { options, failed: 2, ..cell("rocksdb", trials.collect()) }
+    };
+    let mut candidate = observations(vec![cell_of(3, 2)]);
+    candidate.manifest.host.cores = 64;
+    let comparison = compared(&observations(vec![cell_of(1, 0)]), &candidate);
+    insta::assert_snapshot!(comparison.warnings.join("\n"), @"
+    cores: 2 in the base, 64 in the candidate
+    base rocksdb: 2 trials did not finish
+    base rocksdb: bimodal, 1 of 3 runs slow
+    candidate rocksdb: 2 trials did not finish
+    candidate rocksdb: saturated in 2 of 3 runs, which have no response times
+    ");
 }
 
 #[test]
