@@ -262,6 +262,9 @@ fn notes(result: &RunResult, out: &mut String) {
         let reason = printable(&reason);
         let _ = writeln!(out, "{} repeat {}: {reason}", printable(&trial.configuration), trial.repeat + 1);
     }
+    for line in open_loop::max_rate_lines(result) {
+        let _ = writeln!(out, "{}", printable(&line));
+    }
     let stream_lines = stream::late_lines(result).into_iter().chain(stream::latest_lines(result));
     for line in stream_lines.chain(checkpoints::lines(result)).chain(stores::notes(result)) {
         let _ = writeln!(out, "{}", printable(&line));

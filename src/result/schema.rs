@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Checkpoints, Growth, Latency, Manifest, OpenLoop, PhaseMeasurement, StoreCounters, StoreMemory, StoreShape,
+    Checkpoints, Growth, Latency, Manifest, MaxRate, OpenLoop, PhaseMeasurement, StoreCounters, StoreMemory, StoreShape,
 };
 use crate::state::Digest;
 use crate::workload::{WorkloadWire, folder_of};
@@ -38,6 +38,9 @@ pub struct RunResult {
     pub trials: Vec<Trial>,
     /// Whether the trials of each workload computed the same.
     pub agreements: Vec<Agreement>,
+    /// The highest rates that a search has found; empty where none was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub max_rates: Vec<MaxRate>,
     /// Whether the user stopped the run.
     pub interrupted: bool,
 }
