@@ -10,6 +10,7 @@ mod environment;
 mod flink;
 mod flink_measured;
 mod formats;
+mod gc_model;
 mod others;
 mod phases;
 mod run;
