@@ -455,7 +455,7 @@ mod tests {
             MeasuredWorkload { shape: Shape::Counter, keys: 128 * 50_000, zipf: None, threads: 1, garbage_bytes: 0 };
         let heap = JvmHeap { bytes: 1 << 30 };
         let weighed = |collector| workload.job(heap, collector).live_bytes;
-        let of_table = (1 << 20) as f64 - (16 + 4 * 131_072) as f64;
+        let of_table = f64::from((1 << 20) - (16 + 4 * 131_072));
         assert!((weighed(Collector::G1) - weighed(Collector::Parallel) - 128.0 * of_table).abs() < 1.0);
     }
 

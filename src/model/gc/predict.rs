@@ -42,12 +42,12 @@ pub struct Request<'a> {
 /// What the model says of a trial's job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forecast {
-    /// The job.
-    pub trial: TrialJob,
     /// One for each collector and heap.
     pub rows: Vec<ForecastRow>,
     /// One for each collector.
     pub smallest: Vec<SmallestHeap>,
+    /// The job.
+    pub trial: TrialJob,
 }
 
 /// What happens in one heap (modelled).
