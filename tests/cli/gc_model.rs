@@ -90,7 +90,9 @@ fn a_result_s_heap_trials_are_put_on_a_jvm() {
         "keys = { cardinality = 1_000, distribution = 'zipf' }\noperator.mix.read-modify-write = 1.0\n\
          values.size = '200 b'\nrun = { events = 20_000, repeats = 1, counters = false }\n",
     );
-    place.statebench("run --quick job.toml -q -o r.json").ok();
+    let run = place.statebench("run --quick job.toml -q -o r.json").ok();
+    let process = run.lines().find(|line| line.starts_with("process heap heap: ")).unwrap();
+    assert!(process.contains(" an event allocated, ") && process.ends_with(" resident (measured)"), "{process}");
     let asked = "gc-model predict r.json --events-per-second 100_000 --heap 64mb,1gb";
     let printed = place.statebench(asked).ok();
     // Entry, key and array of each key, and 128 tables; but the boxes of the first 128 keys are shared. Each event boxes a key
