@@ -13,6 +13,7 @@ mod clock;
 mod constants;
 mod g1;
 mod measured;
+mod overlay;
 mod parallel;
 mod predict;
 mod render;
@@ -25,6 +26,7 @@ pub use constants::{Constants, LiveCost};
 pub use measured::{
     MeasuredOutcome, MeasuredRun, MeasuredWorkload, Observed, RunsError, Shape, built_in_runs, load_runs,
 };
+pub use overlay::{Events, Overlaid, Span};
 pub use predict::{Forecast, ForecastRow, FullCollections, MOST_HEAP_BYTES, Request, SmallestHeap, forecast};
 pub use render::{forecast_json, forecast_text, validation_text};
 pub use trial::{Beside, TrialJob, jobs_of};
@@ -150,15 +152,21 @@ const PAUSE_SPREAD: f64 = 2.0;
 
 /// What happens at a rate over `window_s` seconds behind a warm-up, from a compacted heap on.
 pub fn simulate(job: &Job, jvm: Jvm<'_>, rate: Rate, warm_up_s: f64, window_s: f64) -> Outcome {
+    simulate_window(job, jvm, rate, warm_up_s, window_s).0
+}
+
+/// The same with the window itself, which is empty where the state does not fit.
+fn simulate_window(job: &Job, jvm: Jvm<'_>, rate: Rate, warm_up_s: f64, window_s: f64) -> (Outcome, Window) {
     if !jvm.holds(job) {
-        return Outcome::OutOfMemory;
+        return (Outcome::OutOfMemory, Window::default());
     }
     let window = window(job, jvm, rate, warm_up_s, window_s);
     let prediction = Prediction::of(&window, jvm.full_pause_ms(job));
-    match jvm.collector {
+    let outcome = match jvm.collector {
         Collector::Parallel if prediction.pause_share >= parallel::MOST_PAUSED => Outcome::OutOfMemory,
         _ => Outcome::Runs(prediction),
-    }
+    };
+    (outcome, window)
 }
 
 fn window(job: &Job, jvm: Jvm<'_>, rate: Rate, warm_up_s: f64, window_s: f64) -> Window {

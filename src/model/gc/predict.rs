@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Collector, Constants, Job, Jvm, Outcome, Prediction, Rate, TrialJob, simulate};
+use super::clock::Window;
+use super::{Collector, Constants, Job, Jvm, Outcome, Overlaid, Prediction, Rate, TrialJob, simulate_window};
 use crate::state::JvmHeap;
 
 /// The largest heap that the layout of objects holds for: above, references are no longer compressed.
@@ -63,6 +64,8 @@ pub struct ForecastRow {
     pub full_collections: FullCollections,
     /// Collections and pauses; none where the state does not fit.
     pub prediction: Option<Prediction>,
+    /// The trial's latency with the pauses laid over it; none where the rate is not an offered one that is sustained.
+    pub latency: Option<Overlaid>,
 }
 
 /// Whether full collections are to be expected (modelled).
@@ -104,6 +107,11 @@ impl std::fmt::Display for FullCollections {
 
 /// Answers a request for the job of a trial.
 pub fn forecast(trial: TrialJob, request: &Request<'_>) -> Forecast {
+    let (rows, smallest) = answer(&trial, request);
+    Forecast { rows, smallest, trial }
+}
+
+fn answer(trial: &TrialJob, request: &Request<'_>) -> (Vec<ForecastRow>, Vec<SmallestHeap>) {
     let rate = request.rate.over(f64::from(trial.task_managers));
     let own = [trial.heap];
     let heaps = if request.heaps.is_empty() { &own[..] } else { &request.heaps };
@@ -111,14 +119,13 @@ pub fn forecast(trial: TrialJob, request: &Request<'_>) -> Forecast {
     let jvm = |collector, heap| Jvm { collector, heap, cores, constants };
     let of_collector = |collector: &Collector| {
         let collector = *collector;
-        heaps.iter().map(move |heap| ForecastRow::of(job, jvm(collector, *heap), rate))
+        heaps.iter().map(move |heap| ForecastRow::of(trial, jvm(collector, *heap), rate))
     };
     let rows = request.collectors.iter().flat_map(of_collector).collect();
     let search = |collector: &Collector| {
         SmallestHeap::of(job, |heap| jvm(*collector, heap), *collector, rate, request.most_pause_share)
     };
-    let smallest = request.collectors.iter().map(search).collect();
-    Forecast { rows, smallest, trial }
+    (rows, request.collectors.iter().map(search).collect())
 }
 
 impl Rate {
@@ -138,16 +145,22 @@ impl Rate {
 }
 
 /// What happens over long enough that the start from a compacted heap does not show.
-fn steady(job: &Job, jvm: Jvm<'_>, rate: Rate) -> Outcome {
+fn steady(job: &Job, jvm: Jvm<'_>, rate: Rate) -> (Outcome, Window) {
     let fill_s = LEAST_YOUNG * jvm.heap.bytes as f64 / job.allocated_bytes / rate.per_s();
-    simulate(job, jvm, rate, WARM_UP_FILLS * fill_s, WINDOW_FILLS * fill_s)
+    simulate_window(job, jvm, rate, WARM_UP_FILLS * fill_s, WINDOW_FILLS * fill_s)
 }
 
 impl ForecastRow {
-    fn of(job: &Job, jvm: Jvm<'_>, rate: Rate) -> Self {
-        let prediction = match steady(job, jvm, rate) {
+    fn of(trial: &TrialJob, jvm: Jvm<'_>, rate: Rate) -> Self {
+        let job = &trial.job;
+        let (outcome, window) = steady(job, jvm, rate);
+        let prediction = match outcome {
             Outcome::OutOfMemory => None,
             Outcome::Runs(prediction) => Some(prediction),
+        };
+        let latency = match (rate, &trial.events) {
+            (Rate::Offered(per_s), Some(events)) if prediction.is_some() => events.with_pauses(&window, per_s),
+            _ => None,
         };
         let heap_over_live = jvm.heap.bytes as f64 / job.live_bytes;
         let full_collections = match &prediction {
@@ -157,7 +170,7 @@ impl ForecastRow {
             Some(_) => FullCollections::None,
         };
         let collector = jvm.collector;
-        Self { collector, heap_bytes: jvm.heap.bytes, heap_over_live, full_collections, prediction }
+        Self { collector, heap_bytes: jvm.heap.bytes, heap_over_live, full_collections, prediction, latency }
     }
 }
 
@@ -190,7 +203,7 @@ impl SmallestHeap {
         let most = (SEARCHED_RATIO * bytes).min(MOST_HEAP_BYTES as f64);
         while bytes <= most {
             let heap = JvmHeap { bytes: whole_mib(bytes).min(MOST_HEAP_BYTES) };
-            if let Outcome::Runs(prediction) = steady(job, jvm(heap), rate) {
+            if let (Outcome::Runs(prediction), _) = steady(job, jvm(heap), rate) {
                 fits_bytes = fits_bytes.or(Some(heap.bytes));
                 let within = prediction.pause_share <= most_pause_share;
                 within_share_bytes = if within { within_share_bytes.or(Some(heap.bytes)) } else { None };

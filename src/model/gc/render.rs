@@ -7,8 +7,8 @@ use comfy_table::{CellAlignment, Table};
 use serde_json::{Value, json};
 
 use super::{
-    Collector, Constants, Errors, Forecast, ForecastRow, Hits, LiveCost, Point, Quantity, Question, Range, Rate,
-    Request, SmallestHeap, Validation,
+    Collector, Constants, Errors, Forecast, ForecastRow, Hits, LiveCost, Overlaid, Point, Quantity, Question, Range,
+    Rate, Request, SmallestHeap, Validation,
 };
 use crate::result::printable;
 
@@ -109,15 +109,16 @@ pub fn forecast_text(forecasts: &[Forecast], request: &Request<'_>, validation: 
     for forecast in forecasts {
         job_text(forecast, &mut out);
         let _ = writeln!(out, "\n{}\n", forecast_table(forecast));
+        latency_text(forecast, &mut out);
         for smallest in &forecast.smallest {
             let _ = writeln!(out, "{}", smallest_text(*smallest, request.most_pause_share));
         }
         out.push('\n');
     }
-    let _ = writeln!(out, "rate: {}, as stated; no rate of this program is used", rate_text(request.rate));
+    let _ = writeln!(out, "rate: {}, as stated", rate_text(request.rate));
     let _ = writeln!(
         out,
-        "all figures are modelled: no JVM ran. JDK 17, equal -Xms and -Xmx, {} cores; a steady number of keys, no snapshots",
+        "what is said of a JVM is modelled: none ran. JDK 17, equal -Xms and -Xmx, {} cores; a steady number of keys, no snapshots",
         request.cores
     );
     out.push_str("pauses: the share is the least, concurrent work comes on top; p99 and longest: from half of the pause without a full\n");
@@ -227,6 +228,42 @@ fn forecast_cells(row: &ForecastRow) -> Vec<String> {
     cells.push(prediction.median_ms.map_or_else(|| "-".to_owned(), |ms| format!("{} ms", significant(ms))));
     cells.extend([prediction.p99, prediction.longest].map(|range| format!("{} ms", range_text(range))));
     cells
+}
+
+/// The trial's latency with the pauses laid over it, where there is any.
+fn latency_text(forecast: &Forecast, out: &mut String) {
+    let Some(events) = &forecast.trial.events else { return };
+    if forecast.rows.iter().all(|row| row.latency.is_none()) {
+        return;
+    }
+    let mut table = table(&["event latency", "heap", "p50", "p99", "p99.9"], 1);
+    let Overlaid { p50, p99, p999 } = events.alone();
+    let mut alone = vec!["measured alone".to_owned(), "-".to_owned()];
+    alone.extend([p50, p99, p999].map(|span| time(span.least_ns)));
+    table.add_row(alone);
+    for row in &forecast.rows {
+        let mut cells = vec![format!("with modelled {}", row.collector), mib(row.heap_bytes as f64)];
+        match row.latency {
+            Some(Overlaid { p50, p99, p999 }) => {
+                cells.extend([p50, p99, p999].map(|span| format!("{} .. {}", time(span.least_ns), time(span.most_ns))));
+            }
+            None => cells.resize(5, "-".to_owned()),
+        }
+        table.add_row(cells);
+    }
+    let _ = writeln!(
+        out,
+        "{table}\n\nevent latency: from no full collections and other pauses half as long to all pauses twice as long; a backlog is worked\n\
+         off at the {:.0} events/s of the trial, where a JVM may be slower. A dash: at one of the ends the rate is not sustained\n",
+        events.capacity_per_s
+    );
+}
+
+/// A time with its unit.
+fn time(ns: f64) -> String {
+    let units = [(1e9, "s"), (1e6, "ms"), (1e3, "µs")];
+    let (factor, unit) = units.into_iter().find(|(factor, _)| ns >= *factor).unwrap_or((1.0, "ns"));
+    format!("{} {unit}", significant(ns / factor))
 }
 
 fn smallest_text(smallest: SmallestHeap, share: f64) -> String {

@@ -1,6 +1,6 @@
 //! The model's input from a result: what a heap trial tells of its job.
 
-use super::{Job, Slots, Turnover};
+use super::{Events, Job, Slots, Turnover};
 use crate::result::{HeapMemory, Measurement, RunResult, Trial};
 use crate::state::{JVM_BASE, JVM_ENTRY, JVM_LONG, JvmHeap};
 use crate::workload::{KeySampler, Operator, Source, Workload};
@@ -38,6 +38,8 @@ pub struct TrialJob {
     pub heap: JvmHeap,
     /// TaskManagers that share the job's events and state.
     pub task_managers: u16,
+    /// What was measured of its events; none where no latency was recorded.
+    pub events: Option<Events>,
     /// Whether the keys' distribution is that of the workload; else they are taken to be uniform.
     pub knows_keys: bool,
 }
@@ -89,6 +91,7 @@ fn job_of(
         entries: heap.entries as f64 / managers,
         heap: JvmHeap { bytes: heap.jvm_heap_bytes },
         task_managers: heap.task_managers.max(1),
+        events: Events::of(&measurement.event_latency, measurement.throughput_events_per_s / managers),
         knows_keys: keys.is_some(),
     })
 }
