@@ -23,7 +23,7 @@ mod measured {
     use rocksdb::{DB, WriteOptions};
     use statebench::backend::{HeapBackend, RocksDbBackend, SnapshotRequest, Snapshots, fetch_files, rocksdb_options};
     use statebench::checkpoint::{
-        CheckpointStorage, JobIdentity, KeyedHandle, Metadata, OperatorHandle, Output, Position, SnapshotKind,
+        CheckpointStorage, JobIdentity, KeyedHandle, Metadata, OperatorHandle, Output, Position, Scope, SnapshotKind,
         SnapshotTarget, StoredCheckpoint, SubtaskHandle, Written,
     };
     use statebench::state::{Digest, KeyGroups, KeyedStateBackend, Payload, StateTtls, ValueState, VoidNamespace, mix};
@@ -232,6 +232,7 @@ mod measured {
         let (exclusive, shared, written) = (storage.child("chk-1"), storage.child("shared"), Written::default());
         let target = SnapshotTarget {
             exclusive: &exclusive,
+            own: Scope::Exclusive,
             shared: &shared,
             prefix: "1-",
             inline_threshold: 20 << 10,

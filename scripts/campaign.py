@@ -53,8 +53,28 @@ state.backend.type = "rocksdb"
 execution.checkpointing.incremental = true
 execution.checkpointing.data-inline-threshold = "{inline}"
 execution.checkpointing.num-retained = {retained}
+[[configuration]]
+name = "heap-changelog"
+state.backend.type = "hashmap"
+state.changelog.enabled = true
+state.changelog.storage = "filesystem"
+state.changelog.periodic-materialize.interval = "100 ms"
+dstl.dfs.preemptive-persist-threshold = "64 kb"
+execution.checkpointing.data-inline-threshold = "{inline}"
+execution.checkpointing.num-retained = {retained}
+[[configuration]]
+name = "rocksdb-changelog"
+state.backend.type = "rocksdb"
+execution.checkpointing.incremental = true
+state.changelog.enabled = true
+state.changelog.storage = "filesystem"
+state.changelog.periodic-materialize.interval = "100 ms"
+dstl.dfs.preemptive-persist-threshold = "64 kb"
+execution.checkpointing.data-inline-threshold = "{inline}"
+execution.checkpointing.num-retained = {retained}
 """
 
+CONFIGURATIONS = ["heap", "rocksdb", "heap-changelog", "rocksdb-changelog"]
 OPERATORS = ["counter", "average", "tumbling-window"]
 EVENTS = 400_000
 
@@ -163,7 +183,7 @@ def crash(program, kills, rng, folder):
     (folder / "state").mkdir()
     expected = {}
     for kill in range(kills):
-        configuration = rng.choice(["heap", "rocksdb"])
+        configuration = rng.choice(CONFIGURATIONS)
         choice = {
             "operator": rng.choice(OPERATORS),
             "inline": rng.choice(["0 b", "20 kb"]),
@@ -214,13 +234,13 @@ def corruption(program, flips, rng, folder):
     counts, failures = {}, []
     (folder / "state").mkdir()
     workload(folder / "job.toml", {"operator": "average", "inline": "1 kb", "retained": 1}, 2)
-    for configuration in ["heap", "rocksdb"]:
+    for configuration in CONFIGURATIONS:
         checkpoints = folder / f"checkpoints-{configuration}"
         finish(program, folder, configuration, "base.json", "--checkpoint-dir", str(checkpoints))
         job = jobs(checkpoints)[0]
         last = complete_checkpoints(job)[-1]
         files = [path for path in [*last.iterdir(), *job.glob("shared/*")] if path.is_file()]
-        for flip in range(flips // 2):
+        for flip in range(flips // len(CONFIGURATIONS)):
             path = rng.choice(files)
             whole = path.read_bytes()
             path.write_bytes(damage(rng, whole))
@@ -241,7 +261,7 @@ def corruption(program, flips, rng, folder):
         verified = run(program, "checkpoint", "verify", str(last), cwd=folder)
         if verified.returncode != 0:
             failures.append(f"the checkpoint was not put back: {verified.stderr}")
-    return "changes", 2 * (flips // 2), counts, failures
+    return "changes", len(CONFIGURATIONS) * (flips // len(CONFIGURATIONS)), counts, failures
 
 
 def main():

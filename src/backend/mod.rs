@@ -7,6 +7,7 @@ mod canonical;
 #[cfg(test)]
 #[cfg(feature = "rocksdb")]
 mod canonical_tests;
+mod changelog;
 mod checkpoint;
 pub mod heap;
 mod metered;
@@ -30,6 +31,7 @@ mod ttl;
 #[cfg(feature = "rocksdb")]
 mod ttl_tests;
 
+pub use changelog::{ChangelogBackend, ChangelogStorage, MaterializePlan};
 pub use checkpoint::{FetchedFiles, OldState, PendingSnapshot, SnapshotRequest, Snapshots};
 pub use heap::HeapBackend;
 pub use metered::Metered;

@@ -212,6 +212,29 @@ impl<B> TtlBackend<B> {
         Ok(expired.map(Cow::Owned))
     }
 
+    /// The same of a value that is about to be changed: the object itself, where the backend has one.
+    #[inline(never)]
+    fn timed_value_for_update<K: Key, N: Namespace, T: StateValue + Default>(
+        &mut self,
+        s: ValueState<N, Timed<T>>,
+        n: &N,
+    ) -> StateResult<Option<T>>
+    where
+        B: ExpiringState<K>,
+    {
+        if self.ttl(s.index).update_type == UpdateType::OnReadAndWrite {
+            return Ok(self.timed_value::<K, N, T>(s, n)?.map(Cow::into_owned));
+        }
+        let ttl = self.accessed(s.index);
+        let Some(found) = self.inner.value_for_update(s, n)? else { return Ok(None) };
+        if !ttl.has_expired(found.last_access_ms, self.now_ms) {
+            return Ok(Some(found.value));
+        }
+        self.removed_on_access += 1;
+        self.inner.clear_value(s, n)?;
+        Ok(returns_expired(&ttl).then_some(found.value))
+    }
+
     /// The same for an entry of a map.
     #[inline(never)]
     fn timed_map_get<K: Key, N: Namespace, U: UserKey, T: StateValue>(
@@ -485,8 +508,7 @@ impl<K: Key, B: ExpiringState<K>> KeyedStateBackend<K> for TtlBackend<B> {
         n: &N,
     ) -> StateResult<Option<T>> {
         if s.is_timed {
-            // As in Java, where the value is changed while the state still refers to it.
-            return Ok(self.timed_value::<K, N, T>(raw!(ValueState, s), n)?.map(Cow::into_owned));
+            return self.timed_value_for_update(raw!(ValueState, s), n);
         }
         self.inner.value_for_update(s, n)
     }

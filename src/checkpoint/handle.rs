@@ -88,6 +88,17 @@ pub enum KeyedHandle {
         /// Bytes of the table files of each state.
         state_bytes: BTreeMap<String, u64>,
     },
+    /// A snapshot of a backend, and the changes to it since: Flink's `ChangelogStateBackendHandle`.
+    Changelog {
+        /// The key groups of its subtask.
+        key_groups: Range<u16>,
+        /// The materialization; none where the log holds everything.
+        base: Option<Box<KeyedHandle>>,
+        /// The log, in order.
+        segments: Vec<StreamHandle>,
+        /// Bytes of each state, in both.
+        state_bytes: BTreeMap<String, u64>,
+    },
 }
 
 /// A file of a RocksDB database.
@@ -103,7 +114,9 @@ impl KeyedHandle {
     /// The key groups of its subtask.
     pub fn key_groups(&self) -> &Range<u16> {
         match self {
-            Self::KeyGroups { key_groups, .. } | Self::RocksDb { key_groups, .. } => key_groups,
+            Self::KeyGroups { key_groups, .. }
+            | Self::RocksDb { key_groups, .. }
+            | Self::Changelog { key_groups, .. } => key_groups,
         }
     }
 
@@ -114,13 +127,27 @@ impl KeyedHandle {
             Self::RocksDb { files, meta, .. } => {
                 files.iter().map(|file| &file.stream).chain(std::iter::once(meta)).collect()
             }
+            Self::Changelog { base, segments, .. } => {
+                let base = base.as_ref().map_or_else(Vec::new, |base| base.streams());
+                base.into_iter().chain(segments).collect()
+            }
         }
     }
 
     /// Bytes of each state in it.
     pub fn state_bytes(&self) -> &BTreeMap<String, u64> {
         match self {
-            Self::KeyGroups { state_bytes, .. } | Self::RocksDb { state_bytes, .. } => state_bytes,
+            Self::KeyGroups { state_bytes, .. }
+            | Self::RocksDb { state_bytes, .. }
+            | Self::Changelog { state_bytes, .. } => state_bytes,
+        }
+    }
+
+    /// The snapshot of the backend itself, without a log; none where the log holds everything.
+    pub fn base(&self) -> Option<&Self> {
+        match self {
+            Self::KeyGroups { .. } | Self::RocksDb { .. } => Some(self),
+            Self::Changelog { base, .. } => base.as_deref(),
         }
     }
 }

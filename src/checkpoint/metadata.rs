@@ -201,6 +201,7 @@ impl Metadata {
 /// A complete checkpoint in its storage.
 #[derive(Clone)]
 pub struct StoredCheckpoint {
+    name: String,
     folder: CheckpointStorage,
     shared: CheckpointStorage,
     /// What is in it.
@@ -228,7 +229,20 @@ impl StoredCheckpoint {
         let bytes = folder.read(METADATA_FILE)?;
         let metadata = Metadata::decode(&bytes)
             .map_err(|reason| CheckpointError::Damaged { file: format!("{}/{METADATA_FILE}", folder.url()), reason })?;
-        Ok(Self { folder, shared: job.child(SHARED_FOLDER), metadata })
+        Ok(Self { name: name.to_owned(), folder, shared: job.child(SHARED_FOLDER), metadata })
+    }
+
+    /// The name of its folder in that of its job.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The folder of its job, without anything secret.
+    pub fn job_url(&self) -> &str {
+        self.folder
+            .url()
+            .strip_suffix(&self.name)
+            .map_or(".", |job| if job == "/" { job } else { job.trim_end_matches('/') })
     }
 
     /// Its folder, without anything secret.

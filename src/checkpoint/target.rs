@@ -14,6 +14,8 @@ pub struct SnapshotTarget<'a> {
     pub exclusive: &'a CheckpointStorage,
     /// The folder of the files that checkpoints share.
     pub shared: &'a CheckpointStorage,
+    /// Whose the streams of its own are: the checkpoint's, or of all that name them.
+    pub own: Scope,
     /// What the names of its files begin with.
     pub prefix: &'a str,
     /// Streams up to this size go into the metadata, bytes: `execution.checkpointing.data-inline-threshold`.
@@ -36,9 +38,19 @@ pub struct Written {
 }
 
 impl Written {
-    fn count(&self, stream: &StreamHandle) {
+    /// Counts a stream that was written.
+    pub fn count(&self, stream: &StreamHandle) {
         self.bytes.fetch_add(stream.bytes(), Ordering::Relaxed);
         self.files.fetch_add(u64::from(stream.file().is_some()), Ordering::Relaxed);
+    }
+
+    /// Counts what was written elsewhere.
+    pub fn add(&self, other: &Self) {
+        let pairs =
+            [(&self.bytes, &other.bytes), (&self.files, &other.files), (&self.reused_files, &other.reused_files)];
+        for (own, other) in pairs {
+            own.fetch_add(other.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
 }
 
@@ -71,7 +83,7 @@ impl SnapshotTarget<'_> {
         let result = write(&mut spill).map_err(failed)?;
         let stream = match spill.file {
             None => StreamHandle::Inline(spill.kept),
-            Some(file) => StreamHandle::File(FileRef { scope: Scope::Exclusive, stored: file.finish()?, name }),
+            Some(file) => StreamHandle::File(FileRef { scope: self.own, stored: file.finish()?, name }),
         };
         self.written.count(&stream);
         Ok((stream, result))
@@ -87,7 +99,9 @@ impl SnapshotTarget<'_> {
             StreamHandle::Inline(std::fs::read(source).map_err(CheckpointError::local(source))?)
         } else {
             let name = format!("{}{name}", self.prefix);
-            StreamHandle::File(FileRef { scope, stored: self.folder(scope).upload(&name, source)?, name })
+            let stored = self.folder(scope).upload(&name, source)?;
+            let scope = if scope == Scope::Exclusive { self.own } else { Scope::Shared };
+            StreamHandle::File(FileRef { scope, name, stored })
         };
         self.written.count(&stream);
         Ok(stream)

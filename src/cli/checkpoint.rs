@@ -183,6 +183,7 @@ fn operator(operator: &crate::checkpoint::OperatorHandle) -> OperatorContents {
             KeyedHandle::KeyGroups { canonical: true, .. } => "canonical entries",
             KeyedHandle::KeyGroups { .. } => "entries of the heap",
             KeyedHandle::RocksDb { .. } => "files of RocksDB",
+            KeyedHandle::Changelog { .. } => "a materialization and a log of changes",
         },
         bytes: streams.iter().map(|stream| stream.bytes()).sum(),
         inline_streams: streams.iter().filter(|stream| stream.file().is_none()).count(),

@@ -44,6 +44,7 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(output) => output.clone(),
     };
     refuse_what_cannot_fit(&plan, &state_folder)?;
+    plan.check_claim().map_err(Failure::input)?;
     if !args.quiet {
         warn(&plan);
     }

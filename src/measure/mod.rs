@@ -1,9 +1,11 @@
 //! The instrument: clock, recorder, and how much of what is measured is the instrument itself.
 
 mod access;
+mod open_loop;
 mod probe;
 mod process;
 
 pub use access::AccessKind;
+pub use open_loop::{Pace, PaceClock, RealClock, Response};
 pub use probe::{Calibration, Probe, Recorder, Strategy, Stretch, empty_interval_ns};
 pub use process::{allocated_bytes, resident_bytes, thread_allocated_bytes};

@@ -87,7 +87,7 @@ pub fn empty_interval_ns() -> u64 {
     gaps[gaps.len() / 2]
 }
 
-fn nanos(duration: Duration) -> u64 {
+pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -111,7 +111,7 @@ pub struct Recorder {
 }
 
 #[expect(clippy::expect_used, reason = "the bounds are constants that the histogram accepts")]
-fn histogram() -> Histogram<u64> {
+pub(super) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LONGEST_NS, DIGITS).expect("constant bounds")
 }
 
@@ -334,6 +334,15 @@ impl Probe {
         self.mark = now;
         self.intervals += 1;
         self.recorder.accesses[kind as usize].saturating_record(interval);
+    }
+
+    /// An event has ended that an open loop has timed.
+    #[inline]
+    pub fn served(&mut self, service_ns: u64) {
+        self.recorder.event.saturating_record(service_ns.max(1));
+        if self.in_checkpoint {
+            self.recorder.event_in_checkpoint.saturating_record(service_ns.max(1));
+        }
     }
 
     /// A timed event has ended: its latency runs to the end of its last state access.

@@ -3,6 +3,7 @@
 mod aggregate;
 mod broadcast_rules;
 mod changelog_join;
+mod continuous_join;
 mod counter;
 mod deduplicate;
 mod interval_join;
@@ -22,6 +23,7 @@ mod window;
 pub use aggregate::{AggregateOperator, Average, Summary};
 pub use broadcast_rules::BroadcastRules;
 pub use changelog_join::{ChangelogJoin, DIMENSION};
+pub use continuous_join::ContinuousJoin;
 pub use counter::Counter;
 pub use deduplicate::{FirstRow, LastRow};
 pub use interval_join::IntervalJoin;
@@ -37,7 +39,7 @@ pub use temporal_join::TemporalJoin;
 pub use top_n::TopN;
 pub use value_of_map::ValueOfMap;
 pub use window::{
-    Aggregated, Contents, EventTime, Listed, ProcessingTime, Reduced, SessionWindowOperator, WindowOperator,
+    Aggregated, Contents, EventTime, Joined, Listed, ProcessingTime, Reduced, SessionWindowOperator, WindowOperator,
 };
 
 use std::collections::BTreeMap;

@@ -3,10 +3,12 @@
 use super::Spread;
 use super::stream::rows;
 use super::table::with_unit;
-use crate::result::{CheckpointRecord, Checkpoints, Measurement, Restore, RunResult, Trend, Unit};
+use crate::result::{
+    Changelog, CheckpointRecord, Checkpoints, Materialization, Measurement, Restore, RunResult, Trend, Unit,
+};
 
 /// Columns of the table of checkpoints: medians over the complete checkpoints of all trials.
-pub(super) const CHECKPOINT_HEADER: [&str; 13] = [
+pub(super) const CHECKPOINT_HEADER: [&str; 14] = [
     "checkpoints",
     "taken",
     "failed",
@@ -20,6 +22,7 @@ pub(super) const CHECKPOINT_HEADER: [&str; 13] = [
     "p99 during",
     "p99 outside",
     "size",
+    "time",
 ];
 
 /// Columns of the table of restores: medians over the trials.
@@ -30,7 +33,7 @@ pub(super) const RESTORE_HEADER: [&str; 8] =
 pub(super) fn checkpoint_rows(result: &RunResult) -> Vec<Vec<String>> {
     rows(result, |measurements| {
         let trials: Vec<_> = measurements.iter().filter_map(|measurement| measurement.checkpoints.as_ref()).collect();
-        (!trials.is_empty()).then(|| checkpoint_row(&trials))
+        trials.iter().any(|trial| !trial.records.is_empty()).then(|| checkpoint_row(&trials))
     })
 }
 
@@ -95,15 +98,16 @@ fn checkpoint_row(trials: &[&Checkpoints]) -> Vec<String> {
         count(of(|record| record.reused_files as f64)),
         p99(|trial| trial.latency_during.as_ref()?.summary.p99_ns),
         p99(|trial| trial.latency_outside.as_ref()?.summary.p99_ns),
-        trials.last().map_or_else(String::new, |trial| trend(trial.size_trend)),
+        trials.last().map_or_else(String::new, |trial| trend(trial.size_trend, Unit::Bytes)),
+        trials.last().map_or_else(String::new, |trial| trend(trial.duration_trend, Unit::Nanoseconds)),
     ]
 }
 
-fn trend(trend: Trend) -> String {
+fn trend(trend: Trend, unit: Unit) -> String {
     match trend {
         Trend::Bounded => "bounded".to_owned(),
-        Trend::Unbounded { bytes_per_day } => {
-            format!("unbounded growth: {} a day", with_unit(bytes_per_day, Unit::Bytes))
+        Trend::Unbounded { per_day } => {
+            format!("unbounded growth: {} a day", with_unit(per_day, unit))
         }
         Trend::Undecided => "too short to tell".to_owned(),
     }
@@ -146,8 +150,33 @@ fn told(checkpoints: &Checkpoints) -> Vec<String> {
     lines.extend(failed.map(|(id, reason)| format!("checkpoint {id} failed: {reason}")));
     lines.extend(checkpoints.savepoint.iter().map(|place| format!("the savepoint is {place}")));
     lines.extend(checkpoints.location.iter().map(|place| format!("the last checkpoint is {place}")));
+    if checkpoints.records.is_empty() {
+        lines.push("no checkpoint was due in the measured part".to_owned());
+    }
+    lines.extend(checkpoints.changelog.iter().flat_map(changelog));
     if checkpoints.modelled {
         lines.push("times of checkpoints and restores are modelled: the storage was slowed down".to_owned());
     }
+    lines
+}
+
+/// What is told of a changelog.
+fn changelog(log: &Changelog) -> Vec<String> {
+    let complete: Vec<_> = log.materializations.iter().filter(|one| one.failure.is_none()).collect();
+    let of = |figure: fn(&Materialization) -> f64| median(complete.iter().map(|one| figure(one)));
+    let mut lines = vec![format!(
+        "changelog: {} of changes, which waited {} for uploads; {} materializations of a subtask's state (median: stood \
+         still {}, written in {}, {})",
+        bytes(Some(log.appended_bytes as f64)),
+        ms(Some(log.waited_ms)),
+        complete.len(),
+        ms(of(|one| one.sync_duration_ms)),
+        ms(of(|one| one.async_duration_ms)),
+        bytes(of(|one| one.full_bytes as f64)),
+    )];
+    let failed = log.materializations.iter().filter_map(|one| Some((one, one.failure.as_ref()?)));
+    lines.extend(
+        failed.map(|(one, why)| format!("materialization {} of subtask {} failed: {why}", one.id, one.operator)),
+    );
     lines
 }

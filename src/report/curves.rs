@@ -77,6 +77,41 @@ fn curves<'a>(knobs: &'a Knobs, rows: &'a [Row]) -> Vec<Curve<'a>> {
     curves
 }
 
+/// Operators by name, with what they share: the configuration, their parameters, and the other axes.
+type Compared<'a> = (Vec<&'a str>, Vec<(&'a str, &'a Row)>);
+
+/// One line for each pair of operators that are compared with equal parameters: how many times faster one is.
+pub(super) fn factors(knobs: &Knobs, rows: &[Row]) -> Vec<String> {
+    let Some(axis) = knobs.axes.iter().position(|axis| axis == "operator") else { return Vec::new() };
+    let mut compared: Vec<Compared<'_>> = Vec::new();
+    for row in rows {
+        let Some((operator, parameters)) = row.knobs.get(axis).and_then(|value| operator(value)) else { continue };
+        let others = row.knobs.iter().enumerate().filter(|(index, _)| *index != axis).map(|(_, value)| value.as_str());
+        let shared: Vec<_> = [row.base.as_str(), parameters].into_iter().chain(others).collect();
+        match compared.iter_mut().find(|(other, _)| *other == shared) {
+            Some((_, operators)) => operators.push((operator, row)),
+            None => compared.push((shared, vec![(operator, row)])),
+        }
+    }
+    compared.iter().flat_map(|(shared, operators)| factor_lines(shared, operators)).collect()
+}
+
+/// The operator of a knob's value such as `{ map = { entries = 5 } }`, and its parameters.
+fn operator(value: &str) -> Option<(&str, &str)> {
+    let (name, parameters) = value.strip_prefix("{ ")?.strip_suffix(" }")?.split_once(" = ")?;
+    Some((name, parameters.trim_matches(['{', '}', ' '])))
+}
+
+fn factor_lines(shared: &[&str], operators: &[(&str, &Row)]) -> Vec<String> {
+    let Some((first, others)) = operators.split_first() else { return Vec::new() };
+    let line = |(name, row): &(&str, &Row)| {
+        let factor = throughput(first.1)? / throughput(row)?;
+        let shared = format!("{} {}", shared[0], shared[1..].join(" "));
+        Some(format!("{shared}: {} has {factor:.2}× the throughput of {name}", first.0))
+    };
+    others.iter().filter_map(line).collect()
+}
+
 /// One line for each curve over a Flink option: the least value that is enough, with the keys to paste. A value at
 /// which some run was slow is not enough.
 pub(super) fn knees(knobs: &Knobs, rows: &[Row]) -> Vec<String> {
@@ -117,9 +152,14 @@ pub(super) fn crossings(knobs: &Knobs, rows: &[Row]) -> Vec<String> {
     lines
 }
 
-/// Metrics that curves are compared by: label, name, whether more is better.
-const METRICS: [(&str, &str, bool); 2] =
-    [("throughput", "throughput_events_per_s", true), ("p99", "latency_p99_ns", false)];
+/// Metrics that curves are compared by, where a run has them: label, name, whether more is better.
+const METRICS: [(&str, &str, bool); 5] = [
+    ("throughput", "throughput_events_per_s", true),
+    ("p99", "latency_p99_ns", false),
+    ("pause of a checkpoint", "checkpoint_sync_ns", false),
+    ("time of a checkpoint", "checkpoint_duration_ns", false),
+    ("time of a restore", "restore_duration_ns", false),
+];
 
 /// Says who leads along two curves, value by value where it changes.
 fn crossing(a: &Curve<'_>, b: &Curve<'_>, (label, metric, more): (&str, &str, bool)) -> Option<String> {
@@ -195,6 +235,23 @@ mod tests {
         ];
         assert_snapshot!(knees(&knobs, &rows).join("\n"), @"knee r: taskmanager.memory.managed.size = 128 mb is the least with 92 % of the best throughput and no slow run; to paste: a.key: 128 mb · state.backend.type: rocksdb");
         assert!(crossings(&knobs, &rows).is_empty());
+    }
+
+    #[test]
+    fn operators_with_equal_parameters_are_compared() {
+        let knobs = knobs(&["operator"]);
+        let rows = [
+            row("heap", &["{ map = { entries = 5 } }"], 50.0, 5.0, 0),
+            row("heap", &["{ map = { entries = 80 } }"], 40.0, 5.0, 0),
+            row("heap", &["{ value-of-map = { entries = 5 } }"], 100.0, 5.0, 0),
+            row("heap", &["{ value-of-map = { entries = 80 } }"], 4.0, 5.0, 0),
+            row("heap", &["counter"], 4.0, 5.0, 0),
+            row("rocksdb", &["{ map = { entries = 5 } }"], 4.0, 5.0, 0),
+        ];
+        assert_snapshot!(factors(&knobs, &rows).join("\n"), @"
+        heap entries = 5: map has 0.50× the throughput of value-of-map
+        heap entries = 80: map has 10.00× the throughput of value-of-map
+        ");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod checkpoints;
 mod curves;
 mod knobs;
+mod open_loop;
 mod stores;
 mod stream;
 mod summary;

@@ -127,8 +127,8 @@ fn growth_row(growth: &Growth, checkpoint_bytes: Option<u64>) -> Option<Vec<Stri
         checkpoint_bytes.map_or_else(|| "-".to_owned(), bytes),
         match growth.trend {
             Trend::Bounded => "bounded".to_owned(),
-            Trend::Unbounded { bytes_per_day } => {
-                format!("unbounded growth: {} a day", with_unit(bytes_per_day, Unit::Bytes))
+            Trend::Unbounded { per_day } => {
+                format!("unbounded growth: {} a day", with_unit(per_day, Unit::Bytes))
             }
             Trend::Undecided => "too short to tell".to_owned(),
         },

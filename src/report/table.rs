@@ -7,7 +7,7 @@ use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
 use comfy_table::{CellAlignment, Table};
 
 use super::knobs::Knobs;
-use super::{Regime, Spread, Summary, checkpoints, curves, stores, stream};
+use super::{Regime, Spread, Summary, checkpoints, curves, open_loop, stores, stream};
 use crate::result::{
     HeapMemory, METRICS, Measurement, Metric, Outcome, PrefillOrigin, RunResult, Shown, TimingStrategy, Unit,
     VariantInfo, printable,
@@ -58,6 +58,7 @@ fn text(result: &RunResult, summary: &Summary, format: Format) -> String {
         let _ = writeln!(out, "{}\n", named_table(&stores::MEMORY_HEADER, memory, format));
     }
     for (header, rows) in [
+        (&open_loop::OPEN_LOOP_HEADER[..], open_loop::open_loop_rows(result)),
         (&stream::LATER_HEADER[..], stream::later_rows(result)),
         (&stream::GROWTH_HEADER[..], stream::growth_rows(result)),
         (&stream::FIRING_HEADER[..], stream::firing_rows(result)),
@@ -71,7 +72,8 @@ fn text(result: &RunResult, summary: &Summary, format: Format) -> String {
     if let Some(knobs) = Knobs::of(result) {
         let _ = writeln!(out, "{}\n", knob_table(&knobs, summary, format));
         let rows = &summary.rows;
-        for line in curves::knees(&knobs, rows).into_iter().chain(curves::crossings(&knobs, rows)) {
+        let lines = [curves::knees(&knobs, rows), curves::crossings(&knobs, rows), curves::factors(&knobs, rows)];
+        for line in lines.into_iter().flatten() {
             let _ = writeln!(out, "{}", printable(&line));
         }
     }

@@ -25,8 +25,57 @@ pub struct Checkpoints {
     pub latency_outside: Option<Latency>,
     /// What becomes of the full size if the job goes on like this.
     pub size_trend: Trend,
+    /// What becomes of the time that a checkpoint takes, ns.
+    #[serde(default = "undecided")]
+    pub duration_trend: Trend,
+    /// The changelog, where changes were logged.
+    #[serde(default)]
+    pub changelog: Option<Changelog>,
     /// The restore of the last checkpoint after the run.
     pub restore: Option<Restore>,
+}
+
+/// The log of changes of all operators and subtasks: what the changelog state backend did beside checkpoints.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Changelog {
+    /// Changes of the measured part, bytes.
+    pub appended_bytes: u64,
+    /// How long changes waited for others to be uploaded, ms.
+    pub waited_ms: f64,
+    /// Snapshots of the wrapped backend.
+    pub materializations: Vec<Materialization>,
+}
+
+/// A snapshot of the wrapped backend in one subtask, by which the log is cut.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Materialization {
+    /// Its number, from 1.
+    pub id: u64,
+    /// The subtask, and the place of the operator in its pipeline.
+    pub operator: String,
+    /// Processing time on the virtual clock, ms.
+    pub time_ms: i64,
+    /// Why it failed; none of one that is complete.
+    pub failure: Option<String>,
+    /// How long processing stood still for it, ms.
+    pub sync_duration_ms: f64,
+    /// How long it was written while processing went on, ms.
+    pub async_duration_ms: f64,
+    /// What it wrote, bytes.
+    pub written_bytes: u64,
+    /// What it holds, bytes.
+    pub full_bytes: u64,
+}
+
+impl Changelog {
+    /// Adds that of another operator or subtask.
+    pub fn add(&mut self, other: Self) {
+        self.appended_bytes += other.appended_bytes;
+        self.waited_ms += other.waited_ms;
+        self.materializations.extend(other.materializations);
+    }
 }
 
 /// One checkpoint or savepoint.
@@ -86,6 +135,10 @@ pub struct Restore {
     pub replayed_events: u64,
     /// Whether that led to the same results and the same state as the run.
     pub agrees: bool,
+}
+
+fn undecided() -> Trend {
+    Trend::Undecided
 }
 
 impl Checkpoints {

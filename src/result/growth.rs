@@ -48,7 +48,7 @@ impl GrowthSample {
     }
 }
 
-/// What becomes of the state if the job goes on like this.
+/// What becomes of a figure if the job goes on like this.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "snake_case")]
 pub enum Trend {
@@ -56,8 +56,10 @@ pub enum Trend {
     Bounded,
     /// It grows.
     Unbounded {
-        /// By so much in a day of the virtual clock, bytes (the Theil-Sen slope of the bytes held).
-        bytes_per_day: f64,
+        /// By so much in a day of the virtual clock (the Theil-Sen slope), in the unit of the figure: bytes of state held or
+        /// of a checkpoint, ns of a duration.
+        #[serde(alias = "bytes_per_day")]
+        per_day: f64,
     },
     /// The run is too short to tell: entries that would expire had no time to.
     Undecided,
@@ -106,7 +108,7 @@ fn point(sample: &GrowthSample) -> (f64, f64) {
     (sample.time_ms as f64, sample.held_bytes() as f64)
 }
 
-/// The verdict over times, ms on the virtual clock, and bytes: a rise that is more than chance (Mann-Kendall, one-sided at
+/// The verdict over times, ms on the virtual clock, and a figure: a rise that is more than chance (Mann-Kendall, one-sided at
 /// 1 %) and more than a trifle of what is held.
 pub fn trend(points: &[(f64, f64)]) -> Trend {
     let (Some(first), Some(last)) = (points.first(), points.last()) else { return Trend::Undecided };
@@ -128,7 +130,7 @@ pub fn trend(points: &[(f64, f64)]) -> Trend {
     let typical = median(&mut points.iter().map(|point| point.1).collect::<Vec<_>>());
     let rises = (score as f64 - 1.0) / deviation > MANN_KENDALL_Z;
     if rises && slope * (last.0 - first.0) > LEAST_GROWTH * typical {
-        Trend::Unbounded { bytes_per_day: slope * MS_PER_DAY }
+        Trend::Unbounded { per_day: slope * MS_PER_DAY }
     } else {
         Trend::Bounded
     }
@@ -153,10 +155,10 @@ mod tests {
 
     #[test]
     fn a_steady_rise_has_no_bound_and_its_slope() {
-        let Trend::Unbounded { bytes_per_day } = growth(32, |hour| 1_000 * hour, &[]) else {
+        let Trend::Unbounded { per_day } = growth(32, |hour| 1_000 * hour, &[]) else {
             panic!("bounded");
         };
-        assert!((bytes_per_day - 24_000.0).abs() < 1.0, "{bytes_per_day}");
+        assert!((per_day - 24_000.0).abs() < 1.0, "{per_day}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The metrics of a trial: one table that every output reads.
 
-use super::{Latency, Measurement, PhaseMeasurement};
+use super::{Latency, LatencySummary, Measurement, PhaseMeasurement};
 
 /// Which direction is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +115,12 @@ metrics! {
     "resident_peak_bytes", "memory", Bytes, Lower, Configurations, Measured,
         |m| m.resident_peak_bytes.map(|bytes| bytes as f64), |_| None;
     "store_bytes", "disk", Bytes, Lower, Configurations, Measured, |m| m.store_bytes.map(|bytes| bytes as f64), |_| None;
+    "response_p50_ns", "response p50", Nanoseconds, Lower, Knobs, Measured,
+        |m| response(m)?.p50_ns.map(|ns| ns as f64), |_| None;
+    "response_p99_ns", "response p99", Nanoseconds, Lower, Knobs, Measured,
+        |m| response(m)?.p99_ns.map(|ns| ns as f64), |_| None;
+    "response_p999_ns", "response p99.9", Nanoseconds, Lower, Knobs, Measured,
+        |m| response(m)?.p999_ns.map(|ns| ns as f64), |_| None;
     "cache_hit_rate", "hit rate", Share, Higher, Knobs, Companions, |m| m.store_counters?.cache_hit_rate(), |_| None;
     "write_amplification", "write amp.", Factor, Lower, Knobs, Companions,
         |m| m.store_counters?.write_amplification(), |_| None;
@@ -130,6 +136,12 @@ metrics! {
         |m| m.checkpoints.as_ref()?.median(|c| c.duration_ms * 1e6), |_| None;
     "restore_duration_ns", "restore", Nanoseconds, Lower, Knobs, Measured,
         |m| m.checkpoints.as_ref()?.restore.as_ref().map(|r| r.restore_duration_ms * 1e6), |_| None;
+}
+
+/// The response time of an open loop that kept up.
+fn response(measurement: &Measurement) -> Option<LatencySummary> {
+    let open_loop = measurement.open_loop.as_ref()?;
+    (!open_loop.saturated).then_some(open_loop.response.summary)
 }
 
 /// The longest time that one event can have taken: of a timed event, or of a window that holds it.

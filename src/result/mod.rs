@@ -5,16 +5,18 @@ mod growth;
 mod latency;
 mod manifest;
 mod metric;
+mod open_loop;
 mod phase;
 mod schema;
 mod store;
 mod text;
 
-pub use checkpoint::{CheckpointRecord, Checkpoints, Restore};
+pub use checkpoint::{Changelog, CheckpointRecord, Checkpoints, Materialization, Restore};
 pub use growth::{Growth, GrowthSample, Trend, trend};
 pub use latency::{Latency, LatencySummary};
 pub use manifest::{BuildInfo, Host, Manifest};
 pub use metric::{Better, From, Kind, METRICS, Metric, Shown, Unit};
+pub use open_loop::{OpenLoop, OpenLoopSample};
 pub use phase::PhaseMeasurement;
 pub use schema::{
     AccessLatency, Agreement, Firing, HeapMemory, KeyedResult, LoadError, Measurement, OperatorMeasurement,

@@ -7,7 +7,9 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Checkpoints, Growth, Latency, Manifest, PhaseMeasurement, StoreCounters, StoreMemory, StoreShape};
+use super::{
+    Checkpoints, Growth, Latency, Manifest, OpenLoop, PhaseMeasurement, StoreCounters, StoreMemory, StoreShape,
+};
 use crate::state::Digest;
 use crate::workload::{WorkloadWire, folder_of};
 
@@ -225,6 +227,9 @@ pub struct Measurement {
     /// bytes; none where the state was not looked at.
     #[serde(default)]
     pub checkpoint_bytes: Option<u64>,
+    /// The open loop, where events arrived at a rate of their own.
+    #[serde(default)]
+    pub open_loop: Option<OpenLoop>,
     /// The checkpoints of the measured part; none where none were to be taken.
     #[serde(default)]
     pub checkpoints: Option<Checkpoints>,
@@ -324,6 +329,7 @@ impl Measurement {
             growth: None,
             checkpoint_bytes: None,
             checkpoints: None,
+            open_loop: None,
             later: Vec::new(),
             latest: Vec::new(),
         }

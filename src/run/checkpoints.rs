@@ -4,14 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::coordinator::{Coordinator, CoordinatorSettings, Job, new_job_id};
+use super::drive::Subtask;
 use super::restore::{RestorePlan, identity_of};
 use super::subtasks::Setup;
 use super::trial::TrialError;
-use crate::checkpoint::{CheckpointError, CheckpointStorage, Position, StorageProfile, StoredCheckpoint};
+use crate::backend::{ChangelogStorage, MaterializePlan};
+use crate::checkpoint::{
+    CheckpointError, CheckpointStorage, Position, SHARED_FOLDER, StorageProfile, StoredCheckpoint,
+};
 use crate::measure::Recorder;
-use crate::result::{CheckpointRecord, Checkpoints, Latency, Restore, Trend, trend};
+use crate::result::{Changelog, CheckpointRecord, Checkpoints, Latency, Restore, Trend, trend};
 use crate::state::Digest;
-use crate::workload::{BackendType, SavepointPlan};
+use crate::workload::{BackendType, ChangelogPlace, Now, SavepointPlan};
 
 /// The folder of the checkpoints in that of the state, where the workload names no other.
 const OWN_FOLDER: &str = "checkpoints";
@@ -24,6 +28,7 @@ pub struct CheckpointedRun {
     is_modelled: bool,
     is_kept: bool,
     restores: bool,
+    changelog: Option<Changelog>,
 }
 
 /// What came of processing the events behind a checkpoint again.
@@ -77,14 +82,56 @@ impl CheckpointedRun {
             parallelism: setup.workload.run.groups.parallelism,
             scratch: setup.spec.state_folder.join(SCRATCH_FOLDER),
         };
-        let last_id = restored.map_or(0, |plan| plan.checkpoint.metadata.id);
-        let coordinator = Coordinator::start(settings, job, storage(setup)?, position.now, last_id)?;
+        let from = restored.map(|plan| &plan.checkpoint);
+        let coordinator = Coordinator::start(settings, job, storage(setup, from)?, position, from)?;
         Ok(Some(Self {
             coordinator,
             is_modelled: checkpoint.is_modelled(),
-            is_kept: checkpoint.dir.is_some(),
+            is_kept: checkpoint.dir.is_some() || checkpoint.claims(options),
             restores: checkpoint.restore_check,
+            changelog: None,
         }))
+    }
+
+    /// Begins the changelogs of all operators and subtasks, where the options ask for them. `has_state` says whether
+    /// there is state already.
+    ///
+    /// # Errors
+    /// State that is there cannot be materialized.
+    pub fn begin_logs<'a, K: 'static>(
+        &self,
+        setup: &Setup<'_, K>,
+        subtasks: impl Iterator<Item = &'a mut Box<dyn Subtask<K>>>,
+        now: Now,
+        has_state: bool,
+    ) -> Result<(), TrialError> {
+        let (checkpoint, options) = (&setup.workload.checkpoint, &setup.spec.options);
+        let Some(trigger) = checkpoint.trigger(options).filter(|_| options.changelog_enabled) else { return Ok(()) };
+        let settings = CoordinatorSettings::of(options, Some(trigger));
+        let plan = MaterializePlan {
+            every: options.changelog_materialize.then_some(options.changelog_materialize_interval.0),
+            clock: checkpoint.clock,
+            max_failures: options.changelog_max_failures,
+            has_state,
+            kind: settings.checkpoint_kind(),
+            compressed: settings.compressed,
+            inline_threshold: settings.inline_threshold,
+            transfer_threads: settings.transfer_threads,
+            scratch: setup.spec.state_folder.join(SCRATCH_FOLDER),
+        };
+        let storage = |subtask: usize, place: usize| {
+            let sizes = (options.changelog_persist_threshold.0, options.changelog_max_in_flight.0);
+            let in_memory = options.changelog_storage == ChangelogPlace::Memory;
+            let shared = self.coordinator.storage().child(SHARED_FOLDER);
+            ChangelogStorage::new(shared, format!("{subtask}-{place}-"), in_memory, sizes)
+        };
+        for (index, subtask) in subtasks.enumerate() {
+            subtask.begin_log(storage(index, 0), plan.clone(), now)?;
+            for (operator, place) in subtask.later().iter_mut().zip(1..) {
+                operator.begin_log(storage(index, place), plan.clone(), now)?;
+            }
+        }
+        Ok(())
     }
 
     /// Takes them.
@@ -92,12 +139,22 @@ impl CheckpointedRun {
         &self.coordinator
     }
 
-    /// The measured part is over: waits for the checkpoint that is in progress.
+    /// The measured part is over: waits for the checkpoint that is in progress, and ends the changelogs.
     ///
     /// # Errors
-    /// More checkpoints have failed than the job survives.
-    pub fn end(&mut self) -> Result<(), TrialError> {
+    /// More checkpoints or materializations have failed than the job survives.
+    pub fn end<'a, K: 'static>(
+        &mut self,
+        subtasks: impl Iterator<Item = &'a mut Box<dyn Subtask<K>>>,
+    ) -> Result<(), TrialError> {
         self.coordinator.wait();
+        for subtask in subtasks {
+            let mut logs = vec![subtask.end_log()?];
+            for operator in subtask.later() {
+                logs.push(operator.end_log()?);
+            }
+            logs.into_iter().flatten().for_each(|log| self.changelog.get_or_insert_default().add(log));
+        }
         self.coordinator.fatal().map_or(Ok(()), |failure| Err(failure.into()))
     }
 
@@ -133,9 +190,12 @@ impl CheckpointedRun {
             latency_during: during.map(Latency::of),
             latency_outside: during.map(|_| Latency::of(&recorder.event_outside_checkpoint())),
             size_trend: Trend::Undecided,
+            duration_trend: Trend::Undecided,
+            changelog: self.changelog,
             restore,
         };
-        checkpoints.size_trend = size_trend(checkpoints.complete());
+        checkpoints.size_trend = trend_of(checkpoints.complete(), |record| record.full_bytes as f64);
+        checkpoints.duration_trend = trend_of(checkpoints.complete(), |record| record.duration_ms * 1e6);
         Ok(checkpoints)
     }
 
@@ -158,13 +218,24 @@ fn resolved<K>(setup: &Setup<'_, K>, dir: &str) -> String {
     if dir.contains("://") { dir.to_owned() } else { setup.spec.folder.join(dir).to_string_lossy().into_owned() }
 }
 
-/// The folder of this job in the checkpoint directory.
-fn storage<K>(setup: &Setup<'_, K>) -> Result<CheckpointStorage, CheckpointError> {
+/// The folder of this job in the checkpoint directory: a new one, or that of a checkpoint that is claimed.
+fn storage<K>(setup: &Setup<'_, K>, from: Option<&StoredCheckpoint>) -> Result<CheckpointStorage, CheckpointError> {
     let checkpoint = &setup.workload.checkpoint;
     let profile = checkpoint.is_modelled().then_some(StorageProfile {
         bandwidth_bytes_per_s: checkpoint.bandwidth_bytes_per_s,
         latency: checkpoint.latency,
     });
+    if let Some(claimed) = from.filter(|_| checkpoint.claims(&setup.spec.options)) {
+        if claimed.metadata.kind.is_savepoint() {
+            return Err(CheckpointError::Foreign {
+                checkpoint: claimed.url().to_owned(),
+                reason: "it is a savepoint, and only a checkpoint can be claimed here: \
+                         set execution.state-recovery.claim-mode = NO_CLAIM"
+                    .to_owned(),
+            });
+        }
+        return Ok(CheckpointStorage::open(claimed.job_url(), profile)?);
+    }
     let own = || setup.spec.state_folder.join(OWN_FOLDER).to_string_lossy().into_owned();
     let dir = checkpoint.dir.as_ref().map_or_else(own, |dir| resolved(setup, dir));
     let storage = CheckpointStorage::open(&dir, profile)?;
@@ -195,8 +266,11 @@ fn restored<K>(
     })
 }
 
-/// Whether checkpoints grow without bound, by the full sizes of the second half of the run.
-fn size_trend<'a>(complete: impl Iterator<Item = &'a CheckpointRecord>) -> Trend {
-    let points: Vec<_> = complete.map(|record| (record.time_ms as f64, record.full_bytes as f64)).collect();
+/// Whether a figure of checkpoints grows without bound, by the second half of the run.
+fn trend_of<'a>(
+    complete: impl Iterator<Item = &'a CheckpointRecord>,
+    figure: impl Fn(&CheckpointRecord) -> f64,
+) -> Trend {
+    let points: Vec<_> = complete.map(|record| (record.time_ms as f64, figure(record))).collect();
     trend(&points[points.len() / 2..])
 }

@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 use super::drive::PendingOperator;
 use crate::backend::SnapshotRequest;
 use crate::checkpoint::{
-    CheckpointError, CheckpointStorage, JobFolder, JobIdentity, Metadata, Position, SHARED_FOLDER, SharedStateRegistry,
-    SnapshotKind, SnapshotTarget, StorageLock, SubtaskHandle, Written, unique_number,
+    CheckpointError, CheckpointStorage, JobFolder, JobIdentity, Metadata, Position, SHARED_FOLDER, Scope,
+    SharedStateRegistry, SnapshotKind, SnapshotTarget, StorageLock, StoredCheckpoint, SubtaskHandle, Written,
+    unique_number,
 };
 use crate::result::CheckpointRecord;
 use crate::state::{Digest, StateResult};
-use crate::workload::{BackendType, CheckpointClock, CheckpointTrigger, Now, Options, SavepointFormat, SavepointPlan};
+use crate::workload::{BackendType, CheckpointClock, CheckpointTrigger, Options, SavepointFormat, SavepointPlan};
 
 /// What the coordinator goes by.
 #[derive(Debug, Clone)]
@@ -64,6 +65,13 @@ impl CoordinatorSettings {
             digests: false,
             savepoint: None,
         }
+    }
+}
+
+impl CoordinatorSettings {
+    /// What kind of snapshot a checkpoint is.
+    pub fn checkpoint_kind(&self) -> SnapshotKind {
+        if self.incremental { SnapshotKind::IncrementalCheckpoint } else { SnapshotKind::FullCheckpoint }
     }
 }
 
@@ -214,8 +222,9 @@ struct Acknowledgement {
 }
 
 impl Coordinator {
-    /// Begins with the first event of the measured part, in the folder of a job, which it locks. Numbers of checkpoints
-    /// follow `last_id`.
+    /// Begins at a place in the measured part, in the folder of a job, which it locks. Numbers of checkpoints
+    /// follow that of the checkpoint that the job goes on from; one in the same folder is claimed: it counts among those
+    /// that are retained, and its files may be named again.
     ///
     /// # Errors
     /// Another run has the folder, or the storage failed.
@@ -223,15 +232,26 @@ impl Coordinator {
         settings: CoordinatorSettings,
         job: Job,
         storage: CheckpointStorage,
-        now: Now,
-        last_id: u64,
+        begin: Position,
+        from: Option<&StoredCheckpoint>,
     ) -> Result<Arc<Self>, CheckpointError> {
-        let lock = JobFolder::new(storage.clone()).lock()?;
+        let folder = JobFolder::new(storage.clone());
+        let lock = folder.lock()?;
+        let claimed = from.filter(|from| from.job_url() == storage.url());
+        let retained =
+            |from: &StoredCheckpoint| Retained { name: from.name().to_owned(), metadata: from.metadata.clone() };
+        let mut registry = SharedStateRegistry::default();
+        if claimed.is_some() {
+            // Others that lie there are nobody's to delete, and neither are the files that they share with this one.
+            for name in folder.checkpoints()? {
+                registry.register(&folder.open(&name)?.metadata);
+            }
+        }
         std::fs::create_dir_all(&job.scratch).map_err(CheckpointError::local(&job.scratch))?;
         let started = Instant::now();
-        let begin = Tick { events: 0, real: started, virtual_ms: now.processing_ms };
+        let begin = Tick { events: begin.events, real: started, virtual_ms: begin.now.processing_ms };
         let state = State {
-            next_id: last_id + 1,
+            next_id: from.map_or(0, |from| from.metadata.id) + 1,
             schedule: Schedule {
                 trigger: settings.trigger,
                 min_pause: settings.min_pause,
@@ -239,8 +259,8 @@ impl Coordinator {
                 ended: begin,
             },
             running: None,
-            retained: VecDeque::new(),
-            registry: SharedStateRegistry::default(),
+            retained: claimed.map(retained).into_iter().collect(),
+            registry,
             records: Vec::new(),
             failures_in_a_row: 0,
             fatal: None,
@@ -289,8 +309,7 @@ impl Coordinator {
                 SavepointFormat::Native => SnapshotKind::NativeSavepoint,
             },
             None if !state.schedule.is_due(now) => return Ok(None),
-            None if self.settings.incremental => SnapshotKind::IncrementalCheckpoint,
-            None => SnapshotKind::FullCheckpoint,
+            None => self.settings.checkpoint_kind(),
         };
         let id = state.next_id;
         state.next_id += 1;
@@ -401,6 +420,7 @@ impl Coordinator {
             let target = SnapshotTarget {
                 exclusive: &trigger.folder,
                 shared: &trigger.shared,
+                own: Scope::Exclusive,
                 prefix: &format!("{}-{subtask}-{place}-", trigger.id),
                 inline_threshold: self.settings.inline_threshold,
                 transfer_threads: self.settings.transfer_threads,

@@ -20,14 +20,14 @@ use crate::backend::{ExpiringState, HeapBackend, NullBackend, Observed, Prefill,
 use crate::backend::{RocksDbBackend, SharedMemory};
 use crate::measure::Probe;
 use crate::operator::{
-    AggregateOperator, Aggregated, Average, BroadcastRules, ChangelogJoin, Collector, Contents, Counter, EventTime,
-    FirstRow, IntervalJoin, LastRow, ListBuffer, Listed, MapOperator, Max, MixOperator, Operator, ProcessingTime,
-    ReduceOperator, Reduced, RegularJoin, RunningTotal, SessionWindowOperator, SourceOffsets, Sum, Summary, TaskInfo,
-    TemporalJoin, TopN, ValueOfMap, WindowOperator,
+    AggregateOperator, Aggregated, Average, BroadcastRules, ChangelogJoin, Collector, Contents, ContinuousJoin,
+    Counter, EventTime, FirstRow, IntervalJoin, Joined, LastRow, ListBuffer, Listed, MapOperator, Max, MixOperator,
+    Operator, ProcessingTime, ReduceOperator, Reduced, RegularJoin, RunningTotal, SessionWindowOperator, SourceOffsets,
+    Sum, Summary, TaskInfo, TemporalJoin, TopN, ValueOfMap, WindowOperator,
 };
 use crate::result::PrefillOrigin;
 use crate::source::SourceKey;
-use crate::state::{StateError, StateResult, StateTtls, StringKey};
+use crate::state::{KeyGroups, StateError, StateResult, StateTtls, StringKey};
 use crate::workload::{
     AggregateFunction, BackendType, KeptRow, KeyType, Operator as OperatorSpec, ReduceFunction, RowField, Step,
     WindowContents, WindowTime, Windows, Workload,
@@ -152,6 +152,7 @@ struct Job<'a> {
 
 /// What an operator is run in, beside its backend.
 struct Harness {
+    groups: KeyGroups,
     task: TaskInfo,
     probe: Probe,
     out: Collector,
@@ -180,7 +181,7 @@ fn open_subtask<K: SourceKey>(
 ) -> Result<Box<dyn Subtask<K>>, TrialError> {
     let groups = workload.run.groups;
     let task = TaskInfo { subtask: place.subtask, parallelism: groups.parallelism };
-    let harness = Harness { task, probe, out: Collector::forwarding(job.next_key) };
+    let harness = Harness { groups, task, probe, out: Collector::forwarding(job.next_key) };
     let folder = &place.folder;
     std::fs::create_dir_all(folder).map_err(|error| StateError::Storage(format!("{}: {error}", folder.display())))?;
     let subtask = match spec.options.backend {
@@ -228,6 +229,7 @@ fn open_operator<K: SourceKey, B: Stateful<K>>(
                 open_windows::<K, B, Aggregated<Summary>>(backend, windows, harness)
             }
             WindowContents::List => open_windows::<K, B, Listed>(backend, windows, harness),
+            WindowContents::Join { .. } => open_windows::<K, B, Joined>(backend, windows, harness),
         },
         OperatorSpec::ChangelogJoin => open::<K, B, ChangelogJoin>(backend, &(), harness),
         OperatorSpec::RunningTotal => open::<K, B, RunningTotal>(backend, &(), harness),
@@ -237,6 +239,9 @@ fn open_operator<K: SourceKey, B: Stateful<K>>(
         },
         OperatorSpec::RegularJoin { .. } => open::<K, B, RegularJoin>(backend, &(), harness),
         OperatorSpec::IntervalJoin { bounds, .. } => open::<K, B, IntervalJoin>(backend, bounds, harness),
+        OperatorSpec::ContinuousJoin { finish_below, .. } => {
+            open::<K, B, ContinuousJoin>(backend, finish_below, harness)
+        }
         OperatorSpec::TemporalJoin { .. } => open::<K, B, TemporalJoin>(backend, &(), harness),
         OperatorSpec::BroadcastRules(rules) => open::<K, B, BroadcastRules>(backend, rules, harness),
         OperatorSpec::SourceOffsets(source) => open::<K, B, SourceOffsets>(backend, source, harness),
@@ -289,6 +294,6 @@ fn open<K: SourceKey, B: Stateful<K>, O: Operator<K> + Send + 'static>(
     spec: &O::Spec,
     harness: Harness,
 ) -> StateResult<Box<dyn Subtask<K>>> {
-    let Harness { task, probe, out } = harness;
-    Ok(Box::new(OperatorSubtask::<K, B, O>::open(backend, spec, task, probe, out)?))
+    let Harness { groups, task, probe, out } = harness;
+    Ok(Box::new(OperatorSubtask::<K, B, O>::open((backend, groups), spec, task, probe, out)?))
 }

@@ -5,15 +5,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::backend::{
-    Census, CleanedEntries, ExpiringState, FetchedFiles, Metered, Observed, PendingSnapshot, Prefill, SnapshotRequest,
-    Snapshots, TtlBackend,
+    Census, ChangelogBackend, ChangelogStorage, CleanedEntries, ExpiringState, FetchedFiles, MaterializePlan, Metered,
+    Observed, PendingSnapshot, Prefill, SnapshotRequest, Snapshots, TtlBackend,
 };
 use crate::checkpoint::{CheckpointError, KeyedHandle, OperatorHandle, Output, SnapshotTarget, StoredCheckpoint};
-use crate::measure::{Probe, Stretch};
+use crate::measure::{Pace, PaceClock, Probe, RealClock, Stretch};
 use crate::operator::{Collector, Operator, TaskInfo};
+use crate::result::Changelog;
 use crate::source::Event;
 use crate::state::{
-    Digest, HeapUse, JvmHeap, Key, KeyedStateBackend, OperatorStateHandle, OperatorStateSnapshot, StateResult,
+    Digest, HeapUse, JvmHeap, Key, KeyGroups, KeyedStateBackend, OperatorStateHandle, OperatorStateSnapshot,
+    StateResult,
 };
 use crate::workload::Now;
 
@@ -148,6 +150,35 @@ fn drive_timed<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
     Ok(())
 }
 
+/// Runs the operator over a batch of events as they arrive; the time that it took, waiting included. State accesses are not
+/// timed one by one: the end of each event is read off the clock, and is the begin of the next.
+///
+/// # Errors
+/// A state access failed.
+#[inline(never)] // one symbol in a profile
+pub fn drive_paced<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
+    backend: &mut Metered<B>,
+    operator: &mut O,
+    batch: &mut [Event<K>],
+    out: &mut Collector,
+    pace: &mut Pace<'_, impl PaceClock>,
+) -> StateResult<()> {
+    for event in batch {
+        pace.event_begin();
+        let now = event.now();
+        if is_due::<K, O>(now, out.now()) {
+            advance_from(backend, operator, now, out)?;
+        }
+        backend.inner.set_current_time(event.processing_ms);
+        if O::BROADCAST_INPUT != Some(event.stream) {
+            backend.inner.set_current_key(&event.key);
+        }
+        operator.process(&mut backend.inner, event, out)?;
+        backend.probe.served(pace.event_end());
+    }
+    Ok(())
+}
+
 /// What reaches a subtask beside the events of its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Delivery {
@@ -181,6 +212,8 @@ pub trait Subtask<K>: Send {
     fn load_prefill(&mut self, folder: &Path) -> StateResult<()>;
     /// Runs the operator, or the first of a pipeline, over a batch and returns the time that it took.
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<Duration>;
+    /// The same as events arrive; the time includes what was spent waiting for them.
+    fn process_paced(&mut self, batch: &mut [Event<K>], pace: &mut Pace<'_, RealClock<'_>>) -> StateResult<Duration>;
     /// The operators behind the first, in the order in which rows flow.
     fn later(&mut self) -> &mut [Box<dyn Subtask<i64>>] {
         &mut []
@@ -213,6 +246,12 @@ pub trait Subtask<K>: Send {
     fn store(&self) -> &dyn Observed;
     /// Begins a snapshot of the operator, of a pipeline of its first: the synchronous part of a checkpoint.
     fn begin_snapshot(&mut self, request: &SnapshotRequest<'_>) -> StateResult<PendingOperator>;
+    /// Logs changes of the operator from here on.
+    fn begin_log(&mut self, storage: ChangelogStorage, plan: MaterializePlan, now: Now) -> StateResult<()>;
+    /// Materializes the operator's state where that is due; how long processing stood still.
+    fn materialize_if_due(&mut self, now: Now) -> StateResult<Duration>;
+    /// The end of the log, if there is one.
+    fn end_log(&mut self) -> StateResult<Option<Changelog>>;
     /// Goes on from a checkpoint: the operator, of a pipeline its first. Nothing was processed before.
     fn restore(&mut self, part: &OperatorPart<'_>) -> Result<(), CheckpointError>;
 }
@@ -256,16 +295,23 @@ pub struct OperatorPart<'a> {
 
 /// A subtask over one backend and one operator.
 pub struct OperatorSubtask<K: Key, B: Prefill<K>, O> {
-    backend: Metered<TtlBackend<B>>,
+    backend: Metered<TtlBackend<ChangelogBackend<B>>>,
     operator: O,
     task: TaskInfo,
     out: Collector,
     loader: Option<B::Loader>,
 }
 
-impl<K: Key, B: Prefill<K> + ExpiringState<K>, O: Operator<K>> OperatorSubtask<K, B, O> {
+impl<K: Key, B: Prefill<K> + ExpiringState<K> + 'static, O: Operator<K>> OperatorSubtask<K, B, O> {
     /// Opens the operator on a backend.
-    pub fn open(backend: B, spec: &O::Spec, task: TaskInfo, probe: Probe, out: Collector) -> StateResult<Self> {
+    pub fn open(
+        (backend, groups): (B, KeyGroups),
+        spec: &O::Spec,
+        task: TaskInfo,
+        probe: Probe,
+        out: Collector,
+    ) -> StateResult<Self> {
+        let backend = ChangelogBackend::new(backend, groups, task.subtask);
         let mut backend = Metered { inner: TtlBackend::new(backend), probe };
         let mut operator = O::open(spec, &mut backend)?;
         operator.initialize_state(task, false)?;
@@ -286,8 +332,9 @@ fn prefill<K: Key, B: KeyedStateBackend<K>, O: Operator<K>>(
     Ok(())
 }
 
-impl<K: Key, B: Prefill<K> + ExpiringState<K> + Snapshots<K> + Observed + Send, O: Operator<K> + Send> Subtask<K>
-    for OperatorSubtask<K, B, O>
+impl<K: Key, B, O: Operator<K> + Send> Subtask<K> for OperatorSubtask<K, B, O>
+where
+    B: Prefill<K> + ExpiringState<K> + Snapshots<K> + Observed + Send + 'static,
 {
     fn delivery(&self) -> Delivery {
         Delivery { broadcast_input: O::BROADCAST_INPUT, every_watermark: O::SEES_EVERY_WATERMARK }
@@ -315,6 +362,11 @@ impl<K: Key, B: Prefill<K> + ExpiringState<K> + Snapshots<K> + Observed + Send, 
     }
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<Duration> {
         drive(&mut self.backend, &mut self.operator, batch, &mut self.out)
+    }
+    fn process_paced(&mut self, batch: &mut [Event<K>], pace: &mut Pace<'_, RealClock<'_>>) -> StateResult<Duration> {
+        let start = Instant::now();
+        drive_paced(&mut self.backend, &mut self.operator, batch, &mut self.out, pace)?;
+        Ok(start.elapsed())
     }
     fn take_rows(&mut self) -> Vec<Event<i64>> {
         self.out.take_rows()
@@ -367,6 +419,15 @@ impl<K: Key, B: Prefill<K> + ExpiringState<K> + Snapshots<K> + Observed + Send, 
             latest: self.out.kept_latest().collect(),
         };
         Ok(PendingOperator { keyed: self.backend.inner.inner.begin_snapshot(request)?, operator_state, output })
+    }
+    fn begin_log(&mut self, storage: ChangelogStorage, plan: MaterializePlan, now: Now) -> StateResult<()> {
+        self.backend.inner.inner.begin_log::<K>(storage, plan, now)
+    }
+    fn materialize_if_due(&mut self, now: Now) -> StateResult<Duration> {
+        self.backend.inner.inner.end_round::<K>(now)
+    }
+    fn end_log(&mut self) -> StateResult<Option<Changelog>> {
+        self.backend.inner.inner.end_log()
     }
     fn restore(&mut self, part: &OperatorPart<'_>) -> Result<(), CheckpointError> {
         self.backend.inner.inner.restore(part.checkpoint, &part.keyed, &part.files)?;

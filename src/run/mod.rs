@@ -13,6 +13,7 @@ mod drive;
 mod growth;
 mod heap;
 mod observe;
+mod open_loop;
 mod pipeline;
 mod predict;
 mod process;

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::drive::{Delivery, OperatorPart, PendingOperator, Subtask};
 use super::observe::{add_shape, once};
-use crate::backend::{Census, CleanedEntries, Observed, SnapshotRequest};
+use crate::backend::{Census, ChangelogStorage, CleanedEntries, MaterializePlan, Observed, SnapshotRequest};
 use crate::checkpoint::CheckpointError;
-use crate::measure::Probe;
-use crate::result::{StoreBudget, StoreCounters, StoreShape, StoreUse};
+use crate::measure::{Pace, Probe, RealClock};
+use crate::result::{Changelog, StoreBudget, StoreCounters, StoreShape, StoreUse};
 use crate::source::Event;
 use crate::state::{Digest, HeapUse, JvmHeap, StateResult};
 use crate::workload::Now;
@@ -72,6 +72,9 @@ impl<K> Subtask<K> for PipelineSubtask<K> {
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<Duration> {
         self.first.process(batch)
     }
+    fn process_paced(&mut self, batch: &mut [Event<K>], pace: &mut Pace<'_, RealClock<'_>>) -> StateResult<Duration> {
+        self.first.process_paced(batch, pace)
+    }
     fn later(&mut self) -> &mut [Box<dyn Subtask<i64>>] {
         &mut self.later
     }
@@ -128,6 +131,15 @@ impl<K> Subtask<K> for PipelineSubtask<K> {
     }
     fn begin_snapshot(&mut self, request: &SnapshotRequest<'_>) -> StateResult<PendingOperator> {
         self.first.begin_snapshot(request)
+    }
+    fn begin_log(&mut self, storage: ChangelogStorage, plan: MaterializePlan, now: Now) -> StateResult<()> {
+        self.first.begin_log(storage, plan, now)
+    }
+    fn materialize_if_due(&mut self, now: Now) -> StateResult<Duration> {
+        self.first.materialize_if_due(now)
+    }
+    fn end_log(&mut self) -> StateResult<Option<Changelog>> {
+        self.first.end_log()
     }
     fn restore(&mut self, part: &OperatorPart<'_>) -> Result<(), CheckpointError> {
         self.first.restore(part)

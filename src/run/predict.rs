@@ -160,6 +160,8 @@ fn state_size(workload: &Workload) -> Option<(f64, f64)> {
         Operator::BroadcastRules(rules) => per_key(f64::from(rules.rules), 8.0 + 9.0),
         // An offset of each partition, in memory.
         Operator::SourceOffsets(source) => Some((f64::from(source.partitions), 16.0 * f64::from(source.partitions))),
+        // A left row while it lasts; what waits for one is little.
+        Operator::ContinuousJoin { .. } => per_key(1.0, 8.0 + payload),
         Operator::TopN { n } => per_key(f64::from(*n), 8.0 + 5.0 + 8.0 + payload),
         Operator::Deduplicate { keep } => per_key(1.0, 8.0 + if *keep == KeptRow::Last { payload } else { 0.0 }),
     }

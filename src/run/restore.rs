@@ -137,9 +137,9 @@ impl RestorePlan {
         let handles: Vec<_> = self
             .keyed(operator, subtask)
             .into_iter()
-            .filter_map(|handle| match handle {
-                KeyedHandle::RocksDb { files, key_groups, .. } => Some((files, key_groups)),
-                KeyedHandle::KeyGroups { .. } => None,
+            .filter_map(|handle| match handle.base() {
+                Some(KeyedHandle::RocksDb { files, key_groups, .. }) => Some((files, key_groups)),
+                _ => None,
             })
             .collect();
         let beside = |position: usize| folder.with_extension(format!("from-{position}"));

@@ -13,6 +13,7 @@ use super::drive::Subtask;
 use super::growth::{GrowthWatch, growth};
 use super::heap::HeapShare;
 use super::observe::{Observation, StoreWatch, observe};
+use super::open_loop::{self, Arriving};
 use super::restore::RestorePlan;
 use super::stage::{Checkpointed, Stage, StageEnd, StageWork, run_stage};
 use super::trial::{Phase, PrefillFrom, Progress, Report, TrialError, TrialSpec, folder_bytes};
@@ -22,8 +23,8 @@ use crate::measure::{
     thread_allocated_bytes,
 };
 use crate::result::{
-    AccessLatency, Firing, HeapMemory, KeyedResult, Latency, Measurement, OperatorMeasurement, PhaseMeasurement,
-    PrefillOrigin, SLOW_EVENT_NS, Timing, TimingStrategy,
+    AccessLatency, Firing, HeapMemory, KeyedResult, Latency, Measurement, OpenLoop, OperatorMeasurement,
+    PhaseMeasurement, PrefillOrigin, SLOW_EVENT_NS, Timing, TimingStrategy,
 };
 use crate::source::{BLOCK_EVENTS, Event, EventSource, SourceKey};
 use crate::state::{Digest, HeapUse, JvmHeap, StateError, StateResult};
@@ -66,6 +67,8 @@ struct Noted<K> {
     heap: HeapShare,
     /// What the processing of measured events has allocated in this process, bytes.
     allocated_bytes: Option<u64>,
+    /// Its events as they arrive, in an open loop.
+    arriving: Option<Arriving>,
 }
 
 /// Blocks with fewer events say little about the time of one.
@@ -108,37 +111,36 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     };
     let calibration = calibrate(&mut subtasks);
     let strategy = strategy(setup, calibration);
-    subtasks.iter_mut().for_each(|noted| noted.begin_measuring(workload, begin));
+    subtasks.iter_mut().for_each(|noted| noted.begin_measuring((workload, setup.spec.stream_seed), begin));
     let heap_before = java_heap_use(&subtasks);
-    let mut checkpointed = CheckpointedRun::begin(setup, restored.as_ref(), begin)?;
+    let has_state = prefill_keys > 0 || begin.next_block > 0;
+    let mut checkpointed = begin_checkpoints(setup, restored.as_ref(), (begin, has_state), &mut subtasks)?;
     let coordinator = checkpointed.as_ref().map(CheckpointedRun::coordinator);
     let Found { end, recorders, phases } = measure(setup, &source, &mut subtasks, begin, strategy, coordinator)?;
     if end.events == 0 {
         return Err(TrialError::NothingMeasured(warm_end.events));
     }
     if let Some(checkpointed) = &mut checkpointed {
-        checkpointed.end()?;
+        checkpointed.end(subtasks.iter_mut().map(|noted| &mut noted.subtask))?;
     }
 
     let resident = resident_bytes();
     let observed = subtasks.iter().map(|noted| (noted.subtask.store(), &noted.watch));
     let Observation { memory, shape, counters } = observe(&setup.spec.options, observed)?;
     let heap = heap_memory(&subtasks, heap_before, setup.spec.options.task_slots);
-    let store_bytes = match setup.spec.options.backend {
-        BackendType::RocksDb => state_bytes(setup).ok(),
-        BackendType::HashMap | BackendType::Null => None,
-    };
+    let store_bytes = store_bytes(setup);
     let checkpoint_bytes = checkpoint_bytes(setup, &mut subtasks)?;
     let (boundaries, emitted) = merge_emitted(&subtasks);
     let recorder = of_all_operators(&recorders);
     let later = later_operators(&workload.later, &recorders);
     let latest = latest(&subtasks);
-    let late_events = subtasks.iter().map(|noted| noted.subtask.late_events() - noted.late_before).sum();
+    let late_events = late_events(&subtasks);
     let growth = growth(workload, subtasks.iter().map(|noted| &noted.growth));
     let busy_s: Vec<f64> = subtasks.iter().map(|noted| noted.busy.as_secs_f64()).collect();
     let is_timed = matches!(workload.run.measured, Extent::Time(_));
     let restores = checkpointed.as_ref().is_some_and(CheckpointedRun::is_to_be_restored);
     let end_state = if is_timed && !restores { None } else { Some(digest_states(setup, &mut subtasks)?) };
+    let open_loop = open_loop(workload, end.events, &subtasks);
     let round_ns = median_round_ns(&mut subtasks);
     drop(subtasks);
     let replay = |plan: &RestorePlan| replay(setup, plan, end.next_block, empty_ns, round_ns);
@@ -180,6 +182,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         growth,
         checkpoint_bytes,
         checkpoints,
+        open_loop,
         later,
         latest,
     };
@@ -206,6 +209,18 @@ fn warm_up<K: SourceKey>(
     let before = (end.next_block * BLOCK_EVENTS as u64).checked_sub(1);
     let now = before.map_or(Now::START, |sequence| source.now_at(sequence));
     Ok((end, Position { next_block: end.next_block, phase: 0, phase_events: 0, events: 0, now }))
+}
+
+/// Begins with checkpoints, and with the logs of changes where they have those. There may be state already.
+fn begin_checkpoints<K: SourceKey>(
+    setup: &Setup<'_, K>,
+    restored: Option<&RestorePlan>,
+    (begin, has_state): (Position, bool),
+    subtasks: &mut [Noted<K>],
+) -> Result<Option<CheckpointedRun>, TrialError> {
+    let Some(run) = CheckpointedRun::begin(setup, restored, begin)? else { return Ok(None) };
+    run.begin_logs(setup, subtasks.iter_mut().map(|noted| &mut noted.subtask), begin.now, has_state)?;
+    Ok(Some(run))
 }
 
 /// Goes on from a checkpoint: nothing of the warm-up is done again.
@@ -247,7 +262,8 @@ fn measure<K: SourceKey>(
         let stage = stage(setup, source, Phase::Measure, found.end.next_block, extent);
         let position = Position { phase, phase_events, events: begin.events + found.end.events, ..begin };
         let checkpoints = coordinator.map(|coordinator| Checkpointed { coordinator, begin: position });
-        let measured = |(noted, index)| Measured { noted, index, coordinator };
+        let observer = setup.observer;
+        let measured = |(noted, index)| Measured { noted, index, coordinator, observer };
         let mut work: Vec<_> = subtasks.iter_mut().zip(0..).map(measured).collect();
         let end = run_stage(&Stage { done: found.end.events, checkpoints, ..stage }, &mut work)?;
         let busy = subtasks.iter().zip(busy_before).map(|(noted, before)| noted.busy.saturating_sub(before));
@@ -341,6 +357,7 @@ fn open_subtasks<K: SourceKey>(
             timed_ns: Vec::new(),
             heap,
             allocated_bytes: Some(0),
+            arriving: None,
         })
     };
     let parallelism = setup.workload.run.groups.parallelism;
@@ -404,7 +421,7 @@ fn replay<K: SourceKey>(
     let events = if matches!(setup.workload.run.measured, Extent::Time(_)) {
         let extent = Extent::Events(end_block.saturating_sub(position.next_block) * BLOCK_EVENTS as u64);
         let stage = stage(setup, &source, Phase::Verify, position.next_block, extent);
-        let mut work: Vec<_> = subtasks.iter_mut().zip(0..).map(Measured::untriggered).collect();
+        let mut work: Vec<_> = subtasks.iter_mut().zip(0..).map(Measured::untriggered(setup.observer)).collect();
         run_stage(&stage, &mut work)?.events
     } else {
         measure(setup, &source, &mut subtasks, position, Strategy::Off, None)?.end.events
@@ -439,7 +456,7 @@ fn verify<K: SourceKey>(setup: &Setup<'_, K>, empty_ns: u64) -> Result<(Digest, 
     let source = EventSource::open(setup.workload, setup.spec.stream_seed)?;
     let mut subtasks = open_subtasks(setup, "verify", empty_ns, None)?;
     let extent = Extent::Events(setup.workload.run.verify_events);
-    let mut work: Vec<_> = subtasks.iter_mut().zip(0..).map(Measured::untriggered).collect();
+    let mut work: Vec<_> = subtasks.iter_mut().zip(0..).map(Measured::untriggered(setup.observer)).collect();
     let end = run_stage(&stage(setup, &source, Phase::Verify, 0, extent), &mut work)?;
     Ok((digest_states(setup, &mut subtasks)?, end.events))
 }
@@ -513,23 +530,30 @@ struct Measured<'a, K> {
     noted: &'a mut Noted<K>,
     index: u16,
     coordinator: Option<&'a Arc<Coordinator>>,
+    observer: &'a dyn Observer,
 }
 
 impl<'a, K> Measured<'a, K> {
     /// Without checkpoints.
-    fn untriggered((noted, index): (&'a mut Noted<K>, u16)) -> Self {
-        Self { noted, index, coordinator: None }
+    fn untriggered(observer: &'a dyn Observer) -> impl Fn((&'a mut Noted<K>, u16)) -> Self {
+        move |(noted, index)| Self { noted, index, coordinator: None, observer }
     }
 }
 
 impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<()> {
-        let Self { noted, coordinator, .. } = self;
+        let Self { noted, coordinator, observer, .. } = self;
         if let Some(coordinator) = coordinator {
             noted.subtask.probe().set_in_checkpoint(coordinator.is_running());
         }
         let before = thread_allocated_bytes();
-        noted.busy += noted.subtask.process(batch)?;
+        noted.busy += match &mut noted.arriving {
+            None => noted.subtask.process(batch)?,
+            Some(arriving) => {
+                let in_checkpoint = coordinator.is_some_and(|coordinator| coordinator.is_running());
+                arriving.process(&mut *noted.subtask, batch, (noted.busy, in_checkpoint), &|| observer.interrupted())?
+            }
+        };
         let allocated = thread_allocated_bytes().zip(before).map(|(after, before)| after - before);
         noted.allocated_bytes = noted.allocated_bytes.zip(allocated).map(|(all, more)| all + more);
         noted.check_heap()
@@ -546,6 +570,12 @@ impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
         noted.end_round(sequence);
         noted.rounds_ns.push(noted.busy.saturating_sub(noted.round_busy).as_nanos() as u64);
         noted.round_busy = noted.busy;
+        if let Some(arriving) = &mut noted.arriving {
+            arriving.end_round(noted.busy);
+        }
+        if self.coordinator.is_some() {
+            noted.materialize_if_due(now)?;
+        }
         noted.growth.look(sequence, now, &mut *noted.subtask)?;
         noted.watch.look(noted.subtask.store())
     }
@@ -568,11 +598,24 @@ impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
 
 impl<K> Noted<K> {
     /// What comes from here on is measured.
-    fn begin_measuring(&mut self, workload: &Workload, begin: Position) {
+    fn begin_measuring(&mut self, (workload, stream_seed): (&Workload, u64), begin: Position) {
         self.busy = Duration::ZERO;
         self.watch = StoreWatch::begin(self.subtask.store());
         self.growth = GrowthWatch::begin(workload, begin.next_block * BLOCK_EVENTS as u64);
         self.late_before = self.subtask.late_events();
+        let first_sequence = begin.next_block * BLOCK_EVENTS as u64;
+        self.arriving = workload.load.map(|load| Arriving::begin(load, stream_seed, first_sequence));
+    }
+
+    /// Lets the operators materialize their state. What processing stands still for counts as its own time.
+    fn materialize_if_due(&mut self, now: Now) -> StateResult<()> {
+        let mut stood_still = self.subtask.materialize_if_due(now)?;
+        for operator in self.subtask.later() {
+            stood_still += operator.materialize_if_due(now)?;
+        }
+        self.busy += stood_still;
+        self.round_busy += stood_still;
+        Ok(())
     }
 
     /// Notes what the state takes of the Java heap; the heap may be full.
@@ -693,10 +736,13 @@ fn slow_event_share(events: &Histogram<u64>) -> f64 {
     slow as f64 / events.len().max(1) as f64
 }
 
-/// Bytes of the files of all databases.
-fn state_bytes<K>(setup: &Setup<'_, K>) -> std::io::Result<u64> {
+/// Bytes of the files of all databases; none where there are none.
+fn store_bytes<K>(setup: &Setup<'_, K>) -> Option<u64> {
+    if setup.spec.options.backend != BackendType::RocksDb {
+        return None;
+    }
     let folder = |subtask| setup.spec.state_folder.join(format!("{RUN_PASS}-{subtask}"));
-    (0..setup.workload.run.groups.parallelism).map(|subtask| folder_bytes(&folder(subtask))).sum()
+    (0..setup.workload.run.groups.parallelism).map(|subtask| folder_bytes(&folder(subtask)).ok()).sum()
 }
 
 /// The size of a full checkpoint at the end of the measured part, where the state is looked at: written, weighed and
@@ -726,6 +772,17 @@ fn later_operators(steps: &[Step], recorders: &[Recorder]) -> Vec<OperatorMeasur
         row_latency: Latency::of(&own.event),
     };
     steps.iter().zip(recorders.iter().skip(1)).map(of_step).collect()
+}
+
+/// Events of the measured part that came too late.
+fn late_events<K>(subtasks: &[Noted<K>]) -> u64 {
+    subtasks.iter().map(|noted| noted.subtask.late_events() - noted.late_before).sum()
+}
+
+/// What came of an open loop.
+fn open_loop<K>(workload: &Workload, events: u64, subtasks: &[Noted<K>]) -> Option<OpenLoop> {
+    let arriving = subtasks.iter().filter_map(|noted| Some((noted.arriving.as_ref()?, noted.busy)));
+    open_loop::report(workload.load?, events, arriving)
 }
 
 /// The latest results by key of all subtasks, in order of the keys.

@@ -105,7 +105,8 @@ impl StateMeta {
         Ok(())
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    /// Appends what tells of the state: `StateMetaInfoSnapshot`.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         write_utf(&self.name, out);
         match &self.content {
             StateContent::KeyValue { kind, namespace, value } => {
@@ -123,7 +124,8 @@ impl StateMeta {
         }
     }
 
-    fn read(input: &mut &[u8]) -> StateResult<Self> {
+    /// Reads what [`write`](Self::write) has written.
+    pub(crate) fn read(input: &mut &[u8]) -> StateResult<Self> {
         let name = read_utf(input)?;
         let content = match i32::decode(input)? {
             KEY_VALUE => {
@@ -148,7 +150,7 @@ impl StateMeta {
     }
 
     /// Whether a state of this job is what was written.
-    fn check_against(&self, own: &Self) -> StateResult<()> {
+    pub(crate) fn check_against(&self, own: &Self) -> StateResult<()> {
         let name = &self.name;
         let differ = |what: &str, written: &dyn std::fmt::Display, own: &dyn std::fmt::Display| {
             Err(StateError::Incompatible(format!("{what} state `{name}` is {written}, in this job {own}")))

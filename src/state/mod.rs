@@ -40,6 +40,7 @@ pub use operator_state::{
     Redistribution,
 };
 pub use serializer::{CompositeSerializer, Serializer, SimpleSerializer};
+pub(crate) use timer::encode_time;
 pub use timer::{TimeDomain, Timer, TimerService};
 pub use ttl::{
     CleanupStrategies, CompactionFilterCleanup, IncrementalCleanup, StateTtl, StateTtls, StateVisibility, Timed,

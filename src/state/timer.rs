@@ -47,7 +47,7 @@ pub struct Timer<K, N> {
 }
 
 /// A time as it is written: big endian with its sign flipped, so that bytes sort as times do.
-pub(super) fn encode_time(time_ms: i64, out: &mut Vec<u8>) {
+pub(crate) fn encode_time(time_ms: i64, out: &mut Vec<u8>) {
     (time_ms ^ i64::MIN).encode(out);
 }
 

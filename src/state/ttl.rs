@@ -85,12 +85,19 @@ impl StateTtl {
 pub type StateTtls = BTreeMap<String, StateTtl>;
 
 /// A value with the time of its last access: Flink's `TtlValue`. Of a list each element is one, of a map each value.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timed<T> {
     /// When it was last accessed, ms of processing time.
     pub last_access_ms: i64,
     /// What the user stored.
     pub value: T,
+}
+
+/// What stands for a value that is being changed: no clean-up takes it for expired.
+impl<T: Default> Default for Timed<T> {
+    fn default() -> Self {
+        Self { last_access_ms: i64::MAX, value: T::default() }
+    }
 }
 
 /// Eight bytes, big endian, before the value: `TtlSerializer`.

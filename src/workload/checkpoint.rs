@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BackendType, Bytes, Extent, Invalid, Options, ROUND_EVENTS, Time, Workload, check_range};
+use super::{BackendType, Bytes, ClaimMode, Extent, Invalid, Options, ROUND_EVENTS, Time, Workload, check_range};
 
 /// The `[checkpoint]` section as the file spells it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -178,6 +178,14 @@ impl Checkpointing {
         self.every_events.map(CheckpointTrigger::Events).or(interval)
     }
 
+    /// Whether a run under these options owns the checkpoint that it goes on from, and deletes it when a later one of its
+    /// own stands for it.
+    pub fn claims(&self, options: &Options) -> bool {
+        self.restore_from.is_some()
+            && self.trigger(options).is_some()
+            && options.state_recovery_claim_mode == ClaimMode::Claim
+    }
+
     /// Whether figures of the storage are a forecast.
     pub fn is_modelled(&self) -> bool {
         self.bandwidth_bytes_per_s.is_some() || !self.latency.is_zero()
@@ -234,7 +242,24 @@ pub fn check_options(workload: &Workload, options: &Options) -> Result<(), Inval
         let allowed = "false: merging of checkpoint files is not built";
         return Err(Invalid::new("execution.checkpointing.file-merging.enabled", "true", allowed));
     }
-    Ok(())
+    check_claim(&workload.checkpoint, options)
+}
+
+/// Whether a run may own the checkpoint that it goes on from.
+fn check_claim(checkpoint: &Checkpointing, options: &Options) -> Result<(), Invalid> {
+    const KEY: &str = "execution.state-recovery.claim-mode";
+    if checkpoint.restore_from.is_none() {
+        return Ok(());
+    }
+    match options.state_recovery_claim_mode {
+        ClaimMode::Legacy => Err(Invalid::new(KEY, "LEGACY", "NO_CLAIM or CLAIM: Flink 2 has no other")),
+        ClaimMode::Claim if checkpoint.dir.is_some() => {
+            let allowed =
+                "no `checkpoint.dir` with CLAIM: the run goes on in the folder of the checkpoint that it claims";
+            Err(Invalid::new(KEY, "CLAIM beside `checkpoint.dir`", allowed))
+        }
+        ClaimMode::Claim | ClaimMode::NoClaim => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ const MAX_NAME_CHARS: usize = 60;
 /// Whether a path names a Flink option rather than a part of the workload. `pipeline` is the root of both.
 pub fn is_flink_key(path: &str) -> bool {
     let has_flink_root =
-        ["state.", "taskmanager.", "execution.", "jobmanager."].iter().any(|root| path.starts_with(root));
+        ["state.", "taskmanager.", "execution.", "jobmanager.", "dstl."].iter().any(|root| path.starts_with(root));
     has_flink_root || (path.starts_with("pipeline.") && KnownKey::find(path).is_some())
 }
 

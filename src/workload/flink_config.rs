@@ -18,7 +18,7 @@ const STATE_ROOTS: [&str; 5] =
 const STATELESS: [&str; 2] = ["taskmanager.memory.segment-size", "taskmanager.memory.min-segment-size"];
 
 /// Roots of keys whose part of Flink statebench has not.
-const NOT_MODELLED: [&str; 2] = ["state.backend.forst.", "state.changelog."];
+const NOT_MODELLED: [&str; 2] = ["state.backend.forst.", "dstl."];
 
 /// Values of options above this are nobody's.
 const MAX_VALUE_BYTES: usize = 4096;

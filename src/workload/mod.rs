@@ -15,6 +15,7 @@ mod flink_file;
 mod inputs;
 mod invalid;
 mod keys;
+mod load;
 pub mod nexmark;
 mod operator;
 mod options;
@@ -52,16 +53,17 @@ pub use flink_file::{Dialect, Entry, FlinkFile};
 pub use inputs::{Inputs, Retractions, RuleSet, VALUE_RANGE};
 pub use invalid::{Invalid, check_range, nearest};
 pub use keys::{Distribution, DistributionWire, KeySampler, KeyType, Keys, KeysWire, SampledKey};
+pub use load::{ArrivalTimes, ArrivalsWire, Load, LoadWire};
 pub use nexmark::{AuctionField, BidField, Mapped, Nexmark, NexmarkWire, PersonField};
 pub use operator::{
     AggregateFunction, IntervalBounds, KeptRow, Mix, MixOperation, MixPreset, OffsetsRedistribution, Operator,
     OperatorWire, ReduceFunction, SourcePartitions,
 };
 pub use options::{
-    BackendType, CheckpointStorage, CompactionStyle, Compression, FlinkVersion, JobShape, KnownKey, LocalDir, LogLevel,
-    METRICS_PREFIX, MemoryPool, NativeMetric, OPTIONS, OptionRow, Options, PoolScope, PredefinedOptions,
-    ROCKSDB_LEVELS, Reader, TaskManagerMemory, TimerServiceFactory, Versions, cache_shards, divide_pool,
-    index_eviction_chance, index_may_fall_off, native_metrics, pool_that_keeps,
+    BackendType, ChangelogPlace, CheckpointStorage, ClaimMode, CompactionStyle, Compression, FlinkVersion, JobShape,
+    KnownKey, LocalDir, LogLevel, METRICS_PREFIX, MemoryPool, NativeMetric, OPTIONS, OptionRow, Options, PoolScope,
+    PredefinedOptions, ROCKSDB_LEVELS, Reader, TaskManagerMemory, TimerServiceFactory, Versions, cache_shards,
+    divide_pool, index_eviction_chance, index_may_fall_off, native_metrics, pool_that_keeps,
 };
 pub use phase::{Phase, PhaseWire, ROUND_EVENTS};
 pub use pipeline::{RowField, Step, StepWire};
@@ -101,6 +103,9 @@ pub struct WorkloadWire {
     pub pipeline: Vec<StepWire>,
     /// How it is run.
     pub run: RunWire,
+    /// An open loop; without it an event comes when the last is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadWire>,
     /// Successive parts of the measured run, in place of `run.events`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub phase: Vec<PhaseWire>,
@@ -242,6 +247,8 @@ pub struct Workload {
     pub run: Run,
     /// The parts of the measured run; empty where it has none.
     pub phases: Vec<Phase>,
+    /// The open loop; none where the loop is closed.
+    pub load: Option<Load>,
     /// Checkpoints and savepoints.
     pub checkpoint: Checkpointing,
 }
@@ -300,6 +307,7 @@ impl Workload {
             ttls,
             operator,
             later,
+            load: wire.load.as_ref().map(Load::new).transpose().map_err(|invalid| invalid.within("load"))?,
             checkpoint: Checkpointing::new(&wire.checkpoint, run.measured)
                 .map_err(|invalid| invalid.within("checkpoint"))?,
             run,

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::window::{SessionWindowWire, SlidingWindowWire, TumblingWindowWire};
-use super::{Inputs, Invalid, Retractions, RuleSet, Shorthand, TimeOffset, WindowContents, Windows, check_range};
+use super::{
+    Inputs, Invalid, Retractions, RuleSet, Shorthand, TimeOffset, VALUE_RANGE, WindowContents, Windows, check_range,
+};
 
 /// The operator as the file spells it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -137,6 +139,17 @@ pub enum OperatorWire {
         #[serde(default = "default_facts_share")]
         left_share: f64,
     },
+    /// Joins the events of two inputs while the left one lasts, as tasks with their job: a right event meets the left row of
+    /// its key or waits for it, and a left event that finishes removes both sides (a ValueState `left` and a ListState
+    /// `right`; Gadget's continuous join).
+    ContinuousJoin {
+        /// Share of the events that are of the left input, 0 to 1.
+        #[serde(default = "default_left_share")]
+        left_share: f64,
+        /// Share of the left events that finish, 0 to 1: those with the smallest values.
+        #[serde(default = "default_finish")]
+        finish: f64,
+    },
     /// Matches each event with all rules and counts the matches of each rule and key (a broadcast state `rules`, which
     /// every subtask has in memory whatever the backend, and a MapState `matches`).
     BroadcastRules {
@@ -172,7 +185,10 @@ const fn default_clear_every() -> u32 {
 const fn default_entries() -> u32 {
     20
 }
-const fn default_left_share() -> f64 {
+const fn default_finish() -> f64 {
+    0.1
+}
+fn default_left_share() -> f64 {
     0.5
 }
 const fn default_retract() -> f64 {
@@ -408,6 +424,13 @@ pub enum Operator {
         /// Share of the left input.
         left_share: f64,
     },
+    /// See [`OperatorWire::ContinuousJoin`].
+    ContinuousJoin {
+        /// Share of the left input.
+        left_share: f64,
+        /// Left events with a value below this finish.
+        finish_below: i64,
+    },
     /// See [`OperatorWire::BroadcastRules`].
     BroadcastRules(RuleSet),
     /// See [`OperatorWire::SourceOffsets`].
@@ -493,7 +516,7 @@ impl Operator {
     pub fn new(wire: &Shorthand<OperatorWire>) -> Result<Self, Invalid> {
         let entries_of = |entries: u32| check_range("entries", entries, 1..=100_000);
         let windows = |windows: Result<Windows, Invalid>, contents| {
-            windows.map(|windows| Self::Window { windows, contents: WindowContents::new(contents) })
+            Ok(Self::Window { windows: windows?, contents: WindowContents::new(contents)? })
         };
         let operator = match &wire.0 {
             OperatorWire::Counter {} => Ok(Self::Counter),
@@ -518,6 +541,7 @@ impl Operator {
             }
             OperatorWire::TopN { n } => check_range("n", *n, 1..=10_000).map(|n| Self::TopN { n }),
             OperatorWire::IntervalJoin { lower, upper, left_share } => interval_join(*lower, *upper, *left_share),
+            OperatorWire::ContinuousJoin { left_share, finish } => continuous_join(*left_share, *finish),
             OperatorWire::BroadcastRules { rules, updates, matches } => {
                 RuleSet::new(*rules, *updates, *matches).map(Self::BroadcastRules)
             }
@@ -566,7 +590,7 @@ impl Operator {
             Self::RunningTotal => &["total"],
             Self::Mix(_) => &["value", "list", "map"],
             Self::Deduplicate { .. } => &["seen"],
-            Self::RegularJoin { .. } => &["left", "right"],
+            Self::RegularJoin { .. } | Self::ContinuousJoin { .. } => &["left", "right"],
             Self::TopN { .. } => &["sorted"],
             Self::IntervalJoin { .. } => &["left-buffer", "right-buffer"],
             Self::BroadcastRules(_) => &["matches"],
@@ -592,8 +616,9 @@ impl Operator {
             | Self::RegularJoin { .. }
             | Self::TopN { .. }
             | Self::IntervalJoin { .. }
+            | Self::ContinuousJoin { .. }
             | Self::TemporalJoin { .. } => true,
-            Self::Window { contents, .. } => *contents == WindowContents::List,
+            Self::Window { contents, .. } => matches!(contents, WindowContents::List | WindowContents::Join { .. }),
             Self::Deduplicate { keep } => *keep == KeptRow::Last,
         }
     }
@@ -613,7 +638,9 @@ impl Operator {
         match self {
             Self::RegularJoin { left_share, .. }
             | Self::IntervalJoin { left_share, .. }
-            | Self::TemporalJoin { left_share } => Inputs::Two { left: *left_share },
+            | Self::TemporalJoin { left_share }
+            | Self::ContinuousJoin { left_share, .. }
+            | Self::Window { contents: WindowContents::Join { left_share }, .. } => Inputs::Two { left: *left_share },
             Self::BroadcastRules(rules) => Inputs::Rules(*rules),
             // Its source has changes of two tables and decides itself.
             Self::ChangelogJoin => Inputs::Two { left: 0.5 },
@@ -657,6 +684,12 @@ fn interval_join(lower: TimeOffset, upper: TimeOffset, left_share: f64) -> Resul
         return Err(Invalid::new("upper", upper, format!("{lower} or more: not before `lower`")));
     }
     Ok(Operator::IntervalJoin { bounds, left_share: check_range("left-share", left_share, 0.0..=1.0)? })
+}
+
+fn continuous_join(left_share: f64, finish: f64) -> Result<Operator, Invalid> {
+    let left_share = check_range("left-share", left_share, 0.0..=1.0)?;
+    let finish_below = (check_range("finish", finish, 0.0..=1.0)? * VALUE_RANGE as f64).round() as i64;
+    Ok(Operator::ContinuousJoin { left_share, finish_below })
 }
 
 fn mix(preset: Option<MixPreset>, given: [Option<f64>; 7], entries: u32) -> Result<Mix, Invalid> {
@@ -714,6 +747,7 @@ impl OperatorWire {
             Self::TopN { .. } => "top-n",
             Self::IntervalJoin { .. } => "interval-join",
             Self::TemporalJoin { .. } => "temporal-join",
+            Self::ContinuousJoin { .. } => "continuous-join",
             Self::BroadcastRules { .. } => "broadcast-rules",
             Self::SourceOffsets { .. } => "source-offsets",
         }
@@ -762,6 +796,9 @@ mod tests {
     fn numbers_out_of_range_are_refused_by_name() {
         for path in [
             "regular-join.left-share = 1.5",
+            "continuous-join.left-share = -0.1",
+            "continuous-join.finish = 2.0",
+            "tumbling-window.contents.join.left-share = 1.5",
             "regular-join.retract = 0.5",
             "regular-join.retract-after = 0",
             "top-n.n = 0",

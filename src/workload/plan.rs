@@ -245,6 +245,26 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether what a run is to claim stays there for all who need it: a checkpoint that one trial has claimed is gone for
+    /// the next.
+    ///
+    /// # Errors
+    /// What to do about it.
+    pub fn check_claim(&self) -> Result<(), String> {
+        let claims = |cell: &Cell| {
+            let workload = &self.variants[cell.variant].workload;
+            workload.checkpoint.claims(&cell.configuration.options)
+        };
+        let trials = self.trials().len();
+        if trials < 2 || !self.cells.iter().any(claims) {
+            return Ok(());
+        }
+        Err(format!(
+            "execution.state-recovery.claim-mode: CLAIM gives the checkpoint to one trial, and {trials} are planned; \
+             --configuration NAME leaves one configuration, and --set run.counters=false leaves out its companion"
+        ))
+    }
+
     /// The trials in the order they run: in each repeat every cell once, in an order that the seed fixes, so that no
     /// configuration always runs first or behind the same neighbour; in the end the companions, with the events of the
     /// first repeat.

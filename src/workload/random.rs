@@ -32,6 +32,8 @@ pub enum Stream {
     Inputs = 8,
     /// Which events take an earlier one back.
     Retractions = 9,
+    /// When events arrive.
+    Arrivals = 10,
 }
 
 /// One step of splitmix64: a bijection of 64-bit words in which every input bit reaches every output bit.

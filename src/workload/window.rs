@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clock::MOST_MS;
 use super::operator::{AggregateFunction, ReduceFunction};
-use super::{Invalid, Shorthand, Time};
+use super::{Invalid, Shorthand, Time, check_range};
 
 /// Windows that follow each other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -49,7 +49,7 @@ pub struct SessionWindowWire {
 
 /// What a window keeps of its events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum WindowContentsWire {
     /// Incremental: a reduction of their values (ReducingState).
     Reduce {
@@ -65,6 +65,16 @@ pub enum WindowContentsWire {
     },
     /// Holistic: their payloads, which are read when the window fires (ListState).
     List {},
+    /// The join of two inputs: the rows of both sides, which are paired when the window fires (ListState).
+    Join {
+        /// Share of the events that are of the left input, 0 to 1.
+        #[serde(default = "half")]
+        left_share: f64,
+    },
+}
+
+fn half() -> f64 {
+    0.5
 }
 
 impl Default for WindowContentsWire {
@@ -146,7 +156,7 @@ pub enum Windows {
 }
 
 /// What a window keeps of its events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum WindowContents {
     /// See [`WindowContentsWire::Reduce`].
     Reduce(ReduceFunction),
@@ -154,16 +164,27 @@ pub enum WindowContents {
     Aggregate(AggregateFunction),
     /// See [`WindowContentsWire::List`].
     List,
+    /// See [`WindowContentsWire::Join`].
+    Join {
+        /// Share of the left input.
+        left_share: f64,
+    },
 }
 
 impl WindowContents {
-    /// The contents that a wire form names.
-    pub fn new(wire: &Shorthand<WindowContentsWire>) -> Self {
-        match wire.0 {
+    /// Checks the wire form; paths of errors are relative to the windows.
+    ///
+    /// # Errors
+    /// A share that is none.
+    pub fn new(wire: &Shorthand<WindowContentsWire>) -> Result<Self, Invalid> {
+        Ok(match wire.0 {
             WindowContentsWire::Reduce { function } => Self::Reduce(function),
             WindowContentsWire::Aggregate { function } => Self::Aggregate(function),
             WindowContentsWire::List {} => Self::List,
-        }
+            WindowContentsWire::Join { left_share } => {
+                Self::Join { left_share: check_range("contents.join.left-share", left_share, 0.0..=1.0)? }
+            }
+        })
     }
 }
 

@@ -105,7 +105,7 @@ fn unknown_names() {
       | ^^^
     ");
     assert_snapshot!(said("operator = 'count'\n"), @"
-    error: job.toml:1:12: operator: unknown name `count`, expected one of `counter`, `reduce`, `aggregate`, `list-buffer`, `map`, `value-of-map`, `tumbling-window`, `sliding-window`, `session-window`, `changelog-join`, `running-total`, `mix`, `deduplicate`, `regular-join`, `top-n`, `interval-join`, `temporal-join`, `broadcast-rules`, `source-offsets`
+    error: job.toml:1:12: operator: unknown name `count`, expected one of `counter`, `reduce`, `aggregate`, `list-buffer`, `map`, `value-of-map`, `tumbling-window`, `sliding-window`, `session-window`, `changelog-join`, `running-total`, `mix`, `deduplicate`, `regular-join`, `top-n`, `interval-join`, `temporal-join`, `continuous-join`, `broadcast-rules`, `source-offsets`
       |
     1 | operator = 'count'
       |            ^^^^^^^
@@ -712,7 +712,7 @@ fn pipelines_that_lead_nowhere() {
     help: did you mean `operator`?
     ");
     assert_snapshot!(said(two("", "").replace("'b'\noperator = 'counter'", "'b'\noperator = 'countre'")), @"
-    error: job.toml:7:12: pipeline[1].operator: unknown name `countre`, expected one of `counter`, `reduce`, `aggregate`, `list-buffer`, `map`, `value-of-map`, `tumbling-window`, `sliding-window`, `session-window`, `changelog-join`, `running-total`, `mix`, `deduplicate`, `regular-join`, `top-n`, `interval-join`, `temporal-join`, `broadcast-rules`, `source-offsets`
+    error: job.toml:7:12: pipeline[1].operator: unknown name `countre`, expected one of `counter`, `reduce`, `aggregate`, `list-buffer`, `map`, `value-of-map`, `tumbling-window`, `sliding-window`, `session-window`, `changelog-join`, `running-total`, `mix`, `deduplicate`, `regular-join`, `top-n`, `interval-join`, `temporal-join`, `continuous-join`, `broadcast-rules`, `source-offsets`
       |
     7 | operator = 'countre'
       |            ^^^^^^^^^

@@ -36,7 +36,7 @@ fn lists_name_what_there_is() {
         assert!(described, "{list}");
         list.lines().map(|line| line.split_whitespace().next().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
     };
-    assert_snapshot!(names("operators"), @"counter reduce aggregate list-buffer map value-of-map tumbling-window sliding-window session-window changelog-join running-total mix deduplicate regular-join top-n interval-join temporal-join broadcast-rules source-offsets");
+    assert_snapshot!(names("operators"), @"counter reduce aggregate list-buffer map value-of-map tumbling-window sliding-window session-window changelog-join running-total mix deduplicate regular-join top-n interval-join temporal-join continuous-join broadcast-rules source-offsets");
     assert_snapshot!(names("distributions"), @"uniform zipf hotspot latest exponential sequential moving ephemeral key-ranges recent");
     let options = names("options");
     let options: Vec<_> = options.split(' ').collect();

@@ -137,15 +137,18 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     broadcast-rules: 2
     cache-ttl: 2 2
     cdc-orders: 2
+    changelog: 4
     checkpoint-churn: 3 3
     checkpoint-interval: 4
     continuous-aggregation: 2
+    continuous-join: 2
     counter: 2
     deduplicate: 2 2
     flights-by-route: 2
     flink-state-benchmark: 2 2
     harness-floor: 
     interval-join: 2
+    latency-open-loop: 2
     list-buffer: 2
     map-vs-value-of-map: 2 2
     mixgraph: 2
@@ -182,6 +185,7 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     ttl-cleanup: 2 2
     tumbling-window: 2 2
     window-all: 2 2
+    window-join: 2 2
     ycsb-a: 2
     ycsb-b: 2
     ycsb-c: 2
@@ -195,7 +199,9 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
 #[test]
 fn what_goes_to_all_subtasks_makes_no_difference() {
     let place = Place::new();
-    for name in ["broadcast-rules", "interval-join", "regular-join", "source-offsets", "temporal-join"] {
+    for name in
+        ["broadcast-rules", "continuous-join", "interval-join", "regular-join", "source-offsets", "temporal-join"]
+    {
         let file = workloads().join(format!("{name}.toml"));
         let run = |parallelism: u16| {
             let more = "--set run.events=20_000 --force -o r.json";
@@ -362,4 +368,42 @@ fn a_reader_that_leaves_early_is_no_error() {
         assert_eq!(child.wait().unwrap().code(), Some(0), "{args}");
     }
     assert_eq!(place.result("job.result.json").finished().count(), 2);
+}
+
+/// In an open loop the results are those of a closed one; response times are told, and overload in their place.
+#[test]
+fn events_arrive_at_a_rate_of_their_own_or_the_run_says_that_it_is_saturated() {
+    let place = Place::new();
+    let job = |load: &str| {
+        format!(
+            "keys.cardinality = 1_000\nrun = {{ events = 20_000, warm-up = 0, repeats = 1, counters = false }}\n{load}"
+        )
+    };
+    place.file("closed.toml", job(""));
+    let closed = place.statebench("run closed.toml -q -o closed.json").ok();
+    assert!(!closed.contains("open loop"), "{closed}");
+    let emitted = place.result("closed.json").agreements[0].emitted;
+    for kind in ["constant", "poisson", "bursty", "diurnal"] {
+        place.file("job.toml", job(&format!("load = {{ rate = 20_000.0, arrivals = '{kind}' }}\n")));
+        for parallelism in [1, 2] {
+            let args = format!("run job.toml -q --force -o r.json --parallelism {parallelism}");
+            let out = place.statebench(&args).ok();
+            assert!(out.contains("kept up"), "{kind}: {out}");
+            let result = place.result("r.json");
+            assert_eq!(result.agreements[0].emitted, emitted);
+            for configuration in ["heap", "rocksdb"] {
+                let found = measured(&result, configuration).open_loop.as_ref().unwrap();
+                assert_eq!((found.saturated, found.response.summary.count), (false, 20_000), "{found:?}");
+                assert!(found.served_events_per_s < 30_000.0 && found.idle_share > 0.1, "{found:?}");
+            }
+        }
+    }
+    place.file("job.toml", job("load.rate = 1e9\n"));
+    let out = place.statebench("run job.toml -q --force -o r.json").ok();
+    assert!(out.contains("saturated at "), "{out}");
+    let found = place.result("r.json");
+    assert!(measured(&found, "heap").open_loop.as_ref().unwrap().saturated);
+    place.file("job.toml", job("load.rate = 0\n"));
+    let ran = place.statebench("run job.toml -q --force -o r.json");
+    assert!(ran.code == Some(2) && ran.err.contains("load.rate"), "{ran:?}");
 }

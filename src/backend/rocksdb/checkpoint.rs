@@ -72,7 +72,11 @@ impl<K: Key> Snapshots<K> for RocksDbBackend<K> {
         if !files.opened.is_empty() || !files.others.is_empty() {
             self.take_in(&files.others, &files.opened)?;
         }
-        self.restore_streams(checkpoint, handles)
+        self.restore_streams(checkpoint, handles)?;
+        if let ([handle], [_], []) = (handles, files.opened.as_slice(), files.others.as_slice()) {
+            self.note_uploads_of(checkpoint.metadata.id, handle);
+        }
+        Ok(())
     }
 }
 
@@ -86,6 +90,15 @@ impl<K: Key> RocksDbBackend<K> {
         Ok(bytes)
     }
 
+    /// A database that was opened on all files of an old one need not upload them again where the checkpoint is claimed.
+    fn note_uploads_of(&self, id: u64, handle: &KeyedHandle) {
+        let KeyedHandle::RocksDb { files, key_groups, .. } = handle else { return };
+        if *key_groups == self.key_groups() {
+            let tables = files.iter().filter(|file| is_table(&file.name));
+            self.uploads.note(id, tables.map(|file| (file.name.clone(), file.stream.clone())).collect());
+        }
+    }
+
     /// Takes in canonical savepoints. Files of a database are taken in where it is opened.
     fn restore_streams(
         &mut self,
@@ -95,7 +108,9 @@ impl<K: Key> RocksDbBackend<K> {
         for handle in handles {
             match handle {
                 KeyedHandle::RocksDb { meta, .. } => self.check_header(&checkpoint.read(meta)?)?,
-                KeyedHandle::KeyGroups { canonical: false, .. } => return Err(other_format(checkpoint, "rocksdb")),
+                KeyedHandle::KeyGroups { canonical: false, .. } | KeyedHandle::Changelog { .. } => {
+                    return Err(other_format(checkpoint, "rocksdb"));
+                }
                 KeyedHandle::KeyGroups { .. } => {
                     let Some((mut source, info, _)) = read_key_groups(checkpoint, handle)? else { continue };
                     self.restore_canonical(&mut source, &info)?;

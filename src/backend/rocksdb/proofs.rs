@@ -444,7 +444,7 @@ fn without_proof(row: &OptionRow) -> Option<String> {
             return Some("the folder of an open database (test of the command line)".to_owned());
         }
         "state.backend.rocksdb.options-factory" => return Some("refused: statebench runs no Java".to_owned()),
-        "state.changelog.enabled" | "state.backend.rocksdb.manual-compaction.min-interval" => {
+        "state.backend.rocksdb.manual-compaction.min-interval" => {
             return Some("anything but its default is refused: not supported".to_owned());
         }
         _ => {}

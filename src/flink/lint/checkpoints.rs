@@ -1,7 +1,7 @@
 //! Checkpoints: whether there are any, how often, where they go and what they hold.
 
 use super::{Context, Draft, Rule, Scope, error, note, rule, warning};
-use crate::workload::{CheckpointStorage, Options};
+use crate::workload::{ChangelogPlace, CheckpointStorage, Options};
 
 pub(super) static RULES: &[Rule] = &[
     rule("checkpoints-off", "checkpoints that are never taken", Scope::Cluster, off),
@@ -29,6 +29,7 @@ pub(super) static RULES: &[Rule] = &[
         compression_native,
     ),
     rule("inline-threshold", "a threshold above Flink's limit", Scope::Cluster, inline_threshold),
+    rule("changelog-in-memory", "a changelog that the JobManager has to hold", Scope::Cluster, changelog_in_memory),
 ];
 
 const ROOT: &str = "execution.checkpointing.";
@@ -41,6 +42,21 @@ const STORAGE: &str = "execution.checkpointing.storage";
 const CONCURRENT: &str = "execution.checkpointing.max-concurrent-checkpoints";
 const COMPRESSION: &str = "execution.checkpointing.snapshot-compression";
 const INLINE: &str = "execution.checkpointing.data-inline-threshold";
+
+const CHANGELOG: &str = "state.changelog.enabled";
+const CHANGELOG_STORAGE: &str = "state.changelog.storage";
+
+fn changelog_in_memory(context: &Context) -> Vec<Draft> {
+    if !context.options.changelog_enabled || context.options.changelog_storage != ChangelogPlace::Memory {
+        return Vec::new();
+    }
+    let key = if context.gives(CHANGELOG_STORAGE) { CHANGELOG_STORAGE } else { CHANGELOG };
+    vec![warning(
+        key,
+        "keeps every change in memory and puts all of them into the metadata of each checkpoint: it is for tests",
+        format!("{CHANGELOG_STORAGE}: filesystem, with dstl.dfs.base-path"),
+    )]
+}
 
 fn off(context: &Context) -> Vec<Draft> {
     if context.gives(INTERVAL) {

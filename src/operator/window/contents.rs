@@ -1,5 +1,6 @@
 //! What a window keeps of its events, and what comes of it when it fires.
 
+use crate::operator::row::{Row, row_hash, take_row};
 use crate::source::Event;
 use crate::state::{
     Aggregate, AggregatingState, Key, KeyedStateBackend, ListState, Payload, Reduce, ReducingState, StateResult,
@@ -25,7 +26,7 @@ pub trait Contents: Sized + Send + 'static {
         element: Self::Element,
     ) -> StateResult<()>;
 
-    /// What a window has come to; none where nothing was added.
+    /// What a window has come to; none where nothing was added, or nothing comes of it.
     fn result<K: Key, B: KeyedStateBackend<K>>(&self, b: &mut B, n: &TimeWindow) -> StateResult<Option<u64>>;
 
     /// Removes what a window keeps.
@@ -135,6 +136,49 @@ impl Contents for Listed {
             length += 1;
         })?;
         Ok((length > 0).then(|| mix(sum, length)))
+    }
+    fn clear<K: Key, B: KeyedStateBackend<K>>(&self, b: &mut B, n: &TimeWindow) -> StateResult<()> {
+        b.clear_list(self.0, n)
+    }
+    fn merge<K: Key, B: KeyedStateBackend<K>>(
+        &self,
+        b: &mut B,
+        target: &TimeWindow,
+        sources: &[TimeWindow],
+    ) -> StateResult<()> {
+        b.merge_list(self.0, target, sources)
+    }
+}
+
+/// The window join: the rows of both inputs in one list, each with its side, and all pairs of a left and a right one when
+/// the window fires. Flink's `CoGroupedStreams`, which its `JoinedStreams` are made of. One result stands for all pairs of a
+/// window, as a sum over them, so that it does not depend on the order in which rows came.
+pub struct Joined(ListState<TimeWindow, TaggedRow>);
+
+/// Whether a row is of the left input, and the row: `TaggedUnion`.
+type TaggedRow = (bool, Row);
+
+impl Contents for Joined {
+    type Element = TaggedRow;
+
+    fn open<K: Key, B: KeyedStateBackend<K>>(backend: &mut B) -> StateResult<Self> {
+        backend.list_state(NAME).map(Self)
+    }
+    #[inline(always)]
+    fn element<K>(event: &mut Event<K>) -> TaggedRow {
+        (event.stream == 0, take_row(event))
+    }
+    #[inline(always)]
+    fn add<K: Key, B: KeyedStateBackend<K>>(&self, b: &mut B, n: &TimeWindow, element: TaggedRow) -> StateResult<()> {
+        b.list_add(self.0, n, element)
+    }
+    fn result<K: Key, B: KeyedStateBackend<K>>(&self, b: &mut B, n: &TimeWindow) -> StateResult<Option<u64>> {
+        let mut sides = [Vec::new(), Vec::new()];
+        b.list_scan(self.0, n, |(is_left, row): &TaggedRow| sides[usize::from(!is_left)].push(row_hash(row)))?;
+        let [left, right] = sides;
+        let pairs = left.iter().flat_map(|left| right.iter().map(move |right| mix(*left, *right)));
+        let (sum, count) = pairs.fold((0_u64, 0), |(sum, count), pair| (sum.wrapping_add(pair), count + 1));
+        Ok((count > 0).then(|| mix(sum, count)))
     }
     fn clear<K: Key, B: KeyedStateBackend<K>>(&self, b: &mut B, n: &TimeWindow) -> StateResult<()> {
         b.clear_list(self.0, n)

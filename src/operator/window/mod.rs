@@ -13,6 +13,6 @@ mod sliding;
 mod tests;
 
 pub use clock::{Clock, EventTime, ProcessingTime};
-pub use contents::{Aggregated, Contents, Listed, Reduced};
+pub use contents::{Aggregated, Contents, Joined, Listed, Reduced};
 pub use session::SessionWindowOperator;
 pub use sliding::WindowOperator;

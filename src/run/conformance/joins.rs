@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Shape, emits_what_the_reference_does};
 use crate::operator::{
-    BroadcastRules, Collector, FirstRow, IntervalJoin, LastRow, RegularJoin, RowKind, TemporalJoin, TopN,
+    BroadcastRules, Collector, ContinuousJoin, FirstRow, IntervalJoin, LastRow, RegularJoin, RowKind, TemporalJoin,
+    TopN,
 };
 use crate::source::Event;
 use crate::state::{CleanupStrategies, Codec, StateTtl, StateTtls, StateVisibility, UpdateType, mix};
@@ -99,6 +100,37 @@ fn the_regular_join_pairs_what_is_there_and_takes_pairs_back() {
     emits_what_the_reference_does::<RegularJoin>(&(), &StateTtls::new(), shape, regular_join(i64::MAX));
     let both = ttl_of(&["left", "right"], 80);
     emits_what_the_reference_does::<RegularJoin>(&(), &both, shape, regular_join(80));
+}
+
+fn continuous_join(finish_below: i64) -> impl Fn(&[Event<i64>], &mut Collector) {
+    move |events, out| {
+        let mut jobs = BTreeMap::<i64, &Event<i64>>::new();
+        let mut waiting = BTreeMap::<i64, Vec<&Event<i64>>>::new();
+        let pair = |out: &mut Collector, at: &Event<i64>, left: &Event<i64>, right: &Event<i64>| {
+            out.emit(at, mix(RowKind::Insert as u64, mix(row(left), row(right))));
+        };
+        for event in events {
+            match (event.stream, jobs.get(&event.key)) {
+                (1, Some(job)) => pair(out, event, job, event),
+                (1, None) => waiting.entry(event.key).or_default().push(event),
+                _ => {
+                    let tasks = waiting.remove(&event.key).unwrap_or_default();
+                    if event.value < finish_below {
+                        jobs.remove(&event.key);
+                    } else {
+                        tasks.iter().for_each(|task| pair(out, event, event, task));
+                        jobs.insert(event.key, event);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_continuous_join_lasts_until_the_left_side_finishes() {
+    let shape = Shape { streams: 2, ..Shape::default() };
+    emits_what_the_reference_does::<ContinuousJoin>(&3, &StateTtls::new(), shape, continuous_join(3));
 }
 
 #[test]

@@ -5,31 +5,44 @@ use std::collections::BTreeMap;
 
 use super::{Shape, emits_what_the_reference_does};
 use crate::operator::{
-    Aggregated, Average, Collector, EventTime, Listed, Max, Operator, ProcessingTime, Reduced, SessionWindowOperator,
-    Sum, Summary, WindowOperator,
+    Aggregated, Average, Collector, EventTime, Joined, Listed, Max, Operator, ProcessingTime, Reduced,
+    SessionWindowOperator, Sum, Summary, WindowOperator,
 };
 use crate::source::Event;
 use crate::state::{Codec, StateTtls, mix};
 use crate::workload::{SessionWindows, SlidingWindows};
 
-/// What the events of a window come to.
-type Fold = fn(&[&Event<i64>]) -> u64;
+/// What the events of a window come to, if anything.
+type Fold = fn(&[&Event<i64>]) -> Option<u64>;
 
-fn sum(events: &[&Event<i64>]) -> u64 {
-    events.iter().map(|event| event.value).sum::<i64>() as u64
+#[expect(clippy::unnecessary_wraps, reason = "one shape for all folds")]
+fn sum(events: &[&Event<i64>]) -> Option<u64> {
+    Some(events.iter().map(|event| event.value).sum::<i64>() as u64)
 }
-fn max(events: &[&Event<i64>]) -> u64 {
-    events.iter().map(|event| event.value).max().unwrap() as u64
+fn max(events: &[&Event<i64>]) -> Option<u64> {
+    events.iter().map(|event| event.value as u64).max()
 }
-fn average(events: &[&Event<i64>]) -> u64 {
-    mix(events.len() as u64, sum(events))
+fn average(events: &[&Event<i64>]) -> Option<u64> {
+    sum(events).map(|sum| mix(events.len() as u64, sum))
 }
-fn summary(events: &[&Event<i64>]) -> u64 {
-    mix(average(events), max(events))
+fn summary(events: &[&Event<i64>]) -> Option<u64> {
+    Some(mix(average(events)?, max(events)?))
 }
-fn list(events: &[&Event<i64>]) -> u64 {
+#[expect(clippy::unnecessary_wraps, reason = "one shape for all folds")]
+fn list(events: &[&Event<i64>]) -> Option<u64> {
     let sum = events.iter().map(|event| mix(event.payload.head(), 0)).fold(0, u64::wrapping_add);
-    mix(sum, events.len() as u64)
+    Some(mix(sum, events.len() as u64))
+}
+/// All pairs of a left and a right row.
+fn pairs(events: &[&Event<i64>]) -> Option<u64> {
+    let row = |event: &Event<i64>| mix(event.value as u64, event.payload.head());
+    let (mut sum, mut count) = (0_u64, 0);
+    for left in events.iter().filter(|event| event.stream == 0) {
+        for right in events.iter().filter(|event| event.stream == 1) {
+            (sum, count) = (sum.wrapping_add(mix(row(left), row(right))), count + 1);
+        }
+    }
+    (count > 0).then(|| mix(sum, count))
 }
 
 /// A window that is kept: key, start, end, and the events in it.
@@ -38,7 +51,9 @@ struct Window<'a>(i64, i64, i64, Vec<&'a Event<i64>>);
 impl Window<'_> {
     fn emit(&self, fold: Fold, out: &mut Collector) {
         let key = self.0.fingerprint(&mut Vec::new());
-        out.emit_of(mix(mix(key, self.1 as u64), self.2 as u64), fold(&self.3));
+        if let Some(result) = fold(&self.3) {
+            out.emit_of(mix(mix(key, self.1 as u64), self.2 as u64), result);
+        }
     }
 }
 
@@ -110,12 +125,12 @@ fn check<O: Operator<i64>>(spec: &O::Spec, shape: Shape, reference: impl Fn(&[Ev
         late.set(late.get() + out.late_events());
         fired.set(fired.get() + out.digest().count);
     });
-    assert!(late.get() > 100 && fired.get() > 1_000, "{} late, {} fired", late.get(), fired.get());
+    assert!(late.get() > 100 && fired.get() > 500, "{} late, {} fired", late.get(), fired.get());
 }
 
 /// Events up to 60 ms behind a watermark that waits for 20.
 fn late() -> Shape {
-    Shape { delay_ms: 60, ..Shape::default() }
+    Shape { delay_ms: 60, streams: 2, ..Shape::default() }
 }
 
 fn tumbling(allowed_lateness_ms: i64) -> SlidingWindows {
@@ -134,6 +149,9 @@ macro_rules! conform {
 conform! {
     tumbling_sums: WindowOperator<Reduced<Sum>, EventTime>, tumbling(0), sliding, sum;
     tumbling_lists: WindowOperator<Listed, EventTime>, tumbling(0), sliding, list;
+    tumbling_joins: WindowOperator<Joined, EventTime>, tumbling(0), sliding, pairs;
+    sliding_joins: WindowOperator<Joined, EventTime>,
+        SlidingWindows { size_ms: 25, slide_ms: 10, allowed_lateness_ms: 15 }, sliding, pairs;
     tumbling_averages_with_allowed_lateness: WindowOperator<Aggregated<Average>, EventTime>,
         tumbling(15), sliding, average;
     sliding_summaries: WindowOperator<Aggregated<Summary>, EventTime>,

@@ -1,6 +1,6 @@
 //! Which options take no effect in a combination, and why.
 
-use super::{BackendType, CompactionStyle, KnownKey, OptionRow, Options, PoolScope, Reader};
+use super::{BackendType, ChangelogPlace, CompactionStyle, KnownKey, OptionRow, Options, PoolScope, Reader};
 
 impl Options {
     /// Keys among `given` that take no effect in this combination, each with the reason.
@@ -47,6 +47,9 @@ impl Options {
         if let Some(why) = why_no_part_of_a_run(key) {
             return Some(why);
         }
+        if key.starts_with("state.changelog.") || key.starts_with("dstl.") {
+            return self.why_changelog_option_is_idle(key);
+        }
         let snapshots = self.takes_checkpoints() || (self.job.takes_savepoint && self.backend != BackendType::Null);
         match key {
             _ if !snapshots => Some("a run takes no checkpoints without an interval or `checkpoint.every-events`"),
@@ -79,12 +82,35 @@ impl Options {
         }
     }
 
+    fn why_changelog_option_is_idle(&self, key: &str) -> Option<&'static str> {
+        match key {
+            _ if !self.takes_checkpoints() => {
+                Some("a run takes no checkpoints without an interval or `checkpoint.every-events`")
+            }
+            "state.changelog.enabled" => None,
+            _ if !self.changelog_enabled => Some("state.changelog.enabled is not true"),
+            "state.changelog.periodic-materialize.interval" if !self.changelog_materialize => {
+                Some("state.changelog.periodic-materialize.enabled is false")
+            }
+            _ if key.starts_with("dstl.") && self.changelog_storage == ChangelogPlace::Memory => {
+                Some("state.changelog.storage is memory")
+            }
+            _ => None,
+        }
+    }
+
     fn why_restore_option_is_idle(&self, key: &str) -> Option<&'static str> {
         match key {
             "execution.state-recovery.path" => {
                 Some("`checkpoint.restore-from` or --restore-from names what a run goes on from")
             }
-            "execution.state-recovery.claim-mode" => Some("a run never deletes what it goes on from, as with NO_CLAIM"),
+            "execution.state-recovery.claim-mode" if !self.job.restores => {
+                Some("a run restores with `checkpoint.restore-from`")
+            }
+            "execution.state-recovery.claim-mode" if !self.takes_checkpoints() => {
+                Some("what a run goes on from is deleted by its checkpoints, and it takes none")
+            }
+            "execution.state-recovery.claim-mode" => None,
             "execution.state-recovery.ignore-unclaimed-state" => {
                 Some("a checkpoint of other states is of another workload, which is refused")
             }
@@ -206,9 +232,6 @@ impl Options {
 
 /// Of an option of checkpoints that stands for something that a run does not have.
 fn why_no_part_of_a_run(key: &str) -> Option<&'static str> {
-    if key.starts_with("state.changelog.") {
-        return Some("the changelog state backend is not built");
-    }
     match key.strip_prefix("execution.checkpointing.")? {
         "interval-during-backlog" => Some("the source never has a backlog"),
         "storage" | "dir" | "savepoint-dir" => Some(

@@ -26,8 +26,9 @@ pub use memory::{
 pub use metrics::{METRICS_PREFIX, NativeMetric, NativeMetrics, native_metric, native_metrics};
 use value::OptionValue;
 pub use value::{
-    BackendType, CheckpointStorage, CheckpointingMode, ClaimMode, CompactionStyle, Compression, Compressions, Fraction,
-    LocalDir, LogLevel, Maybe, NoTime, Off, PredefinedOptions, Retention, Share, Text, TimerServiceFactory, Weights,
+    BackendType, ChangelogPlace, CheckpointStorage, CheckpointingMode, ClaimMode, CompactionStyle, Compression,
+    Compressions, Fraction, LocalDir, LogLevel, Maybe, NoTime, PredefinedOptions, Retention, Share, Text,
+    TimerServiceFactory, Weights,
 };
 
 /// A version of Flink whose configuration statebench reads and writes.
@@ -417,16 +418,20 @@ option_table! {
             "Subtasks that share a merged file", "how many files a checkpoint has";
         "execution.checkpointing.file-merging.pool-blocking", checkpoint_file_merging_pool_blocking: bool = false,
             "Whether writers wait for a free merged file", "writes to checkpoint storage";
-        "state.changelog.enabled" ["state.backend.changelog.enabled"], changelog_enabled: Off = Off(false),
+        "state.changelog.enabled" ["state.backend.changelog.enabled"], changelog_enabled: bool = false,
             "Whether every change goes to a changelog as well", "the changelog state backend";
-        "state.changelog.storage" ["state.backend.changelog.storage"], changelog_storage: Text = Text("memory".to_owned()),
-            "Where the changelog goes", "the changelog state backend";
+        "state.changelog.storage" ["state.backend.changelog.storage"], changelog_storage: ChangelogPlace = ChangelogPlace::Memory,
+            "Where the changelog goes", "whether it is uploaded ahead of checkpoints";
         "state.changelog.periodic-materialize.enabled" ["state.backend.changelog.periodic-materialize.enabled"], changelog_materialize: bool = true,
-            "Whether the changelog is cut by snapshots", "the changelog state backend";
+            "Whether the changelog is cut by snapshots", "materializations";
         "state.changelog.periodic-materialize.interval" ["state.backend.changelog.periodic-materialize.interval"], changelog_materialize_interval: Time = Time(std::time::Duration::from_mins(10)),
-            "Time between those snapshots", "the changelog state backend";
+            "Time between those snapshots", "materializations";
         "state.changelog.max-failures-allowed" ["state.backend.changelog.max-failures-allowed"], changelog_max_failures: u32 = 3,
-            "Failed snapshots in a row that the job survives", "the changelog state backend";
+            "Failed snapshots in a row that the job survives", "materializations";
+        "dstl.dfs.preemptive-persist-threshold", changelog_persist_threshold: Bytes = Bytes(5 << 20),
+            "Changes of this size are uploaded ahead of a checkpoint", "segments of the changelog";
+        "dstl.dfs.upload.max-in-flight", changelog_max_in_flight: Bytes = Bytes(100 << 20),
+            "Changes wait while more than this is on its way", "back-pressure of the changelog";
     }
     Tracking {
         "state.latency-track.keyed-state-enabled" ["state.backend.latency-track.keyed-state-enabled"], latency_track: bool = false,
@@ -675,7 +680,7 @@ mod tests {
     #[test]
     fn what_is_not_supported_is_refused_and_its_default_is_not() {
         for (key, refused, accepted) in [
-            ("state.changelog.enabled", "true", "false"),
+            ("state.changelog.storage", "jobmanager", "memory"),
             ("state.backend.rocksdb.manual-compaction.min-interval", "1 min", "0 s"),
             ("taskmanager.memory.managed.consumer-weights", "STATE_BACKEND:0", "STATE_BACKEND:70,PYTHON:30"),
         ] {

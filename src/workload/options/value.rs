@@ -63,9 +63,6 @@ wrapped_values! {
     Text(String);
     /// Weights of the consumers of managed memory, such as `OPERATOR:70,STATE_BACKEND:70,PYTHON:30`.
     Weights(String);
-    /// A switch that only may be off: what it turns on is not supported.
-    #[derive(Copy)]
-    Off(bool);
     /// A time that only may be 0: what it turns on is not supported.
     #[derive(Copy)]
     NoTime(Time);
@@ -100,12 +97,6 @@ impl OptionValue for Weights {
         };
         let weights: Vec<_> = text.split(',').map(weight).collect::<Option<_>>()?;
         weights.iter().any(|(name, weight)| name == "STATE_BACKEND" && *weight > 0).then(|| Self(text.to_owned()))
-    }
-}
-impl OptionValue for Off {
-    const ALLOWED: &'static str = "false: statebench does not support what it turns on";
-    fn parse(text: &str) -> Option<Self> {
-        text.parse().ok().filter(|on: &bool| !on).map(Self)
     }
 }
 impl OptionValue for NoTime {
@@ -276,6 +267,13 @@ named_values! {
         /// Into the JobManager's heap.
         JobManager = "jobmanager",
         /// Into the checkpoint directory.
+        FileSystem = "filesystem",
+    }
+    /// Where the changelog goes.
+    ChangelogPlace, "memory or filesystem" {
+        /// Into the metadata of each checkpoint.
+        Memory = "memory",
+        /// Into files, most of them ahead of the checkpoint.
         FileSystem = "filesystem",
     }
     /// What becomes of the last checkpoint of a job that is cancelled.
