@@ -7,6 +7,7 @@
 //! | [`cli`] | the commands: arguments in, text and an exit code out |
 //! | [`flink`] | Flink's configuration files: taken over, written, looked through for mistakes |
 //! | [`report`] | what a result looks like to people and programs |
+//! | [`model`] | what cannot be measured here: garbage collection of a JVM, with its error |
 //! | [`run`] | a plan's trials in processes of their own; stages, the hot loop, digests compared |
 //! | [`operator`] | the operators, each written once, for any backend |
 //! | [`backend`] | heap, RocksDB, null; the wrapper that meters them |
@@ -26,6 +27,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod flink;
 pub mod measure;
+pub mod model;
 pub mod operator;
 pub mod report;
 pub mod result;

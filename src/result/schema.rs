@@ -141,6 +141,9 @@ pub struct HeapMemory {
     pub jvm_live_bytes: u64,
     /// The arrays of hash buckets in it, bytes (modelled).
     pub jvm_array_bytes: u64,
+    /// Objects of the state, what only snapshots keep left out (modelled); none in results of earlier versions.
+    #[serde(default)]
+    pub jvm_objects: Option<u64>,
     /// Entries: of a map state one for each key.
     pub entries: u64,
     /// What accesses to the state would have allocated on a Java heap in the measured part, bytes (modelled). Records

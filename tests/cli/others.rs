@@ -123,13 +123,26 @@ fn every_command_explains_itself() {
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    let expected =
-        ["run", "check", "show", "checkpoint", "trace", "flink", "list", "init", "schema", "completions", "help"];
+    let expected = [
+        "run",
+        "check",
+        "show",
+        "checkpoint",
+        "trace",
+        "flink",
+        "gc-model",
+        "list",
+        "init",
+        "schema",
+        "completions",
+        "help",
+    ];
     assert_eq!(commands, expected);
     for command in commands
         .into_iter()
         .chain(["checkpoint inspect", "checkpoint verify", "checkpoint gc"])
         .chain(["trace inspect", "flink import", "flink export", "flink lint"])
+        .chain(["gc-model predict", "gc-model validate", "gc-model calibrate"])
         .filter(|command| *command != "help")
     {
         let help = place.statebench(&format!("{command} --help")).ok();
