@@ -127,6 +127,9 @@ fn every_command_explains_itself() {
         "run",
         "check",
         "show",
+        "compare",
+        "gate",
+        "baseline",
         "checkpoint",
         "trace",
         "flink",
@@ -141,6 +144,7 @@ fn every_command_explains_itself() {
     for command in commands
         .into_iter()
         .chain(["checkpoint inspect", "checkpoint verify", "checkpoint gc"])
+        .chain(["baseline save", "baseline list", "baseline show"])
         .chain(["trace inspect", "flink import", "flink export", "flink lint"])
         .chain(["gc-model predict", "gc-model validate", "gc-model calibrate"])
         .filter(|command| *command != "help")
