@@ -9,6 +9,7 @@
 //! | [`report`] | what results, comparisons and gates look like to people and programs |
 //! | [`gate`] | a comparison against a policy, and the baselines that it is made with |
 //! | [`compare`] | what changed between two results or configurations, by how much, how sure |
+//! | [`model`] | what cannot be measured here: garbage collection of a JVM, with its error |
 //! | [`run`] | a plan's trials in processes of their own; stages, the hot loop, digests compared |
 //! | [`operator`] | the operators, each written once, for any backend |
 //! | [`backend`] | heap, RocksDB, null; the wrapper that meters them |
@@ -31,6 +32,7 @@ pub mod compare;
 pub mod flink;
 pub mod gate;
 pub mod measure;
+pub mod model;
 pub mod operator;
 pub mod report;
 pub mod result;

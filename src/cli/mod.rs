@@ -6,6 +6,7 @@ mod checkpoint;
 mod compare;
 mod flink;
 mod gate;
+mod gc_model;
 mod init;
 mod list;
 mod run;
@@ -54,6 +55,9 @@ enum Command {
     /// Take over, write or look through Flink's configuration files
     #[command(subcommand)]
     Flink(flink::Command),
+    /// Model what a JVM's garbage collector would do with the state
+    #[command(subcommand)]
+    GcModel(gc_model::Command),
     /// List operators, distributions, options or the workloads of a folder
     List(list::Args),
     /// Write a commented starter workload
@@ -146,6 +150,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Checkpoint(command) => checkpoint::checkpoint(&command),
         Command::Trace(command) => trace::trace(&command),
         Command::Flink(command) => flink::flink(&command),
+        Command::GcModel(command) => gc_model::gc_model(&command),
         Command::List(args) => list::list(&args),
         Command::Init(args) => init::init(&args),
         Command::Schema(args) => schema::schema(&args),

@@ -9,7 +9,8 @@ use comfy_table::{CellAlignment, Table};
 use super::knobs::Knobs;
 use super::{Regime, Spread, Summary, checkpoints, curves, open_loop, stores, stream};
 use crate::result::{
-    METRICS, Metric, Outcome, PrefillOrigin, RunResult, Shown, TimingStrategy, Unit, VariantInfo, printable,
+    HeapMemory, METRICS, Measurement, Metric, Outcome, PrefillOrigin, RunResult, Shown, TimingStrategy, Unit,
+    VariantInfo, printable,
 };
 use crate::workload::PrefillBy;
 
@@ -263,6 +264,9 @@ fn notes(result: &RunResult, out: &mut String) {
         let reason = printable(&reason);
         let _ = writeln!(out, "{} repeat {}: {reason}", printable(&trial.configuration), trial.repeat + 1);
     }
+    for line in open_loop::max_rate_lines(result) {
+        let _ = writeln!(out, "{}", printable(&line));
+    }
     let stream_lines = stream::late_lines(result).into_iter().chain(stream::latest_lines(result));
     for line in stream_lines.chain(checkpoints::lines(result)).chain(stores::notes(result)) {
         let _ = writeln!(out, "{}", printable(&line));
@@ -310,7 +314,8 @@ fn prefill_notes(result: &RunResult, out: &mut String) {
     }
 }
 
-/// What the state of each configuration takes on a Java heap and allocates there: of its last trial.
+/// What the state of each configuration takes on a Java heap and allocates there, and what it does in this process: of
+/// its last trial.
 fn heap_notes(result: &RunResult, out: &mut String) {
     let mut told = std::collections::BTreeSet::new();
     for (trial, measurement) in result.finished().collect::<Vec<_>>().into_iter().rev() {
@@ -329,7 +334,25 @@ fn heap_notes(result: &RunResult, out: &mut String) {
             if heap.task_managers > 1 { format!(" in {} TaskManagers", heap.task_managers) } else { String::new() },
             with_unit(heap.jvm_allocated_bytes as f64 / measurement.events.max(1) as f64, Unit::Bytes),
         );
+        if let Some(line) = process_heap(measurement, heap) {
+            let _ = writeln!(out, "process heap {place}{}: {line}", printable(&trial.configuration));
+        }
     }
+}
+
+/// What operator and state allocated in the trial's process, and what it holds of what it takes from the system; none
+/// where nothing counted.
+fn process_heap(measurement: &Measurement, heap: &HeapMemory) -> Option<String> {
+    let of_event = heap.process_allocated_bytes? as f64 / measurement.events.max(1) as f64;
+    let of_second = (of_event * measurement.throughput_events_per_s.max(0.0)).min(f64::MAX);
+    let (live, resident) = (heap.process_live_bytes? as f64, measurement.resident_bytes? as f64);
+    Some(format!(
+        "{} an event allocated, {} a second; {} allocated of {} resident (measured)",
+        with_unit(of_event, Unit::Bytes),
+        with_unit(of_second, Unit::Bytes),
+        with_unit(live, Unit::Bytes),
+        with_unit(resident, Unit::Bytes),
+    ))
 }
 
 fn timing_note(result: &RunResult, out: &mut String) {

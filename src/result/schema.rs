@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Checkpoints, Growth, Latency, Manifest, OpenLoop, PhaseMeasurement, StoreCounters, StoreMemory, StoreShape,
-    save_json,
+    Checkpoints, Growth, Latency, Manifest, MaxRate, OpenLoop, PhaseMeasurement, StoreCounters, StoreMemory,
+    StoreShape, save_json,
 };
 use crate::state::Digest;
 use crate::workload::WorkloadWire;
@@ -38,6 +38,9 @@ pub struct RunResult {
     pub trials: Vec<Trial>,
     /// Whether the trials of each workload computed the same.
     pub agreements: Vec<Agreement>,
+    /// The highest rates that a search has found; empty where none was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub max_rates: Vec<MaxRate>,
     /// Whether the user stopped the run.
     pub interrupted: bool,
 }
@@ -145,6 +148,9 @@ pub struct HeapMemory {
     pub jvm_live_bytes: u64,
     /// The arrays of hash buckets in it, bytes (modelled).
     pub jvm_array_bytes: u64,
+    /// Objects of the state, what only snapshots keep left out (modelled); none in results of earlier versions.
+    #[serde(default)]
+    pub jvm_objects: Option<u64>,
     /// Entries: of a map state one for each key.
     pub entries: u64,
     /// What accesses to the state would have allocated on a Java heap in the measured part, bytes (modelled). Records

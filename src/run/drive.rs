@@ -232,6 +232,8 @@ pub trait Subtask<K>: Send {
     fn settle(&mut self) -> StateResult<()>;
     /// What the state takes on a Java heap of this size (modelled); none where it is not kept there.
     fn heap_use(&self, heap: JvmHeap) -> Option<HeapUse>;
+    /// Objects that the state would be on a Java heap (modelled); none where it is not kept there. It walks all of it.
+    fn heap_objects(&self) -> Option<u64>;
     /// What was emitted so far.
     fn emitted(&self) -> Digest;
     /// Events that came too late so far.
@@ -386,6 +388,9 @@ where
     }
     fn heap_use(&self, heap: JvmHeap) -> Option<HeapUse> {
         self.backend.heap_use(heap)
+    }
+    fn heap_objects(&self) -> Option<u64> {
+        self.backend.heap_objects()
     }
     fn emitted(&self) -> Digest {
         self.out.digest()

@@ -107,6 +107,10 @@ impl<K> Subtask<K> for PipelineSubtask<K> {
         self.later.iter().filter_map(|operator| operator.heap_use(heap)).for_each(|used| all.add(used));
         Some(all)
     }
+    fn heap_objects(&self) -> Option<u64> {
+        let later = self.later.iter().filter_map(|operator| operator.heap_objects()).sum::<u64>();
+        Some(self.first.heap_objects()? + later)
+    }
     fn emitted(&self) -> Digest {
         Self::merged(self.first.emitted(), self.later.iter().map(|operator| operator.emitted()))
     }

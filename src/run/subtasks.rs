@@ -645,6 +645,7 @@ fn heap_memory<K>(subtasks: &[Noted<K>], before: Option<HeapUse>, task_slots: u1
     Some(HeapMemory {
         jvm_live_bytes: used.live_bytes,
         jvm_array_bytes: used.array_bytes,
+        jvm_objects: subtasks.iter().map(|noted| noted.subtask.heap_objects()).sum(),
         entries: used.entries,
         jvm_allocated_bytes: used.allocated_bytes - before.allocated_bytes,
         jvm_heap_bytes: subtasks.first()?.heap.heap().bytes,

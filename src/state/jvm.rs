@@ -20,7 +20,7 @@ pub const JVM_MAP_NODE: u64 = 32;
 /// A timer, `TimerHeapInternalTimer`: header, its index in the queue, time, 2 references.
 pub const JVM_TIMER: u64 = 32;
 /// A boxed `Long` or `Double`.
-const JVM_LONG: u64 = 24;
+pub const JVM_LONG: u64 = 24;
 
 const fn align(bytes: u64) -> u64 {
     bytes.next_multiple_of(8)
@@ -32,7 +32,7 @@ pub const fn jvm_references(count: u64) -> u64 {
 }
 
 /// A `byte[]` of this length, bytes.
-const fn jvm_byte_array(len: u64) -> u64 {
+pub const fn jvm_byte_array(len: u64) -> u64 {
     align(16 + len)
 }
 
@@ -73,7 +73,7 @@ pub struct JvmHeap {
 
 /// What a process has on its heap beside the state, bytes: the least that was measured, of a bare process with the
 /// classes of a backend. A TaskManager has more, and its user code.
-const JVM_BASE: u64 = 11 << 20;
+pub const JVM_BASE: u64 = 11 << 20;
 
 impl JvmHeap {
     /// Size of G1's regions: 1/2048 of the heap rounded up to a power of two, from 1 to 32 MiB.
@@ -129,6 +129,11 @@ pub trait JvmSize {
     /// Bytes of the object that Flink would hold in place of this one, and of all that only it refers to. The same
     /// for the same value, and cheap: it is asked on every write.
     fn jvm_bytes(&self) -> u64;
+
+    /// How many objects that are. It may walk a collection: not for every write.
+    fn jvm_objects(&self) -> u64 {
+        u64::from(self.jvm_bytes() > 0)
+    }
 }
 
 impl JvmSize for i64 {
@@ -166,11 +171,18 @@ impl JvmSize for str {
     fn jvm_bytes(&self) -> u64 {
         jvm_string(self)
     }
+    /// The string and its array.
+    fn jvm_objects(&self) -> u64 {
+        2
+    }
 }
 
 impl JvmSize for String {
     fn jvm_bytes(&self) -> u64 {
         jvm_string(self)
+    }
+    fn jvm_objects(&self) -> u64 {
+        self.as_str().jvm_objects()
     }
 }
 
@@ -187,6 +199,9 @@ impl<A: JvmSize, B: JvmSize> JvmSize for (A, B) {
     fn jvm_bytes(&self) -> u64 {
         align(12 + 2 * 4) + self.0.jvm_bytes() + self.1.jvm_bytes()
     }
+    fn jvm_objects(&self) -> u64 {
+        1 + self.0.jvm_objects() + self.1.jvm_objects()
+    }
 }
 
 impl<A: JvmSize, B: JvmSize, C: JvmSize> JvmSize for (A, B, C) {
@@ -194,6 +209,9 @@ impl<A: JvmSize, B: JvmSize, C: JvmSize> JvmSize for (A, B, C) {
     #[inline]
     fn jvm_bytes(&self) -> u64 {
         align(12 + 3 * 4) + self.0.jvm_bytes() + self.1.jvm_bytes() + self.2.jvm_bytes()
+    }
+    fn jvm_objects(&self) -> u64 {
+        1 + self.0.jvm_objects() + self.1.jvm_objects() + self.2.jvm_objects()
     }
 }
 
@@ -212,6 +230,9 @@ impl<T: JvmSize> JvmSize for Vec<T> {
         let array = jvm_references(u64::from(jvm_list_capacity(0, self.len())));
         JVM_LIST + array + extrapolated(self.len(), self.iter().map(JvmSize::jvm_bytes))
     }
+    fn jvm_objects(&self) -> u64 {
+        2 + extrapolated(self.len(), self.iter().map(JvmSize::jvm_objects))
+    }
 }
 
 /// A map held as one value: a `HashMap` that grew by insertion, whose table is made with its first entry.
@@ -223,6 +244,10 @@ impl<K: JvmSize, V: JvmSize, S: BuildHasher> JvmSize for HashMap<K, V, S> {
         };
         let nodes = self.iter().map(|(key, value)| JVM_MAP_NODE + key.jvm_bytes() + value.jvm_bytes());
         JVM_MAP + table + extrapolated(self.len(), nodes)
+    }
+    fn jvm_objects(&self) -> u64 {
+        let nodes = self.iter().map(|(key, value)| 1 + key.jvm_objects() + value.jvm_objects());
+        1 + u64::from(!self.is_empty()) + extrapolated(self.len(), nodes)
     }
 }
 
@@ -240,6 +265,8 @@ mod tests {
         assert_eq!("é".repeat(16).jvm_bytes(), 56);
         assert_eq!("中".repeat(16).jvm_bytes(), 72);
         assert_eq!((1_i64, 1_000_i64).jvm_bytes(), 48);
+        assert_eq!([127, 128].map(|n: i64| n.jvm_objects()), [0, 1]);
+        assert_eq!(("text".to_owned(), 1_000_i64, true).jvm_objects(), 4);
         assert_eq!((1_000_i64, 1_000_i64, i64::MIN).jvm_bytes(), 96);
     }
 
@@ -253,8 +280,10 @@ mod tests {
         assert_eq!((jvm_map_capacity(64, 1), jvm_list_capacity(33, 1)), (64, 33));
         assert_eq!(Vec::<i64>::new().jvm_bytes(), 24 + 16);
         assert_eq!(vec![1_000_i64; 20].jvm_bytes(), 24 + 104 + 20 * 24);
+        assert_eq!(vec![1_000_i64; 20].jvm_objects(), 22);
         let map: HashMap<i64, i64> = (1_000..1_010).map(|n| (n, n)).collect();
         assert_eq!(map.jvm_bytes(), 48 + 80 + 10 * (32 + 24 + 24));
+        assert_eq!(map.jvm_objects(), 2 + 30);
         assert_eq!(HashMap::<i64, i64>::new().jvm_bytes(), 48);
     }
 }

@@ -62,6 +62,9 @@ impl JvmSize for StringKey {
     fn jvm_bytes(&self) -> u64 {
         self.text.jvm_bytes()
     }
+    fn jvm_objects(&self) -> u64 {
+        self.text.jvm_objects()
+    }
 }
 
 impl Codec for StringKey {
@@ -309,6 +312,9 @@ impl Codec for TextNamespace {
 impl JvmSize for TextNamespace {
     fn jvm_bytes(&self) -> u64 {
         self.0.jvm_bytes()
+    }
+    fn jvm_objects(&self) -> u64 {
+        self.0.jvm_objects()
     }
 }
 

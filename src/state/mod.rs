@@ -26,8 +26,8 @@ pub use codec::{Codec, CodecError, Payload, encode_str, encode_var_int};
 pub use digest::{Digest, mix};
 pub use header::{Header, StateContent, StateMeta, write_header};
 pub use jvm::{
-    HeapUse, JVM_ENTRY, JVM_LIST, JVM_MAP, JVM_MAP_NODE, JVM_TIMER, JvmHeap, JvmSize, jvm_list_capacity,
-    jvm_map_capacity, jvm_references,
+    HeapUse, JVM_BASE, JVM_ENTRY, JVM_LIST, JVM_LONG, JVM_MAP, JVM_MAP_NODE, JVM_TIMER, JvmHeap, JvmSize,
+    jvm_byte_array, jvm_list_capacity, jvm_map_capacity, jvm_references,
 };
 #[cfg(test)]
 pub(crate) use key::TextNamespace;
@@ -356,6 +356,11 @@ pub trait KeyedStateBackend<K: Key> {
 
     /// What the state takes on a Java heap of this size (modelled); none where it is not kept there.
     fn heap_use(&self, _heap: JvmHeap) -> Option<HeapUse> {
+        None
+    }
+
+    /// Objects that the state would be on a Java heap (modelled); none where it is not kept there. It walks all of it.
+    fn heap_objects(&self) -> Option<u64> {
         None
     }
 

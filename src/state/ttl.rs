@@ -135,6 +135,9 @@ impl<T: JvmSize> JvmSize for Timed<T> {
     fn jvm_bytes(&self) -> u64 {
         24 + self.value.jvm_bytes()
     }
+    fn jvm_objects(&self) -> u64 {
+        1 + self.value.jvm_objects()
+    }
 }
 
 #[cfg(test)]

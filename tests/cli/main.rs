@@ -12,6 +12,7 @@ mod flink;
 mod flink_measured;
 mod formats;
 mod gate;
+mod gc_model;
 mod others;
 mod phases;
 mod run;
@@ -192,7 +193,8 @@ fn figures(text: &str) -> String {
         words.collect::<Vec<_>>().join(" ")
     };
     let lines = text.lines().filter(|line| {
-        !line.starts_with(['─', '═']) && !["timing:", "java heap "].iter().any(|&note| line.starts_with(note))
+        !line.starts_with(['─', '═'])
+            && !["timing:", "java heap ", "process heap "].iter().any(|&note| line.starts_with(note))
     });
     lines.map(|line| if line.starts_with(' ') { row(line) } else { note(line) }).collect::<Vec<_>>().join("\n")
 }

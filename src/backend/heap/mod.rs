@@ -78,6 +78,8 @@ trait Table<K>: Any + Send {
     /// Reads an entry as RocksDB keeps it, of a key group that the backend has, whose first one is given.
     fn read_stored(&mut self, first_group: u16, entry: StoredEntry<'_>) -> StateResult<()>;
     fn heap_use(&self, heap: JvmHeap) -> HeapUse;
+    /// Objects that the table would be on a Java heap, counted anew; what snapshots keep is left out.
+    fn jvm_objects(&self) -> u64;
     /// The live bytes of [`HeapUse`] counted anew from every entry, what snapshots keep left out.
     #[cfg(test)]
     fn recount(&self, heap: JvmHeap) -> u64;
@@ -289,6 +291,13 @@ impl<K: Key, N: Namespace, V: Object<K, N>> Table<K> for StateTable<K, N, V> {
     }
     fn heap_use(&self, heap: JvmHeap) -> HeapUse {
         StateTable::heap_use(self, heap)
+    }
+    fn jvm_objects(&self) -> u64 {
+        let mut objects = self.arrays();
+        self.for_each(|_, key, namespace, value| {
+            objects += 1 + key.jvm_objects() + namespace.jvm_objects() + value.jvm_objects();
+        });
+        objects
     }
     #[cfg(test)]
     fn recount(&self, heap: JvmHeap) -> u64 {
@@ -634,6 +643,10 @@ impl<K: Key> KeyedStateBackend<K> for HeapBackend<K> {
         let mut all = HeapUse::default();
         self.states.iter().for_each(|state| all.add(state.table.heap_use(heap)));
         Some(all)
+    }
+
+    fn heap_objects(&self) -> Option<u64> {
+        Some(self.states.iter().map(|state| state.table.jvm_objects()).sum())
     }
 }
 

@@ -79,6 +79,9 @@ impl<T: JvmSize> JvmSize for Single<T> {
     fn jvm_bytes(&self) -> u64 {
         self.0.jvm_bytes()
     }
+    fn jvm_objects(&self) -> u64 {
+        self.0.jvm_objects()
+    }
 }
 
 impl<K: Key, N: Namespace, T: StateValue> Object<K, N> for Single<T> {
@@ -190,10 +193,13 @@ impl<T: JvmSize> List<T> {
     }
 }
 
-impl<T> JvmSize for List<T> {
+impl<T: JvmSize> JvmSize for List<T> {
     #[inline(always)]
     fn jvm_bytes(&self) -> u64 {
         JVM_LIST + jvm_references(u64::from(self.jvm_capacity)) + self.jvm_element_bytes
+    }
+    fn jvm_objects(&self) -> u64 {
+        2 + self.elements.iter().map(JvmSize::jvm_objects).sum::<u64>()
     }
 }
 
@@ -328,10 +334,14 @@ impl<U: UserKey, T: StateValue> Map<U, T> {
     }
 }
 
-impl<U, T> JvmSize for Map<U, T> {
+impl<U: JvmSize, T: JvmSize> JvmSize for Map<U, T> {
     #[inline(always)]
     fn jvm_bytes(&self) -> u64 {
         JVM_MAP + jvm_references(u64::from(self.jvm_capacity)) + self.jvm_node_bytes
+    }
+    fn jvm_objects(&self) -> u64 {
+        let node = |(key, value): (&U, &T)| 1 + key.jvm_objects() + value.jvm_objects();
+        2 + self.entries.iter().map(node).sum::<u64>()
     }
 }
 

@@ -450,6 +450,11 @@ impl<K: Key, N: Namespace, V: Stored> StateTable<K, N, V> {
         Some(TableSnapshot { groups: groups.collect(), _lease: lease })
     }
 
+    /// Bucket arrays of the key groups that have one.
+    pub fn arrays(&self) -> u64 {
+        self.groups.iter().flat_map(GroupMap::capacities).filter(|capacity| *capacity > 0).count() as u64
+    }
+
     /// What the table would take on a Java heap, snapshots included.
     pub fn heap_use(&self, heap: JvmHeap) -> HeapUse {
         let capacities = self.groups.iter().flat_map(GroupMap::capacities).filter(|capacity| *capacity > 0);

@@ -530,6 +530,37 @@ fn running_sizes_are_those_of_a_recount() {
 }
 
 #[test]
+fn objects_are_counted_as_flink_holds_them() {
+    let mut backend = HeapBackend::<i64>::new(GROUPS, 0);
+    let value = backend.value_state::<VoidNamespace, Payload>("v").unwrap();
+    let map = backend.map_state::<VoidNamespace, i64, i64>("m").unwrap();
+    let list = backend.list_state::<VoidNamespace, Payload>("l").unwrap();
+    let objects = |backend: &HeapBackend<i64>| backend.heap_objects().unwrap();
+    let empty = objects(&backend);
+    for key in 1_000..1_010 {
+        backend.set_current_key(&key);
+        backend.update(value, &VoidNamespace, Payload(vec![0; 9].into())).unwrap();
+    }
+    // Entry, key and array; tables are there from the start.
+    assert_eq!(objects(&backend), empty + 10 * 3);
+    // Entry, key, map and table, with node, key and value of each entry; of the values one in two is shared.
+    (0..8).for_each(|entry| backend.map_put(map, &VoidNamespace, 500 + entry, 1_000 * (entry % 2)).unwrap());
+    assert_eq!(objects(&backend), empty + 10 * 3 + 4 + 8 * 2 + 4);
+    // Entry, key, list and array, and the elements.
+    (0..3).for_each(|_| backend.list_add(list, &VoidNamespace, Payload(Box::default())).unwrap());
+    assert_eq!(objects(&backend), empty + 10 * 3 + 4 + 8 * 2 + 4 + 4 + 3);
+    // Timer, node and key.
+    let timers = backend.timer_service::<VoidNamespace>("t").unwrap();
+    let before = objects(&backend);
+    backend.set_current_key(&1_000);
+    backend.register_timer(timers, TimeDomain::EventTime, &VoidNamespace, 5).unwrap();
+    assert!((before + 3..=before + 4).contains(&objects(&backend)), "a group's first timer makes its table");
+    backend.set_current_key(&1_001);
+    backend.clear_value(value, &VoidNamespace).unwrap();
+    assert!(objects(&backend) < before + 3);
+}
+
+#[test]
 fn timers_take_on_a_java_heap_what_they_take_in_flink() {
     let mut backend = HeapBackend::<i64>::new(GROUPS, 0);
     let timers = backend.timer_service::<VoidNamespace>("t").unwrap();

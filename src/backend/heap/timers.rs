@@ -272,6 +272,12 @@ impl<K: Key, N: Namespace> Table<K> for TimerQueue<K, N> {
         }
     }
 
+    fn jvm_objects(&self) -> u64 {
+        let groups = self.groups.iter().map(|group| 1 + u64::from(group.jvm_capacity > 0)).sum::<u64>();
+        let timer = |timer: &Timer<K, N>| 2 + timer.key.jvm_objects() + timer.namespace.jvm_objects();
+        1 + groups + self.iter().map(|(one, _)| timer(one)).sum::<u64>()
+    }
+
     #[cfg(test)]
     fn recount(&self, heap: JvmHeap) -> u64 {
         let fixed = self.heap_use(heap).array_bytes + JVM_MAP * self.groups.len() as u64;

@@ -1,0 +1,224 @@
+//! `statebench gc-model`
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+
+use super::{Failure, Outcome, print, say, show};
+use crate::model::gc::{
+    Beside, Collector, Constants, Factors, Jdk, MOST_HEAP_BYTES, MeasuredRun, Rate, Request, RunsError, Validation,
+    built_in_runs, forecast, forecast_json, forecast_text, jobs_of, load_runs, validation_text,
+};
+use crate::result::printable;
+use crate::state::JvmHeap;
+use crate::workload::Bytes;
+
+/// The commands about the model of a JVM's garbage collection.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Tell what collectors would do with the state of a result's heap trials, for heap sizes and a rate
+    Predict(Predict),
+    /// Compare the model with measured runs and print its errors
+    Validate(Validate),
+    /// Measure what collections cost on this machine, with its JDK, and write the constants for `predict`
+    Calibrate(Calibrate),
+}
+
+/// What `gc-model predict` answers. All of it is modelled: no JVM runs.
+#[derive(Debug, ClapArgs)]
+pub struct Predict {
+    /// The result file
+    result: PathBuf,
+    /// Events that a JVM is offered in a second, of the whole job: from your Flink job, not from this program, which is faster
+    #[arg(long, value_name = "N", value_parser = rate)]
+    events_per_second: f64,
+    /// The rate is what a JVM does outside pauses, as fast as it can, instead of what it is offered
+    #[arg(long)]
+    closed_loop: bool,
+    /// Heaps of a TaskManager, such as 1gb,2gb; that of each configuration where it is not given
+    #[arg(long, value_name = "SIZE", value_delimiter = ',', value_parser = heap)]
+    heap: Vec<JvmHeap>,
+    /// The collectors
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Collector::G1, Collector::Parallel])]
+    collector: Vec<Collector>,
+    /// Cores of a TaskManager; the model was measured on 2
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    cores: u32,
+    /// Garbage that the pipeline makes of an event, its record included
+    #[arg(long, value_name = "SIZE", default_value_t = Bytes(Beside::default().garbage_bytes))]
+    garbage_per_event: Bytes,
+    /// Objects of the process that stay beside the state
+    #[arg(long, value_name = "SIZE", default_value_t = Bytes(Beside::default().live_bytes))]
+    other_live: Bytes,
+    /// Percent of the time in pauses that is too much: the smallest heap stays below
+    #[arg(long, value_name = "PERCENT", default_value_t = 10.0, value_parser = percent)]
+    max_pauses: f64,
+    /// Only this configuration of the result
+    #[arg(long, value_name = "NAME")]
+    configuration: Option<String>,
+    /// Constants of a machine, as `calibrate` writes them; those built in where it is not given
+    #[arg(long, value_name = "FILE")]
+    constants: Option<PathBuf>,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = PredictFormat::Table)]
+    format: PredictFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PredictFormat {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+/// What `gc-model validate` compares.
+#[derive(Debug, ClapArgs)]
+pub struct Validate {
+    /// Measured runs, a JSON object on each line; the runs that the built-in constants were fitted to where it is not given
+    runs: Option<PathBuf>,
+    /// Show each run too
+    #[arg(long)]
+    by_run: bool,
+    /// Constants of a machine, as `calibrate` writes them; those built in where it is not given
+    #[arg(long, value_name = "FILE")]
+    constants: Option<PathBuf>,
+}
+
+/// What `gc-model calibrate` runs: for about half a minute, with all cores.
+#[derive(Debug, ClapArgs)]
+pub struct Calibrate {
+    /// The file for the constants
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Overwrite an existing file
+    #[arg(long)]
+    force: bool,
+    /// Cores of the JVM
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    cores: u32,
+}
+
+pub(super) fn gc_model(command: &Command) -> Outcome {
+    match command {
+        Command::Predict(args) => predict(args),
+        Command::Validate(args) => validate(args),
+        Command::Calibrate(args) => calibrate(args),
+    }
+}
+
+/// A rate that a job may have.
+fn rate(text: &str) -> Result<f64, String> {
+    const LEAST: f64 = 1e-3;
+    const MOST: f64 = 1e12;
+    match text.replace('_', "").parse::<f64>() {
+        Ok(rate) if (LEAST..=MOST).contains(&rate) => Ok(rate),
+        _ => Err("a number from 0.001 to 1e12".to_owned()),
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent < 100.0 => Ok(percent),
+        _ => Err("a number above 0, below 100".to_owned()),
+    }
+}
+
+/// A heap that the model holds for.
+fn heap(text: &str) -> Result<JvmHeap, String> {
+    let Bytes(bytes) = text.parse()?;
+    if (1 << 20..=MOST_HEAP_BYTES).contains(&bytes) {
+        Ok(JvmHeap { bytes })
+    } else {
+        Err("a size from 1mb to below 32gb: above, references are no longer compressed".to_owned())
+    }
+}
+
+fn predict(args: &Predict) -> Outcome {
+    let result = show::load(&args.result)?;
+    let constants = constants(args.constants.as_deref())?;
+    let beside = Beside { live_bytes: args.other_live.0, garbage_bytes: args.garbage_per_event.0 };
+    let mut jobs = jobs_of(&result, beside);
+    if let Some(name) = &args.configuration {
+        jobs.retain(|job| job.configuration == *name);
+    }
+    if jobs.is_empty() {
+        let which = args.configuration.as_ref().map_or_else(String::new, |name| format!(" of `{}`", printable(name)));
+        return Err(Failure::input(format!(
+            "{}: holds no finished trial{which} that counted its objects on a Java heap; run one with \
+             \"state.backend.type\" = \"hashmap\"",
+            args.result.display()
+        )));
+    }
+    if let Some(job) = jobs.iter().find(|job| args.heap.is_empty() && job.heap.bytes > MOST_HEAP_BYTES) {
+        return Err(Failure::input(format!(
+            "the heap of `{}` is {}: the model holds below 32gb, where references are compressed; --heap takes smaller ones",
+            printable(&job.configuration),
+            Bytes(job.heap.bytes)
+        )));
+    }
+    let request = Request {
+        rate: if args.closed_loop {
+            Rate::BetweenPauses(args.events_per_second)
+        } else {
+            Rate::Offered(args.events_per_second)
+        },
+        heaps: args.heap.clone(),
+        collectors: args.collector.clone(),
+        cores: args.cores,
+        most_pause_share: args.max_pauses / 100.0,
+        constants: &constants,
+    };
+    let forecasts: Vec<_> = jobs.into_iter().map(|job| forecast(job, &request)).collect();
+    let validation = Validation::of(&runs(None)?, &Constants::default());
+    match args.format {
+        PredictFormat::Table => print(&forecast_text(&forecasts, &request, &validation)),
+        PredictFormat::Json => {
+            let json = forecast_json(&forecasts, &request, &validation);
+            print(&(serde_json::to_string_pretty(&json).map_err(Failure::environment)? + "\n"))
+        }
+    }
+}
+
+fn validate(args: &Validate) -> Outcome {
+    let constants = constants(args.constants.as_deref())?;
+    let runs_name = args.runs.as_ref().map_or_else(
+        || "Flink's heap backend (the built-in constants were fitted to them)".to_owned(),
+        |path| printable(&path.display().to_string()),
+    );
+    let validation = Validation::of(&runs(args.runs.as_deref())?, &constants);
+    print(&validation_text(&validation, &runs_name, &constants, args.by_run))
+}
+
+fn calibrate(args: &Calibrate) -> Outcome {
+    let output = args.output.display();
+    if args.output.exists() && !args.force {
+        return Err(Failure::input(format!("{output} exists and is left as it is; --force overwrites it")));
+    }
+    let jdk = Jdk::find().map_err(Failure::environment)?;
+    say(&jdk.version);
+    let calibration = jdk.calibrate(args.cores, |run| say(&format!("running {run}"))).map_err(Failure::environment)?;
+    let origin = format!("statebench gc-model calibrate: {}, {} cores", jdk.version, args.cores);
+    calibration
+        .constants
+        .save(&args.output, &origin)
+        .map_err(|error| Failure::environment(format!("{output}: {error}")))?;
+    let Factors { young, g1_full, parallel_full, mark } = calibration.factors;
+    print(&format!(
+        "collections on this machine over those that the built-in constants were fitted to (measured over modelled):\n\
+         young {young:.2}, full G1 {g1_full:.2}, full Parallel {parallel_full:.2}, concurrent mark {mark:.2}\n\
+         wrote {}\n",
+        printable(&output.to_string())
+    ))
+}
+
+fn runs(path: Option<&Path>) -> Result<Vec<MeasuredRun>, Failure> {
+    path.map_or_else(built_in_runs, load_runs).map_err(|error| match &error {
+        RunsError::Read(_, io) if io.kind() == std::io::ErrorKind::PermissionDenied => Failure::environment(error),
+        _ => Failure::input(error),
+    })
+}
+
+fn constants(path: Option<&Path>) -> Result<Constants, Failure> {
+    path.map_or_else(|| Ok(Constants::default()), |path| Constants::load(path).map_err(Failure::input))
+}

@@ -1,0 +1,152 @@
+//! The model's input from a result: what a heap trial tells of its job.
+
+use super::{Events, Job, Slots, Turnover};
+use crate::result::{HeapMemory, Measurement, RunResult, Trial};
+use crate::state::{JVM_BASE, JVM_ENTRY, JVM_LONG, JvmHeap};
+use crate::workload::{KeySampler, Operator, Source, Workload};
+
+/// What is on the heap and made there beside the state.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Beside {
+    /// Objects of the process that stay, bytes.
+    pub live_bytes: u64,
+    /// Garbage that the pipeline makes of an event, its record included; bytes.
+    pub garbage_bytes: u64,
+}
+
+impl Default for Beside {
+    /// The least that was measured: a bare process, and a boxed key for each record.
+    fn default() -> Self {
+        Self { live_bytes: JVM_BASE, garbage_bytes: JVM_LONG }
+    }
+}
+
+/// The job of a heap trial, as one of its TaskManagers has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrialJob {
+    /// The choices of its workload; empty without a matrix over the workload.
+    pub workload: String,
+    /// The configuration.
+    pub configuration: String,
+    /// The model's input.
+    pub job: Job,
+    /// The state alone, bytes.
+    pub state_bytes: f64,
+    /// Entries of the state.
+    pub entries: f64,
+    /// The heap that the configuration gives.
+    pub heap: JvmHeap,
+    /// TaskManagers that share the job's events and state.
+    pub task_managers: u16,
+    /// What was measured of its events; none where no latency was recorded.
+    pub events: Option<Events>,
+    /// Whether the keys' distribution is that of the workload; else they are taken to be uniform.
+    pub knows_keys: bool,
+}
+
+/// The jobs of the heap trials of a result, of each configuration the last one.
+pub fn jobs_of(result: &RunResult, beside: Beside) -> Vec<TrialJob> {
+    let mut jobs: Vec<TrialJob> = Vec::new();
+    for (trial, measurement) in result.finished() {
+        let Some(heap) = measurement.heap else { continue };
+        let Some(job) = job_of(result, trial, measurement, heap, beside) else { continue };
+        jobs.retain(|other| (&other.workload, &other.configuration) != (&job.workload, &job.configuration));
+        jobs.push(job);
+    }
+    jobs
+}
+
+/// The job of a trial; none where it held no objects, did nothing, or its objects were not counted.
+fn job_of(
+    result: &RunResult,
+    trial: &Trial,
+    measurement: &Measurement,
+    heap: HeapMemory,
+    beside: Beside,
+) -> Option<TrialJob> {
+    let managers = f64::from(heap.task_managers.max(1));
+    let state = State { heap, objects: heap.jvm_objects? as f64 };
+    if heap.entries == 0 || measurement.events == 0 {
+        return None;
+    }
+    let wire = &result.variants.get(trial.variant)?.workload;
+    let workload = Workload::new(wire, std::path::Path::new("")).ok();
+    let keys = workload.as_ref().filter(|workload| matches!(workload.source, Source::Generated));
+    let turnover = state.turnover(measurement, workload.as_ref(), keys, managers);
+    let (bytes, objects) = (heap.jvm_live_bytes as f64 / managers, state.objects / managers);
+    let allocated = heap.jvm_allocated_bytes as f64 / measurement.events as f64;
+    let garbage = beside.garbage_bytes as f64;
+    let of_entry = bytes * managers / heap.entries as f64;
+    Some(TrialJob {
+        workload: result.variant_label(trial.variant).to_owned(),
+        configuration: trial.configuration.clone(),
+        job: Job {
+            live_bytes: (bytes + beside.live_bytes as f64).max(1.0),
+            live_objects: objects,
+            allocated_bytes: (allocated + garbage).max(1.0),
+            turnover,
+            load_survival: of_entry / (of_entry + garbage),
+        },
+        state_bytes: bytes,
+        entries: heap.entries as f64 / managers,
+        heap: JvmHeap { bytes: heap.jvm_heap_bytes },
+        task_managers: heap.task_managers.max(1),
+        events: Events::of(&measurement.event_latency, measurement.throughput_events_per_s / managers),
+        knows_keys: keys.is_some(),
+    })
+}
+
+/// The state of a trial.
+struct State {
+    heap: HeapMemory,
+    objects: f64,
+}
+
+impl State {
+    /// What an event replaces. What a write allocates stays reachable until the next write of its slot.
+    fn turnover(
+        &self,
+        measurement: &Measurement,
+        workload: Option<&Workload>,
+        keys: Option<&Workload>,
+        managers: f64,
+    ) -> Turnover {
+        let entries = self.heap.entries as f64;
+        let of_values = self.heap.jvm_live_bytes.saturating_sub(self.heap.jvm_array_bytes) as f64 / entries;
+        // Entry and key stay; a key is a boxed long, or little more.
+        let value_bytes = (of_values - (JVM_ENTRY + JVM_LONG) as f64).max(0.0);
+        let value_objects = (self.objects / entries - 2.0).max(0.0);
+        // Values that are hardly there are numbers of which most are shared.
+        let is_shared = value_bytes < JVM_LONG as f64 / 3.0;
+        let objects_per_byte = if is_shared { 1.0 / JVM_LONG as f64 } else { value_objects / value_bytes };
+        let writes = writes_per_event(measurement);
+        let allocated = self.heap.jvm_allocated_bytes as f64 / measurement.events as f64;
+        let payload_bytes = allocated / writes;
+        let slots_of_entry = match workload.map(|workload| &workload.operator) {
+            Some(Operator::Map { entries }) => f64::from(*entries),
+            _ => (value_bytes / payload_bytes.max(1.0)).max(1.0),
+        };
+        let count = entries * slots_of_entry / managers;
+        let slots = match keys {
+            Some(workload) => {
+                let sampler = KeySampler::new(&workload.keys, 0);
+                let of_key = |key: f64| (key / managers).max(0.0);
+                Slots::of_keys(count, slots_of_entry, |writes| {
+                    of_key(sampler.distinct_expected((writes as f64 * managers) as u64))
+                })
+            }
+            None => Slots::uniform(count),
+        };
+        Turnover { slots, payload_bytes, payload_objects: payload_bytes * objects_per_byte, writes }
+    }
+}
+
+/// State accesses of an event that leave something behind, from those that were timed; 1 where none was.
+fn writes_per_event(measurement: &Measurement) -> f64 {
+    const WRITES: [&str; 6] = ["value.update", "list.add", "list.update", "map.put", "reducing.add", "aggregating.add"];
+    let is_write = |kind: &str| WRITES.contains(&kind);
+    let timed = measurement.access_latency.iter().filter(|access| is_write(&access.kind));
+    let writes = timed.map(|access| access.latency.summary.count).sum::<u64>() as f64;
+    let events = measurement.event_latency.summary.count as f64;
+    if writes > 0.0 && events > 0.0 { writes / events } else { 1.0 }
+}
