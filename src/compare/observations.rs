@@ -284,6 +284,9 @@ fn warnings(result: &RunResult) -> Vec<String> {
     if result.interrupted || result.trials.len() < result.planned_trials {
         warnings.push(format!("incomplete: {} of {} trials ran", result.trials.len(), result.planned_trials));
     }
+    if !result.max_rates.is_empty() {
+        warnings.push("a search for the highest rate: its trials ran one configuration after the other".to_owned());
+    }
     if result.manifest.quick {
         warnings.push("a quick run: a check that the workload runs, not a measurement".to_owned());
     }

@@ -191,7 +191,8 @@ fn every_command_explains_itself() {
                                   trial
           --find-max-rate         Search the highest rate of arriving events at which --p99 is kept, for
                                   each configuration
-          --p99 <TIME>            The 99th percentile of the response time that has to be kept, such as 5ms
+          --p99 <TIME>            The 99th percentile of the response time that has to be kept, such as
+                                  5ms
           --format <FORMAT>       How the result is printed [default: table] [possible values: table,
                                   json, markdown, csv]
       -q, --quiet                 No progress and no warnings on stderr
