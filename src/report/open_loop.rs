@@ -3,7 +3,7 @@
 use super::Spread;
 use super::stream::rows;
 use super::table::with_unit;
-use crate::result::{LatencySummary, MaxRate, OpenLoop, RunResult, Unit};
+use crate::result::{CONFIRMATIONS, LatencySummary, MaxRate, OpenLoop, RunResult, Unit};
 
 /// Columns of the table of open loops: medians over the trials. Percentiles are those of the response time.
 pub(super) const OPEN_LOOP_HEADER: [&str; 12] = [
@@ -75,13 +75,13 @@ pub(super) fn max_rate_lines(result: &RunResult) -> Vec<String> {
         let place = result.variant_label(found.variant);
         let target = with_unit(found.p99_target_ns as f64, Unit::Nanoseconds);
         let what = match (found.events_per_s, found.too_high_events_per_s) {
-            (Some(kept), Some(too_high)) => format!(
-                "{} events/s keep p99 at or below {target} in {} of {} trials, {} do not",
-                rate(kept),
-                found.confirmed_by,
-                found.confirmed_by,
-                rate(too_high)
-            ),
+            (Some(kept), Some(too_high)) => {
+                let (times, kept, too_high) = (found.confirmed_by, rate(kept), rate(too_high));
+                let confirmed = if times >= CONFIRMATIONS { "" } else { "; the search ended before it was confirmed" };
+                format!(
+                    "{kept} events/s keep p99 at or below {target} in {times} of {times} trials, {too_high} do not{confirmed}"
+                )
+            }
             (Some(kept), None) => format!("{} events/s keep p99 at or below {target}; more were not tried", rate(kept)),
             (None, _) => format!("no rate that was tried keeps p99 at or below {target}"),
         };

@@ -19,7 +19,7 @@ pub use growth::{Growth, GrowthSample, Trend, trend};
 pub use latency::{Latency, LatencySummary};
 pub use manifest::{BuildInfo, Host, Manifest};
 pub use metric::{Better, From, Kind, METRICS, Metric, Shown, Unit};
-pub use open_loop::{MaxRate, OpenLoop, OpenLoopSample, RateTrial};
+pub use open_loop::{CONFIRMATIONS, MaxRate, OpenLoop, OpenLoopSample, RateTrial};
 pub use phase::PhaseMeasurement;
 pub use save::save_json;
 pub use schema::{

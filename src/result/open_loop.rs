@@ -26,6 +26,9 @@ pub struct OpenLoop {
     pub samples: Vec<OpenLoopSample>,
 }
 
+/// Trials in a row that have to keep the latency at the rate that a search tells.
+pub const CONFIRMATIONS: u32 = 3;
+
 /// The highest rate at which a latency is kept, as a search has found it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
