@@ -529,6 +529,9 @@ impl<K: Key, B: KeyedStateBackend<K> + 'static> KeyedStateBackend<K> for Changel
     fn heap_use(&self, heap: JvmHeap) -> Option<HeapUse> {
         self.inner.heap_use(heap)
     }
+    fn heap_objects(&self) -> Option<u64> {
+        self.inner.heap_objects()
+    }
     fn state_digest(&mut self) -> StateResult<Digest> {
         self.inner.state_digest()
     }
