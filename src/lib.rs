@@ -6,7 +6,9 @@
 //! | --- | --- |
 //! | [`cli`] | the commands: arguments in, text and an exit code out |
 //! | [`flink`] | Flink's configuration files: taken over, written, looked through for mistakes |
-//! | [`report`] | what a result looks like to people and programs |
+//! | [`report`] | what results, comparisons and gates look like to people and programs |
+//! | [`gate`] | a comparison against a policy, and the baselines that it is made with |
+//! | [`compare`] | what changed between two results or configurations, by how much, how sure |
 //! | [`model`] | what cannot be measured here: garbage collection of a JVM, with its error |
 //! | [`run`] | a plan's trials in processes of their own; stages, the hot loop, digests compared |
 //! | [`operator`] | the operators, each written once, for any backend |
@@ -14,18 +16,21 @@
 //! | [`checkpoint`] | where checkpoints are kept |
 //! | [`source`] | events, generated or read from a trace |
 //! | [`measure`] | when the clock is read, and what becomes of the readings |
+//! | [`statistics`] | rank tests, with the estimates and bounds that belong to them |
 //! | [`result`] | the versioned result file and the table of metrics |
 //! | [`workload`] | the workload file: wire types, models, samplers, Flink's options, the plan |
 //! | [`state`] | typed keyed state: the interface, codecs, key groups, digests |
 //!
-//! `report` needs only `result` and `workload`, so results can be read by a build without RocksDB (feature `rocksdb`
-//! off). Choices are data down to `run/dispatch.rs`; below it they are types, and the hot loop is statically
-//! dispatched.
+//! `report`, `gate` and `compare` need only `statistics`, `result` and `workload`, so results can be read by a build
+//! without RocksDB (feature `rocksdb` off). Choices are data down to `run/dispatch.rs`; below it they are types, and the
+//! hot loop is statically dispatched.
 
 pub mod backend;
 pub mod checkpoint;
 pub mod cli;
+pub mod compare;
 pub mod flink;
+pub mod gate;
 pub mod measure;
 pub mod model;
 pub mod operator;
@@ -34,4 +39,5 @@ pub mod result;
 pub mod run;
 pub mod source;
 pub mod state;
+pub mod statistics;
 pub mod workload;

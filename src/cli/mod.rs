@@ -1,8 +1,11 @@
 //! The command line: one file per command.
 
+mod baseline;
 mod check;
 mod checkpoint;
+mod compare;
 mod flink;
+mod gate;
 mod gc_model;
 mod init;
 mod list;
@@ -36,6 +39,13 @@ enum Command {
     Check(check::Args),
     /// Print the table of a result again
     Show(show::Args),
+    /// Tell what changed between two results, or two configurations of one
+    Compare(compare::Args),
+    /// Hold a result against a baseline under a policy: pass or fail
+    Gate(gate::Args),
+    /// Keep what gates hold results against
+    #[command(subcommand)]
+    Baseline(baseline::Command),
     /// Look into checkpoints and savepoints, verify them and clean up behind them
     #[command(subcommand)]
     Checkpoint(checkpoint::Command),
@@ -77,6 +87,11 @@ impl Failure {
         Self { code: 1, message: "the trials did not compute the same; the lines above say where they part".to_owned() }
     }
 
+    /// Something got worse: exit code 1. The output has said what.
+    fn regressed(message: impl Display) -> Self {
+        Self { code: 1, message: message.to_string() }
+    }
+
     /// The input is wrong: exit code 2.
     fn input(message: impl Display) -> Self {
         Self { code: 2, message: message.to_string() }
@@ -90,6 +105,16 @@ impl Failure {
     /// A trace cannot be read.
     fn of_trace(error: TraceError) -> Self {
         if error.is_input() { Self::input(error) } else { Self::environment(error) }
+    }
+
+    /// It cannot be told, and that is to fail: exit code 4.
+    fn inconclusive(message: impl Display) -> Self {
+        Self { code: 4, message: message.to_string() }
+    }
+
+    /// The inputs are not of one kind: exit code 5.
+    fn not_comparable(message: impl Display) -> Self {
+        Self { code: 5, message: message.to_string() }
     }
 
     /// The user stopped it: exit code 130.
@@ -119,6 +144,9 @@ fn dispatch(command: Command) -> Outcome {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
+        Command::Compare(args) => compare::compare(&args),
+        Command::Gate(args) => gate::gate(&args),
+        Command::Baseline(command) => baseline::baseline(&command),
         Command::Checkpoint(command) => checkpoint::checkpoint(&command),
         Command::Trace(command) => trace::trace(&command),
         Command::Flink(command) => flink::flink(&command),

@@ -8,7 +8,8 @@ use super::check::{WorkloadArgs, refuse_what_cannot_fit, warn};
 use super::{Failure, Outcome, print, say};
 use crate::report::{Format, render};
 use crate::result::{Outcome as TrialOutcome, RunResult};
-use crate::run::{RunOptions, free_output, run_plan, state_parent};
+use crate::run::{RateTarget, RunOptions, find_max_rates, free_output, run_plan, state_parent};
+use crate::workload::Time;
 
 /// Runs every configuration of a workload, each trial in a process of its own, and compares what they computed.
 #[derive(Debug, ClapArgs)]
@@ -24,6 +25,12 @@ pub struct Args {
     /// Folder for the state; a temporary folder in it is removed after each trial
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    /// Search the highest rate of arriving events at which --p99 is kept, for each configuration
+    #[arg(long, requires = "p99")]
+    find_max_rate: bool,
+    /// The 99th percentile of the response time that has to be kept, such as 5ms
+    #[arg(long, value_name = "TIME", requires = "find_max_rate")]
+    p99: Option<Time>,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -49,7 +56,11 @@ pub(super) fn run(args: &Args) -> Outcome {
         warn(&plan);
     }
     let options = RunOptions { output, state_folder, quiet: args.quiet, quick: args.workload.quick() };
-    let result = run_plan(&plan, &options).map_err(Failure::environment)?;
+    let result = match args.p99 {
+        None => run_plan(&plan, &options),
+        Some(p99) => find_max_rates(&plan, &options, RateTarget { p99: p99.0 }),
+    };
+    let result = result.map_err(Failure::environment)?;
     finish(&result, &options.output, args)
 }
 

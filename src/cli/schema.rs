@@ -3,6 +3,8 @@
 use clap::{Args as ClapArgs, ValueEnum};
 
 use super::{Failure, Outcome, print};
+use crate::compare::Comparison;
+use crate::gate::{Gate, Policy};
 use crate::result::RunResult;
 use crate::workload::WorkloadWire;
 
@@ -19,12 +21,21 @@ enum FileFormat {
     Workload,
     /// Result files
     Result,
+    /// What `compare --format json` prints
+    Comparison,
+    /// The policy of a gate (TOML, read as JSON)
+    Policy,
+    /// What `gate --format json` prints
+    Gate,
 }
 
 pub(super) fn schema(args: &Args) -> Outcome {
     let schema = match args.format {
         FileFormat::Workload => schemars::schema_for!(WorkloadWire),
         FileFormat::Result => schemars::schema_for!(RunResult),
+        FileFormat::Comparison => schemars::schema_for!(Comparison),
+        FileFormat::Policy => schemars::schema_for!(Policy),
+        FileFormat::Gate => schemars::schema_for!(Gate),
     };
     let text = serde_json::to_string_pretty(&schema).map_err(Failure::environment)?;
     print(&(text + "\n"))

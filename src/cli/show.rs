@@ -25,8 +25,13 @@ pub(super) fn show(args: &Args) -> Outcome {
 
 /// Loads a result that the user named.
 pub(super) fn load(path: &Path) -> Result<RunResult, Failure> {
-    RunResult::load(path).map_err(|error| match &error {
+    RunResult::load(path).map_err(load_failure)
+}
+
+/// Why a result that the user named cannot be loaded.
+pub(super) fn load_failure(error: LoadError) -> Failure {
+    match &error {
         LoadError::Read(_, io) if io.kind() == std::io::ErrorKind::PermissionDenied => Failure::environment(error),
         _ => Failure::input(error),
-    })
+    }
 }

@@ -1,7 +1,10 @@
 //! What a result looks like to people and to other programs.
 
+mod baseline;
 mod checkpoints;
+mod comparison;
 mod curves;
+mod gate;
 mod knobs;
 mod open_loop;
 mod stores;
@@ -9,6 +12,9 @@ mod stream;
 mod summary;
 mod table;
 
+pub use baseline::{BaselineRow, baseline_table, list_table};
+pub use comparison::render_comparison;
+pub use gate::{GateFormat, gate_decision, render_gate};
 pub use summary::{AccessRow, PhaseRow, Regime, Row, Spread, Summary};
 pub use table::{Format, render};
 

@@ -3,7 +3,7 @@
 use super::Spread;
 use super::stream::rows;
 use super::table::with_unit;
-use crate::result::{LatencySummary, OpenLoop, RunResult, Unit};
+use crate::result::{LatencySummary, MaxRate, OpenLoop, RunResult, Unit};
 
 /// Columns of the table of open loops: medians over the trials. Percentiles are those of the response time.
 pub(super) const OPEN_LOOP_HEADER: [&str; 12] = [
@@ -66,4 +66,26 @@ fn row(trials: &[&OpenLoop]) -> Vec<String> {
         median(trials.iter().map(|trial| waiting(trial))).map_or_else(String::new, |most| format!("{most:.0}")),
         verdict,
     ]
+}
+
+/// What searches for the highest rate have found.
+pub(super) fn max_rate_lines(result: &RunResult) -> Vec<String> {
+    let rate = |rate: f64| with_unit(rate, Unit::EventsPerSecond);
+    let line = |found: &MaxRate| {
+        let place = result.variant_label(found.variant);
+        let target = with_unit(found.p99_target_ns as f64, Unit::Nanoseconds);
+        let what = match (found.events_per_s, found.too_high_events_per_s) {
+            (Some(kept), Some(too_high)) => format!(
+                "{} events/s keep p99 at or below {target} in {} of {} trials, {} do not",
+                rate(kept),
+                found.confirmed_by,
+                found.confirmed_by,
+                rate(too_high)
+            ),
+            (Some(kept), None) => format!("{} events/s keep p99 at or below {target}; more were not tried", rate(kept)),
+            (None, _) => format!("no rate that was tried keeps p99 at or below {target}"),
+        };
+        format!("max rate {place} {}: {what}", found.configuration).replace("  ", " ")
+    };
+    result.max_rates.iter().map(line).collect()
 }

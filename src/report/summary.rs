@@ -143,10 +143,8 @@ fn finished<'a>(trials: &[&'a Trial]) -> impl Iterator<Item = &'a Measurement> {
 
 /// The options of a trial that differ from Flink's defaults.
 fn settings(trial: &Trial) -> BTreeMap<String, String> {
-    // A directory of this machine is of no use elsewhere.
-    let is_local = |key: &str| key.ends_with(".localdir") || key.ends_with(".log.dir");
-    let differs = |key: &str, value: &str| !is_local(key) && Options::row(key).is_none_or(|row| row.default() != value);
-    let options = trial.options.iter().filter(|(key, value)| differs(key, value));
+    let differs = |key: &str, value: &str| Options::row(key).is_none_or(|row| row.default() != value);
+    let options = trial.portable_options().filter(|(key, value)| differs(key, value));
     options.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 

@@ -23,7 +23,8 @@ pub enum Format {
     Json,
     /// For a comment or a document.
     Markdown,
-    /// For a spreadsheet: one row for each configuration, then one for each of its phases; three columns for each metric.
+    /// For a spreadsheet: of a result one row for each configuration, then one for each of its phases, with three columns
+    /// for each metric; of a comparison one row for each metric.
     Csv,
 }
 
@@ -211,7 +212,7 @@ fn access_table(summary: &Summary, format: Format) -> Table {
     table
 }
 
-fn table(format: Format, header: &[&str]) -> Table {
+pub(super) fn table(format: Format, header: &[&str]) -> Table {
     let style = if format == Format::Markdown { ASCII_MARKDOWN } else { UTF8_HORIZONTAL_ONLY };
     let mut table = Table::new();
     table.load_style(style).set_header(header.to_vec());
@@ -219,13 +220,13 @@ fn table(format: Format, header: &[&str]) -> Table {
 }
 
 /// A name in a cell; in Markdown a bar would end the cell.
-fn name(text: &str, format: Format) -> String {
+pub(super) fn name(text: &str, format: Format) -> String {
     let text = printable(text);
     if format == Format::Markdown { text.replace('|', "\\|") } else { text }
 }
 
 /// Numbers to the right, names to the left.
-fn align(table: &mut Table, names: usize) {
+pub(super) fn align(table: &mut Table, names: usize) {
     for column in table.column_iter_mut().skip(names) {
         column.set_cell_alignment(CellAlignment::Right);
     }
@@ -262,6 +263,9 @@ fn notes(result: &RunResult, out: &mut String) {
     }) {
         let reason = printable(&reason);
         let _ = writeln!(out, "{} repeat {}: {reason}", printable(&trial.configuration), trial.repeat + 1);
+    }
+    for line in open_loop::max_rate_lines(result) {
+        let _ = writeln!(out, "{}", printable(&line));
     }
     let stream_lines = stream::late_lines(result).into_iter().chain(stream::latest_lines(result));
     for line in stream_lines.chain(checkpoints::lines(result)).chain(stores::notes(result)) {
@@ -437,13 +441,13 @@ fn figures(metrics: &BTreeMap<&str, Spread>) -> Vec<String> {
 }
 
 /// A text in a CSV cell; one that a spreadsheet would take for a formula is quoted.
-fn cell_text(text: &str) -> String {
+pub(super) fn cell_text(text: &str) -> String {
     let text = printable(text);
     if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
 }
 
 /// Three significant digits.
-fn significant(value: f64) -> String {
+pub(super) fn significant(value: f64) -> String {
     let magnitude = if value > 0.0 { value.log10().floor() as i32 } else { 0 };
     let digits = (2 - magnitude).clamp(0, 6) as usize;
     format!("{value:.digits$}")

@@ -1,23 +1,27 @@
 //! The result file: one JSON document, versioned, that everything after a run reads.
 
 mod checkpoint;
+mod consistency;
 mod growth;
 mod latency;
 mod manifest;
 mod metric;
 mod open_loop;
 mod phase;
+mod save;
 mod schema;
 mod store;
 mod text;
 
 pub use checkpoint::{Changelog, CheckpointRecord, Checkpoints, Materialization, Restore};
+pub use consistency::contradiction;
 pub use growth::{Growth, GrowthSample, Trend, trend};
 pub use latency::{Latency, LatencySummary};
 pub use manifest::{BuildInfo, Host, Manifest};
 pub use metric::{Better, From, Kind, METRICS, Metric, Shown, Unit};
-pub use open_loop::{OpenLoop, OpenLoopSample};
+pub use open_loop::{MaxRate, OpenLoop, OpenLoopSample, RateTrial};
 pub use phase::PhaseMeasurement;
+pub use save::save_json;
 pub use schema::{
     AccessLatency, Agreement, Firing, HeapMemory, KeyedResult, LoadError, Measurement, OperatorMeasurement,
     OutOfMemory, Outcome, PrefillOrigin, RunResult, SCHEMA_VERSION, SLOW_EVENT_NS, Timing, TimingStrategy, Trial,

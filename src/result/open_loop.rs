@@ -26,6 +26,44 @@ pub struct OpenLoop {
     pub samples: Vec<OpenLoopSample>,
 }
 
+/// The highest rate at which a latency is kept, as a search has found it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MaxRate {
+    /// The workload, by its position among the variants.
+    pub variant: usize,
+    /// The configuration.
+    pub configuration: String,
+    /// The 99th percentile of the response time that has to be kept, ns (configured).
+    pub p99_target_ns: u64,
+    /// What a closed loop does, events/s: where the search began.
+    pub closed_events_per_s: f64,
+    /// The highest rate that kept it, events/s; none where no rate did.
+    pub events_per_s: Option<f64>,
+    /// Trials at that rate that kept it, all of those that were run.
+    pub confirmed_by: u32,
+    /// The lowest rate that did not keep it, events/s; none where the search ended before one was found.
+    pub too_high_events_per_s: Option<f64>,
+    /// Every trial of the search, in order.
+    pub trials: Vec<RateTrial>,
+}
+
+/// A trial of a search.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateTrial {
+    /// The rate, events/s.
+    pub events_per_s: f64,
+    /// Which trial at this rate it was, from 0: each has events of its own.
+    pub repeat: u32,
+    /// Whether the operator was saturated.
+    pub saturated: bool,
+    /// The 99th percentile of the response time, ns.
+    pub p99_ns: Option<u64>,
+    /// Whether the latency was kept.
+    pub kept: bool,
+}
+
 /// The queue at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

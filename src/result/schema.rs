@@ -1,17 +1,17 @@
 //! The schema of a result file, and how it is loaded and saved.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Checkpoints, Growth, Latency, Manifest, OpenLoop, PhaseMeasurement, StoreCounters, StoreMemory, StoreShape,
+    Checkpoints, Growth, Latency, Manifest, MaxRate, OpenLoop, PhaseMeasurement, StoreCounters, StoreMemory,
+    StoreShape, save_json,
 };
 use crate::state::Digest;
-use crate::workload::{WorkloadWire, folder_of};
+use crate::workload::WorkloadWire;
 
 /// The version of the schema that this program writes. It grows when a reader of an older version would be misled.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -38,6 +38,9 @@ pub struct RunResult {
     pub trials: Vec<Trial>,
     /// Whether the trials of each workload computed the same.
     pub agreements: Vec<Agreement>,
+    /// The highest rates that a search has found; empty where none was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub max_rates: Vec<MaxRate>,
     /// Whether the user stopped the run.
     pub interrupted: bool,
 }
@@ -74,6 +77,13 @@ pub struct Trial {
     pub seed: u64,
     /// What came of it.
     pub outcome: Outcome,
+}
+
+impl Trial {
+    /// Its options without the folders of one machine, which are of no use elsewhere.
+    pub fn portable_options(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.options.iter().filter(|(key, _)| !key.ends_with(".localdir") && !key.ends_with(".log.dir"))
+    }
 }
 
 /// What came of a trial.
@@ -448,28 +458,12 @@ impl RunResult {
         }
     }
 
-    /// Writes the result so that a crash at any point leaves either the old file or the new one: a temporary file in
-    /// the same folder, synced, renamed over the target, and the folder synced.
+    /// Writes the result as [`save_json`] does.
     ///
     /// # Errors
     /// The folder cannot be written.
     pub fn save(&self, path: &Path) -> std::io::Result<()> {
-        let folder = folder_of(path);
-        // A folder that is not there is told of here: below, the error would name the temporary file.
-        std::fs::metadata(folder)?;
-        let mut file = tempfile::Builder::new().prefix(".statebench-").tempfile_in(folder)?;
-        serde_json::to_writer_pretty(std::io::BufWriter::new(&mut file), self)?;
-        file.write_all(b"\n")?;
-        file.as_file().sync_all()?;
-        let file = file.persist(path).map_err(|error| error.error)?;
-        #[cfg(unix)]
-        {
-            // A temporary file is private; a result is an ordinary file.
-            use std::os::unix::fs::PermissionsExt;
-            file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
-        }
-        drop(file);
-        std::fs::File::open(folder)?.sync_all()
+        save_json(self, path)
     }
 
     /// Whether every group of trials that was compared agreed, and every restore with its run.

@@ -12,6 +12,7 @@ mod dispatch;
 mod drive;
 mod growth;
 mod heap;
+mod max_rate;
 mod observe;
 mod open_loop;
 mod pipeline;
@@ -33,6 +34,7 @@ use tempfile::TempDir;
 
 pub use dispatch::run_trial;
 pub use drive::drive;
+pub use max_rate::{RateTarget, find_max_rates};
 pub use predict::{IndexCliff, Prediction, index_cliff, predict};
 pub use process::{TRIAL_COMMAND, child_main};
 pub use trial::{Blame, Phase, PrefillFrom, Progress, Report, TrialError, TrialSpec};
@@ -100,22 +102,68 @@ pub enum RunError {
 /// # Errors
 /// The state folder or the output cannot be written, or no process can be started.
 pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<RunResult, RunError> {
-    let mut result = empty_result(plan, options);
-    check_output_folder(&options.output)?;
     let trials = plan.trials();
-    let mut line = ProgressLine::new(trials.len(), options.quiet);
+    let mut runner = Runner::new(plan, options, trials.len())?;
     let mut bases = Bases::of(plan);
-    let mut reports = Reports::new();
-    for (index, planned) in trials.iter().enumerate() {
-        let label = trial_label(plan, planned);
-        line.begin(index, &label);
+    for planned in &trials {
         let io = |error| RunError::Io(options.state_folder.clone(), "cannot make a folder for a prefill", error);
         let base = bases.before(plan, planned, &options.state_folder).map_err(io)?;
-        let (trial, report) = run_one(plan, planned, options, &base, |progress| line.update(progress))?;
+        let trial = runner.run(plan, planned, &base, plan.cells[planned.cell].variant)?;
+        // What the input made fail once fails again in every other trial.
+        let hopeless = matches!(trial.outcome, Outcome::Failed { environment: false, .. });
         bases.after(plan, planned);
+        if runner.result.interrupted || hopeless {
+            break;
+        }
+    }
+    runner.finish()
+}
+
+/// Runs trials one after another, and keeps the result of all.
+struct Runner<'a> {
+    options: &'a RunOptions,
+    result: RunResult,
+    reports: Reports,
+    line: ProgressLine,
+}
+
+impl<'a> Runner<'a> {
+    /// For a plan of about so many trials.
+    fn new(plan: &Plan, options: &'a RunOptions, trials: usize) -> Result<Self, RunError> {
+        check_output_folder(&options.output)?;
+        let line = ProgressLine::new(trials, options.quiet);
+        Ok(Self { options, result: empty_result(plan, options), reports: Reports::new(), line })
+    }
+
+    /// The number of a workload in the result, which gets it if it does not have it.
+    fn variant(&mut self, info: VariantInfo) -> usize {
+        let known = self.result.variants.iter().position(|variant| *variant == info);
+        known.unwrap_or_else(|| {
+            self.result.variants.push(info);
+            self.result.variants.len() - 1
+        })
+    }
+
+    /// Runs a trial of a plan, whose result is compared with those of the same workload.
+    fn run(&mut self, plan: &Plan, planned: &PlannedTrial, base: &Base, variant: usize) -> Result<&Trial, RunError> {
+        self.run_as(plan, planned, base, (variant, variant))
+    }
+
+    /// The same, as one of the workload of the second number.
+    fn run_as(
+        &mut self,
+        plan: &Plan,
+        planned: &PlannedTrial,
+        base: &Base,
+        (compared, variant): (usize, usize),
+    ) -> Result<&Trial, RunError> {
+        let label = trial_label(plan, planned);
+        self.line.begin(self.result.trials.len(), &label);
+        let line = &self.line;
+        let (trial, report) = run_one(plan, planned, self.options, base, |progress| line.update(progress))?;
         match &trial.outcome {
-            Outcome::Failed { reason, .. } => line.say(&format!("{label}: failed: {reason}")),
-            Outcome::OutOfMemory(verdict) => line.say(&format!("{label}: {verdict}")),
+            Outcome::Failed { reason, .. } => self.line.say(&format!("{label}: failed: {reason}")),
+            Outcome::OutOfMemory(verdict) => self.line.say(&format!("{label}: {verdict}")),
             Outcome::Finished(_) | Outcome::Interrupted => {}
         }
         if let Some(report) = report {
@@ -125,22 +173,23 @@ pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<RunResult, RunError
             if cell.configuration.options.backend != BackendType::Null && !may_see_expired {
                 let with = if planned.companion { " (with counters)" } else { "" };
                 let name = format!("{}{with}", cell.configuration.name);
-                reports.entry((cell.variant, planned.repeat)).or_default().push((name, *report));
+                self.reports.entry((compared, planned.repeat)).or_default().push((name, *report));
             }
         }
-        result.interrupted = matches!(trial.outcome, Outcome::Interrupted) || stop_requested();
-        result.trials.push(trial);
-        result.agreements = agreements(&reports);
-        save(&result, options)?;
-        let hopeless =
-            matches!(result.trials.last(), Some(Trial { outcome: Outcome::Failed { environment: false, .. }, .. }));
-        if result.interrupted || hopeless {
-            // What the input made fail once fails again in every other trial.
-            break;
-        }
+        self.result.interrupted = matches!(trial.outcome, Outcome::Interrupted) || stop_requested();
+        self.result.trials.push(Trial { variant, ..trial });
+        self.result.agreements = agreements(&self.reports);
+        save(&self.result, self.options)?;
+        Ok(&self.result.trials[self.result.trials.len() - 1])
     }
-    line.finish();
-    Ok(result)
+
+    /// The result, saved.
+    fn finish(mut self) -> Result<RunResult, RunError> {
+        self.line.finish();
+        self.result.planned_trials = self.result.planned_trials.max(self.result.trials.len());
+        save(&self.result, self.options)?;
+        Ok(self.result)
+    }
 }
 
 /// Fails before the first trial where the result could not be written after it.
@@ -184,6 +233,7 @@ pub(crate) fn empty_result(plan: &Plan, options: &RunOptions) -> RunResult {
         planned_trials: plan.trials().len(),
         trials: Vec::new(),
         agreements: Vec::new(),
+        max_rates: Vec::new(),
         interrupted: false,
     }
 }

@@ -12,13 +12,13 @@ fn schema(format: &str) -> Value {
 }
 
 /// A checker for a schema, after the schema itself has been checked.
-fn validator(format: &str) -> jsonschema::Validator {
+pub(super) fn validator(format: &str) -> jsonschema::Validator {
     let schema = schema(format);
     assert_eq!(jsonschema::meta::validate(&schema).err().map(|error| error.to_string()), None);
     jsonschema::validator_for(&schema).unwrap()
 }
 
-fn errors(validator: &jsonschema::Validator, value: &Value) -> Vec<String> {
+pub(super) fn errors(validator: &jsonschema::Validator, value: &Value) -> Vec<String> {
     validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect()
 }
 

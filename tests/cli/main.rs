@@ -6,10 +6,12 @@
 mod bad_input;
 mod check;
 mod checkpoints;
+mod compare;
 mod environment;
 mod flink;
 mod flink_measured;
 mod formats;
+mod gate;
 mod gc_model;
 mod others;
 mod phases;

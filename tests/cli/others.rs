@@ -127,6 +127,9 @@ fn every_command_explains_itself() {
         "run",
         "check",
         "show",
+        "compare",
+        "gate",
+        "baseline",
         "checkpoint",
         "trace",
         "flink",
@@ -141,6 +144,7 @@ fn every_command_explains_itself() {
     for command in commands
         .into_iter()
         .chain(["checkpoint inspect", "checkpoint verify", "checkpoint gc"])
+        .chain(["baseline save", "baseline list", "baseline show"])
         .chain(["trace inspect", "flink import", "flink export", "flink lint"])
         .chain(["gc-model predict", "gc-model validate", "gc-model calibrate"])
         .filter(|command| *command != "help")
@@ -185,6 +189,9 @@ fn every_command_explains_itself() {
           --force                 Overwrite an existing result file
           --state-dir <DIR>       Folder for the state; a temporary folder in it is removed after each
                                   trial
+          --find-max-rate         Search the highest rate of arriving events at which --p99 is kept, for
+                                  each configuration
+          --p99 <TIME>            The 99th percentile of the response time that has to be kept, such as 5ms
           --format <FORMAT>       How the result is printed [default: table] [possible values: table,
                                   json, markdown, csv]
       -q, --quiet                 No progress and no warnings on stderr

@@ -407,3 +407,24 @@ fn events_arrive_at_a_rate_of_their_own_or_the_run_says_that_it_is_saturated() {
     let ran = place.statebench("run job.toml -q --force -o r.json");
     assert!(ran.code == Some(2) && ran.err.contains("load.rate"), "{ran:?}");
 }
+
+/// The rates of a search, and what it says in the end.
+#[test]
+fn the_highest_rate_that_keeps_a_latency_is_searched() {
+    let place = Place::new();
+    let job = "keys.cardinality = 1_000\nrun = { events = 20_000, warm-up = 0, repeats = 1, counters = false }\n";
+    place.file("job.toml", job);
+    let run = |more: &str| place.statebench(&format!("run job.toml -q --force -o r.json {more}"));
+    let out = run("--find-max-rate --p99 10s --configuration heap").ok();
+    assert!(out.contains("max rate heap: ") && out.contains("keep p99 at or below 10.0 s"), "{out}");
+    let result = place.result("r.json");
+    let found = &result.max_rates[0];
+    assert_eq!(result.trials.len(), 1 + found.trials.len());
+    assert!(found.trials.iter().all(|trial| trial.p99_ns.is_some()), "{found:?}");
+    assert_eq!(place.statebench("show r.json").ok(), out);
+    let out = run("--find-max-rate --p99 1ns --configuration heap").ok();
+    assert!(out.contains("no rate that was tried keeps p99"), "{out}");
+    assert_eq!(run("--find-max-rate").code, Some(2));
+    assert_eq!(run("--p99 5ms").code, Some(2));
+    assert_eq!(run("--find-max-rate --p99 soon").code, Some(2));
+}

@@ -1,0 +1,235 @@
+//! Comparisons of results that are made up.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::result::{BuildInfo, Host, Manifest};
+use crate::workload::{Rng, Stream};
+
+fn manifest() -> Manifest {
+    Manifest {
+        started_epoch_s: 0,
+        host: Host {
+            os: "os".to_owned(),
+            kernel: "kernel".to_owned(),
+            cpu: "cpu".to_owned(),
+            cores: 2,
+            memory_bytes: 1,
+            state_file_system: "fs".to_owned(),
+            state_free_bytes: None,
+        },
+        build: BuildInfo::of_this_program(None),
+        seed: 1,
+        quick: false,
+    }
+}
+
+/// A trial with these metrics.
+fn trial(repeat: u32, metrics: &[(&str, f64)]) -> Observation {
+    Observation {
+        repeat,
+        companion: false,
+        seed: u64::from(repeat),
+        slow: false,
+        metrics: metrics.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
+        exact: Vec::new(),
+    }
+}
+
+fn cell(configuration: &str, trials: Vec<Observation>) -> Cell {
+    Cell {
+        workload: String::new(),
+        definition: [("keys.cardinality".to_owned(), "5".to_owned())].into(),
+        configuration: configuration.to_owned(),
+        options: [("state.backend.type".to_owned(), "hashmap".to_owned())].into(),
+        trials,
+        failed: 0,
+        out_of_memory: 0,
+    }
+}
+
+fn observations(cells: Vec<Cell>) -> Observations {
+    Observations { name: "job".to_owned(), manifest: manifest(), cells, warnings: Vec::new() }
+}
+
+/// One configuration whose throughput has these values.
+fn throughputs(values: &[f64]) -> Observations {
+    let trials = (0..).zip(values).map(|(repeat, value)| trial(repeat, &[("throughput_events_per_s", *value)]));
+    observations(vec![cell("heap", trials.collect())])
+}
+
+fn compared(base: &Observations, candidate: &Observations) -> Comparison {
+    compare(base, candidate, &Parameters::default()).unwrap()
+}
+
+/// What is said of the one metric.
+fn said(base: &[f64], candidate: &[f64]) -> (Option<Verdict>, Option<String>) {
+    let comparison = compared(&throughputs(base), &throughputs(candidate));
+    let metric = &comparison.groups[0].metrics[0];
+    (metric.verdict, metric.reason.clone())
+}
+
+/// Throughput around a million, with noise of a share.
+fn draw(rng: &mut Rng, n: usize, factor: f64, noise: f64) -> Vec<f64> {
+    let mut normal = || {
+        let (radius, angle) = (1.0 - rng.unit(), std::f64::consts::TAU * rng.unit());
+        (-2.0 * libm::log(radius)).sqrt() * libm::cos(angle)
+    };
+    (0..n).map(|_| 1e6 * factor * libm::exp(noise * normal())).collect()
+}
+
+#[test]
+fn the_same_trials_never_differ() {
+    for values in [vec![5.0], vec![5.0, 6.0, 700.0], vec![0.0, -1.0]] {
+        assert_eq!(said(&values, &values), (Some(Verdict::NoChange), Some("the same trials".to_owned())));
+    }
+    let comparison = compared(&throughputs(&[5.0]), &throughputs(&[5.0]));
+    assert_eq!((comparison.design, comparison.tests), (Design::Paired, 0));
+}
+
+#[test]
+fn what_gives_no_answer_is_inconclusive() {
+    let inconclusive = |base: &[f64], candidate: &[f64], reason: &str| {
+        assert_eq!(said(base, candidate), (Some(Verdict::Inconclusive), Some(reason.to_owned())));
+    };
+    inconclusive(&[5.0], &[9.0], "one trial");
+    inconclusive(&[5.0, 6.0], &[9.0, 8.0], "2 of the 5 trials a side that a finding needs");
+    for bad in [f64::NAN, f64::INFINITY, 0.0, -1.0] {
+        inconclusive(&[5.0, bad, 5.0], &[5.0, 5.0, 5.0], "a value of the base is not a positive number");
+        inconclusive(&[5.0, 5.0, 5.0], &[5.0, bad, 5.0], "a value of the candidate is not a positive number");
+    }
+    let without = observations(vec![cell("heap", vec![trial(0, &[])])]);
+    let of = |base: &Observations, candidate: &Observations| compared(base, candidate).groups[0].metrics[0].clone();
+    let missing = of(&without, &throughputs(&[5.0]));
+    assert_eq!((missing.reason.as_deref(), missing.candidate_median), (Some("not in the base"), Some(5.0)));
+    assert_eq!(of(&throughputs(&[5.0]), &without).reason.as_deref(), Some("not in the candidate"));
+}
+
+#[test]
+fn swapping_the_sides_turns_worse_into_better() {
+    let mut rng = Rng::for_block(1, Stream::Order, 0);
+    let (fast, slow) = (draw(&mut rng, 20, 1.2, 0.02), draw(&mut rng, 20, 1.0, 0.02));
+    assert_eq!(said(&fast, &slow).0, Some(Verdict::Regressed));
+    assert_eq!(said(&slow, &fast).0, Some(Verdict::Improved));
+    let comparison = compared(&throughputs(&fast), &throughputs(&slow));
+    let metric = &comparison.groups[0].metrics[0];
+    let [low, high] = metric.change_interval95_percent.unwrap();
+    assert!(low < -16.0 && -17.5 < high && metric.change_percent.unwrap() < -15.0, "{metric:?}");
+}
+
+#[test]
+fn two_samples_of_one_program_raise_no_alarm() {
+    let mut rng = Rng::for_block(2, Stream::Order, 0);
+    let mut raised = 0;
+    let mut cleared = 0;
+    for _ in 0..400 {
+        match said(&draw(&mut rng, 20, 1.0, 0.02), &draw(&mut rng, 20, 1.0, 0.02)).0 {
+            Some(Verdict::Regressed | Verdict::Improved) => raised += 1,
+            Some(Verdict::NoChange) => cleared += 1,
+            _ => {}
+        }
+    }
+    assert!(raised <= 4 && cleared >= 380, "{raised} {cleared}");
+}
+
+#[test]
+fn tests_are_the_judged_metrics_that_both_sides_have() {
+    let metrics = [("throughput_events_per_s", 5.0), ("latency_p50_ns", 5.0), ("pause_max_ns", 5.0)];
+    let base = observations(vec![cell("heap", vec![trial(0, &metrics)]), cell("rocksdb", vec![trial(0, &metrics)])]);
+    let other = [("throughput_events_per_s", 6.0), ("latency_p99_ns", 5.0), ("pause_max_ns", 6.0)];
+    let candidate = observations(vec![cell("heap", vec![trial(0, &other)]), cell("rocksdb", vec![trial(0, &other)])]);
+    let comparison = compared(&base, &candidate);
+    assert_eq!((comparison.tests, comparison.test_alpha), (2, 0.005));
+    let verdicts: Vec<_> = comparison.groups[0].metrics.iter().map(|metric| metric.verdict.is_some()).collect();
+    assert_eq!(verdicts, [true, true, true, false], "the longest pause is shown and not judged");
+    assert_eq!(comparison.counts.inconclusive, 6);
+}
+
+#[test]
+fn repeats_without_a_partner_are_listed_and_left_out() {
+    let of = |repeats: &[u32], value: f64| {
+        repeats.iter().map(|&repeat| trial(repeat, &[("latency_p50_ns", value)])).collect::<Vec<_>>()
+    };
+    let all = observations(vec![cell("heap", of(&[0, 1, 2], 5.0)), cell("rocksdb", of(&[1, 2, 3], 6.0))]);
+    let named = |name: &str| Some(name.to_owned());
+    let parameters = Parameters {
+        base_configuration: named("heap"),
+        candidate_configuration: named("rocksdb"),
+        ..Parameters::default()
+    };
+    let comparison = compare(&all, &all, &parameters).unwrap();
+    assert_eq!(comparison.design, Design::Paired);
+    assert_eq!(comparison.groups[0].metrics[0].pair_log_ratios.len(), 2);
+    let alone: Vec<_> = comparison.partnerless.iter().map(|alone| (alone.side, alone.repeat)).collect();
+    assert_eq!(alone, [(Side::Base, Some(0)), (Side::Candidate, Some(3))]);
+}
+
+#[test]
+fn sizes_after_the_same_events_are_compared_exactly() {
+    let with = |events: u64, bytes: &[u64]| {
+        let exact = (1..).zip(bytes).map(|(index, bytes)| Exact {
+            quantity: Quantity::HeapCheckpointBytes,
+            after_events: index * events,
+            value: ExactValue::Number(*bytes),
+        });
+        let metrics = [("checkpoint_full_bytes", bytes[0] as f64)];
+        observations(vec![cell("heap", vec![Observation { exact: exact.collect(), ..trial(0, &metrics) }])])
+    };
+    let base = with(10, &[100, 200, 300]);
+    let of = |candidate: &Observations| {
+        let group = compared(&base, candidate).groups[0].clone();
+        group.exact.first().map(|exact| (exact.verdict, exact.compared, exact.differing, exact.after_events))
+    };
+    assert_eq!(of(&with(10, &[100, 200, 300, 400])), Some((Verdict::NoChange, 3, 0, Some(30))));
+    assert_eq!(of(&with(10, &[100, 201, 300])), Some((Verdict::Regressed, 3, 1, Some(20))));
+    assert_eq!(of(&with(10, &[100, 199, 299])), Some((Verdict::Improved, 3, 2, Some(20))));
+    assert_eq!(of(&with(10, &[101, 199, 300])), Some((Verdict::Regressed, 3, 2, Some(10))), "the same in all");
+    assert_eq!(of(&with(7, &[1, 2, 3])), None, "after other events");
+    // What is compared exactly is not tested.
+    let comparison = compared(&base, &with(10, &[100, 201, 300]));
+    assert_eq!((comparison.tests, comparison.groups[0].metrics[0].verdict), (0, None));
+    assert_eq!(compared(&base, &with(7, &[1, 2, 3])).tests, 1);
+}
+
+#[test]
+fn canonical_savepoints_are_compared_within_a_backend() {
+    let with = |backend: &str, bytes: u64| {
+        let exact = vec![Exact {
+            quantity: Quantity::CanonicalSavepointBytes,
+            after_events: 5,
+            value: ExactValue::Number(bytes),
+        }];
+        let options = BTreeMap::from([("state.backend.type".to_owned(), backend.to_owned())]);
+        Cell { options, ..cell("one", vec![Observation { exact, ..trial(0, &[]) }]) }
+    };
+    let of = |base: Cell, candidate: Cell| {
+        compared(&observations(vec![base]), &observations(vec![candidate])).groups[0].exact.len()
+    };
+    assert_eq!(of(with("rocksdb", 5), with("rocksdb", 6)), 1);
+    assert_eq!(of(with("hashmap", 5), with("rocksdb", 6)), 0);
+}
+
+#[test]
+fn what_differs_in_workload_or_seed_is_refused_unless_it_is_allowed() {
+    let base = throughputs(&[5.0]);
+    let with = |path: &str| {
+        let mut other = base.clone();
+        other.cells[0].definition.insert(path.to_owned(), "7".to_owned());
+        other
+    };
+    for (path, allowed) in [
+        ("keys.cardinality", Parameters { allow_workload: true, ..Parameters::default() }),
+        ("run.seed", Parameters { allow_seed: true, ..Parameters::default() }),
+    ] {
+        let refused = compare(&base, &with(path), &Parameters::default());
+        assert!(matches!(refused, Err(CompareError::NotComparable(_))), "{path}");
+        assert!(compare(&base, &with(path), &allowed).is_ok(), "{path}");
+    }
+}
+
+#[test]
+fn more_trials_than_a_workload_can_ask_for_are_refused() {
+    let many: Vec<f64> = (0..2_001).map(f64::from).collect();
+    let refused = compare(&throughputs(&many), &throughputs(&[5.0]), &Parameters::default());
+    assert!(matches!(refused, Err(CompareError::Input(_))));
+}

@@ -1,0 +1,164 @@
+//! What a gate holds a result against: the run-level metrics of an earlier one, kept in the user's repository.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::compare::Observations;
+use crate::result::{Manifest, printable, save_json};
+
+/// The version of the format that this program writes and reads.
+const SCHEMA: &str = "statebench.baseline/1";
+/// What every version of the format begins with.
+const SCHEMA_PREFIX: &str = "statebench.baseline/";
+
+/// A baseline as its file has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Baseline {
+    /// Which workloads and which kind of machine it is for.
+    pub key: Key,
+    /// When it was saved, seconds since 1970.
+    pub saved_epoch_s: u64,
+    /// The metrics.
+    pub observations: Observations,
+    /// Whether the file was changed after it was written.
+    pub is_changed: bool,
+}
+
+/// What a baseline is for: a result with another key is not held against it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Key {
+    /// Digest over the definitions of the workloads, seeds included: 16 hexadecimal digits.
+    pub workload_digest: String,
+    /// The kind of machine: CPU, cores, memory, operating system and architecture.
+    pub host_class: String,
+}
+
+/// The file. What was measured is kept as the text that the digest is of.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    schema: String,
+    key: Key,
+    saved_epoch_s: u64,
+    digest: String,
+    observations: Box<RawValue>,
+}
+
+/// Why a baseline cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BaselineError {
+    /// It cannot be opened.
+    #[error("{0}: cannot read the baseline: {1}")]
+    Read(String, #[source] std::io::Error),
+    /// It is not a baseline.
+    #[error("{0}: not a statebench baseline: {1}")]
+    Format(String, String),
+    /// It is of a version that this program does not know.
+    #[error("{0}: is of schema {1}; this statebench reads {SCHEMA}")]
+    Version(String, String),
+}
+
+impl Key {
+    /// Of what a result holds.
+    pub fn of(observations: &Observations) -> Self {
+        let mut lines = BTreeSet::new();
+        for cell in &observations.cells {
+            let values = cell.definition.iter().map(|(path, value)| format!("{path}={value}"));
+            lines.insert((cell.workload.clone(), values.collect::<Vec<_>>()));
+        }
+        let mut hasher = Xxh3::new();
+        for (workload, values) in &lines {
+            for text in std::iter::once(workload).chain(values) {
+                // Lengths keep apart what ends and what begins.
+                hasher.update(&(text.len() as u64).to_le_bytes());
+                hasher.update(text.as_bytes());
+            }
+        }
+        Self { workload_digest: format!("{:016x}", hasher.digest()), host_class: host_class(&observations.manifest) }
+    }
+
+    /// A file name that tells the workload, and by short digests its definition and the kind of machine.
+    pub fn file_name(&self, workload: &str) -> String {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let name: String = workload.chars().map(|c| if is_plain(c) { c } else { '-' }).take(60).collect();
+        let digits: String = self.workload_digest.chars().take(8).collect();
+        let host = xxhash_rust::xxh3::xxh3_64(self.host_class.as_bytes()) >> 32;
+        format!("{name}.{digits}.{host:08x}.baseline.json")
+    }
+}
+
+/// The kind of machine: two of one kind may be compared.
+pub(super) fn host_class(manifest: &Manifest) -> String {
+    let gib = (manifest.host.memory_bytes as f64 / f64::from(1 << 30)).round();
+    let (host, build) = (&manifest.host, &manifest.build);
+    format!("{}, {} cores, {gib} GiB, {}, {}", host.cpu, host.cores, host.state_file_system, build.target)
+}
+
+impl Baseline {
+    /// Of what a result holds, saved now.
+    pub fn of(observations: Observations) -> Self {
+        let saved_epoch_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self { key: Key::of(&observations), saved_epoch_s, observations, is_changed: false }
+    }
+
+    /// Writes it, as [`save_json`] does.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn save(&self, path: &Path) -> std::io::Result<()> {
+        let observations = RawValue::from_string(serde_json::to_string(&self.observations)?)?;
+        let file = File {
+            schema: SCHEMA.to_owned(),
+            key: self.key.clone(),
+            saved_epoch_s: self.saved_epoch_s,
+            digest: digest(&observations),
+            observations,
+        };
+        save_json(&file, path)
+    }
+
+    /// Loads a baseline.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no baseline, or is of another schema.
+    pub fn load(path: &Path) -> Result<Self, BaselineError> {
+        let name = path.display().to_string();
+        let format = |error: serde_json::Error| BaselineError::Format(name.clone(), error.to_string());
+        let text = std::fs::read_to_string(path).map_err(|error| BaselineError::Read(name.clone(), error))?;
+        // The version is looked at first: a newer file must not fail over a field that it added.
+        let json: serde_json::Value = serde_json::from_str(&text).map_err(format)?;
+        match json.get("schema").and_then(serde_json::Value::as_str) {
+            Some(SCHEMA) => {}
+            Some(other) if other.starts_with(SCHEMA_PREFIX) => {
+                return Err(BaselineError::Version(name, printable(other)));
+            }
+            _ => return Err(BaselineError::Format(name, "it has no schema of a baseline".to_owned())),
+        }
+        let file: File = serde_json::from_str(&text).map_err(format)?;
+        let observations: Observations = serde_json::from_str(file.observations.get()).map_err(format)?;
+        let is_changed = file.digest != digest(&file.observations) || file.key != Key::of(&observations);
+        Ok(Self {
+            key: Key::of(&observations),
+            saved_epoch_s: file.saved_epoch_s,
+            observations: observations.in_order(),
+            is_changed,
+        })
+    }
+
+    /// How long ago it was saved, s.
+    pub fn age_s(&self) -> u64 {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        now.saturating_sub(self.saved_epoch_s)
+    }
+}
+
+fn digest(observations: &RawValue) -> String {
+    format!("{:016x}", xxhash_rust::xxh3::xxh3_64(observations.get().as_bytes()))
+}
