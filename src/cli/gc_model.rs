@@ -11,7 +11,7 @@ use crate::model::gc::{
 };
 use crate::result::printable;
 use crate::state::JvmHeap;
-use crate::workload::Bytes;
+use crate::workload::{Bytes, folder_of};
 
 /// The commands about the model of a JVM's garbage collection.
 #[derive(Debug, Subcommand)]
@@ -208,6 +208,8 @@ fn calibrate(args: &Calibrate) -> Outcome {
     if args.output.exists() && !args.force {
         return Err(Failure::input(format!("{output} exists and is left as it is; --force overwrites it")));
     }
+    // Told before half a minute is spent.
+    std::fs::metadata(folder_of(&args.output)).map_err(|error| Failure::environment(format!("{output}: {error}")))?;
     let jdk = Jdk::find().map_err(Failure::environment)?;
     say(&jdk.version);
     let calibration = jdk.calibrate(args.cores, |run| say(&format!("running {run}"))).map_err(Failure::environment)?;

@@ -150,6 +150,9 @@ fn without_a_jdk_there_is_no_calibration() {
     let ran = place.finish(command);
     assert_eq!((ran.code, ran.out.as_str()), (Some(3), ""));
     assert_snapshot!(ran.err, @"error: no JDK: `java` and `javac` are neither in the folder `bin` of JAVA_HOME nor on the PATH");
+    let nowhere = place.statebench("gc-model calibrate -o none/constants.toml");
+    assert_eq!(nowhere.code, Some(3));
+    assert_snapshot!(nowhere.err, @"error: none/constants.toml: No such file or directory (os error 2)");
     place.file("constants.toml", "mine");
     let refused = place.refusal("gc-model calibrate -o constants.toml");
     assert_snapshot!(refused, @"error: constants.toml exists and is left as it is; --force overwrites it");
