@@ -6,12 +6,12 @@ use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 use super::{Failure, Outcome, print, say, show};
 use crate::model::gc::{
-    Beside, Collector, Constants, Factors, Jdk, MOST_HEAP_BYTES, MeasuredRun, Rate, Request, RunsError, Validation,
-    built_in_runs, forecast, forecast_json, forecast_text, jobs_of, load_runs, validation_text,
+    Beside, Collector, Constants, Factors, Jdk, MOST_HEAP_BYTES, MeasuredRun, Rate, Request, RunsError, TrialJob,
+    Validation, built_in_runs, forecast, forecast_json, forecast_text, jobs_of, load_runs, validation_text,
 };
 use crate::result::printable;
 use crate::state::JvmHeap;
-use crate::workload::Bytes;
+use crate::workload::{Bytes, folder_of};
 
 /// The commands about the model of a JVM's garbage collection.
 #[derive(Debug, Subcommand)]
@@ -29,11 +29,12 @@ pub enum Command {
 pub struct Predict {
     /// The result file
     result: PathBuf,
-    /// Events that a JVM is offered in a second, of the whole job: from your Flink job, not from this program, which is faster
+    /// Events that a JVM is offered in a second, of the whole job: from your Flink job, not from this program, which is faster.
+    /// Where it is not given, the rate of a trial's open loop
     #[arg(long, value_name = "N", value_parser = rate)]
-    events_per_second: f64,
+    events_per_second: Option<f64>,
     /// The rate is what a JVM does outside pauses, as fast as it can, instead of what it is offered
-    #[arg(long)]
+    #[arg(long, requires = "events_per_second")]
     closed_loop: bool,
     /// Heaps of a TaskManager, such as 1gb,2gb; that of each configuration where it is not given
     #[arg(long, value_name = "SIZE", value_delimiter = ',', value_parser = heap)]
@@ -158,18 +159,17 @@ fn predict(args: &Predict) -> Outcome {
         )));
     }
     let request = Request {
-        rate: if args.closed_loop {
-            Rate::BetweenPauses(args.events_per_second)
-        } else {
-            Rate::Offered(args.events_per_second)
-        },
         heaps: args.heap.clone(),
         collectors: args.collector.clone(),
         cores: args.cores,
         most_pause_share: args.max_pauses / 100.0,
         constants: &constants,
     };
-    let forecasts: Vec<_> = jobs.into_iter().map(|job| forecast(job, &request)).collect();
+    let forecasts = jobs.into_iter().map(|job| {
+        let rate = rate_of(args, &job)?;
+        Ok(forecast(job, rate, &request))
+    });
+    let forecasts = forecasts.collect::<Result<Vec<_>, Failure>>()?;
     let validation = Validation::of(&runs(None)?, &Constants::default());
     match args.format {
         PredictFormat::Table => print(&forecast_text(&forecasts, &request, &validation)),
@@ -177,6 +177,19 @@ fn predict(args: &Predict) -> Outcome {
             let json = forecast_json(&forecasts, &request, &validation);
             print(&(serde_json::to_string_pretty(&json).map_err(Failure::environment)? + "\n"))
         }
+    }
+}
+
+/// The rate that the user states, or that of the trial's open loop.
+fn rate_of(args: &Predict, job: &TrialJob) -> Result<Rate, Failure> {
+    match args.events_per_second {
+        Some(per_s) if args.closed_loop => Ok(Rate::BetweenPauses(per_s)),
+        stated => stated.or(job.offered_per_s).filter(|per_s| *per_s > 0.0).map(Rate::Offered).ok_or_else(|| {
+            Failure::input(format!(
+                "the trial of `{}` ran as fast as it could, which says nothing of a JVM; state a rate with --events-per-second",
+                printable(&job.configuration)
+            ))
+        }),
     }
 }
 
@@ -195,6 +208,8 @@ fn calibrate(args: &Calibrate) -> Outcome {
     if args.output.exists() && !args.force {
         return Err(Failure::input(format!("{output} exists and is left as it is; --force overwrites it")));
     }
+    // Told before half a minute is spent.
+    std::fs::metadata(folder_of(&args.output)).map_err(|error| Failure::environment(format!("{output}: {error}")))?;
     let jdk = Jdk::find().map_err(Failure::environment)?;
     say(&jdk.version);
     let calibration = jdk.calibrate(args.cores, |run| say(&format!("running {run}"))).map_err(Failure::environment)?;

@@ -98,7 +98,7 @@ fn a_result_s_heap_trials_are_put_on_a_jvm() {
     // Entry, key and array of each key, and 128 tables; but the boxes of the first 128 keys are shared. Each event boxes a key
     // and writes an array.
     assert!(printed.contains("3.0 objects an entry), 240 B an event allocated"), "{printed}");
-    assert!(printed.contains("rate: 1000 events/s offered, as stated"), "{printed}");
+    assert!(printed.contains("rate: 1000 events/s offered"), "{printed}");
     assert!(printed.contains("error of the built-in constants on 25 measured runs: live bytes 0."), "{printed}");
     let rows = |collector: &str| printed.lines().filter(|line| line.starts_with(collector)).count();
     assert_eq!([" G1 ", " Parallel ", " measured alone ", " with modelled G1 "].map(rows), [2, 2, 1, 2], "{printed}");
@@ -106,9 +106,16 @@ fn a_result_s_heap_trials_are_put_on_a_jvm() {
     assert!(tight.contains("does not fit"), "{tight}");
     let json = place.statebench(&format!("{asked} --collector parallel --format json")).ok();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!((&json["kind"], &json["rate"]["offered"]), (&"modelled".into(), &1_000.0.into()));
+    assert_eq!((&json["kind"], &json["jobs"][0]["rate"]["offered"]), (&"modelled".into(), &1_000.0.into()));
     assert_eq!(json["jobs"][0]["heaps"].as_array().map(Vec::len), Some(2));
     assert_eq!(json["jobs"][0]["allocated_bytes_per_event"], 240.0);
+    let refused = place.statebench("gc-model predict r.json");
+    assert_eq!(refused.code, Some(2));
+    assert_snapshot!(refused.err, @"error: the trial of `heap` ran as fast as it could, which says nothing of a JVM; state a rate with --events-per-second");
+    // An open loop has a rate.
+    place.statebench("run --quick job.toml --set load.rate=20_000 -q -o open.json").ok();
+    let open = place.statebench("gc-model predict open.json --heap 64mb").ok();
+    assert!(open.contains("rate: 20000 events/s offered\n"), "{open}");
     let most = place.statebench("gc-model predict r.json --events-per-second 1e12 --heap 64mb --closed-loop").ok();
     assert!(!most.contains("NaN") && !most.contains("inf"), "{most}");
 }
@@ -121,7 +128,7 @@ fn what_the_model_cannot_answer_is_refused() {
     assert_eq!(printed.code, Some(2));
     assert_snapshot!(printed.err, @r#"error: r.json: holds no finished trial that counted its objects on a Java heap; run one with "state.backend.type" = "hashmap""#);
     for (args, expected) in [
-        ("gc-model predict r.json", "--events-per-second <N>"),
+        ("gc-model predict r.json --closed-loop", "--events-per-second <N>"),
         ("gc-model predict r.json --events-per-second 0", "a number from 0.001 to 1e12"),
         ("gc-model predict r.json --events-per-second inf", "a number from 0.001 to 1e12"),
         ("gc-model predict r.json --events-per-second 1 --heap 32gb", "a size from 1mb to below 32gb"),
@@ -143,8 +150,22 @@ fn without_a_jdk_there_is_no_calibration() {
     let ran = place.finish(command);
     assert_eq!((ran.code, ran.out.as_str()), (Some(3), ""));
     assert_snapshot!(ran.err, @"error: no JDK: `java` and `javac` are neither in the folder `bin` of JAVA_HOME nor on the PATH");
+    let nowhere = place.statebench("gc-model calibrate -o none/constants.toml");
+    assert_eq!(nowhere.code, Some(3));
+    assert_snapshot!(nowhere.err, @"error: none/constants.toml: No such file or directory (os error 2)");
     place.file("constants.toml", "mine");
     let refused = place.refusal("gc-model calibrate -o constants.toml");
     assert_snapshot!(refused, @"error: constants.toml exists and is left as it is; --force overwrites it");
     assert_eq!(place.text("constants.toml"), "mine");
+}
+
+#[test]
+#[ignore = "it takes half a minute, and a JDK"]
+fn constants_of_this_machine_are_measured_and_used() {
+    let place = Place::new();
+    let printed = place.statebench("gc-model calibrate -o constants.toml").ok();
+    assert!(printed.contains("young ") && printed.ends_with("wrote constants.toml\n"), "{printed}");
+    assert!(place.text("constants.toml").starts_with("# statebench gc-model calibrate: "));
+    let validated = place.statebench("gc-model validate --constants constants.toml").ok();
+    assert!(!validated.contains("constants: young 1 ms + 1440 ns"), "{validated}");
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::result::printable;
-use crate::workload::{Diagnostic, folder_of};
+use crate::result::{printable, save_file};
+use crate::workload::Diagnostic;
 
 /// What collections cost. All but [`Self::pessimism`] are of a machine: the ones built in were fitted to runs of Flink's
 /// heap backend on HotSpot 17.0.15, on two cores of an x86-64 server with 32 MiB of L3 cache.
@@ -106,11 +106,7 @@ impl Constants {
     /// The folder cannot be written.
     pub fn save(&self, path: &Path, origin: &str) -> std::io::Result<()> {
         let constants = toml::to_string(self).map_err(std::io::Error::other)?;
-        let text = format!("# {}\n{constants}", printable(origin));
-        let mut file = tempfile::Builder::new().prefix(".statebench-").tempfile_in(folder_of(path))?;
-        std::io::Write::write_all(&mut file, text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map(|_| ()).map_err(|error| error.error)
+        save_file(path, |file| write!(file, "# {}\n{constants}", printable(origin)))
     }
 
     /// Every constant with its name in the file.

@@ -26,8 +26,6 @@ const EDGE: std::ops::RangeInclusive<f64> = 1.4..=2.2;
 /// What is asked of the model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request<'a> {
-    /// The rate of the whole job.
-    pub rate: Rate,
     /// Heaps of a TaskManager; empty for the one of the trial.
     pub heaps: Vec<JvmHeap>,
     /// The collectors.
@@ -47,6 +45,8 @@ pub struct Forecast {
     pub rows: Vec<ForecastRow>,
     /// One for each collector.
     pub smallest: Vec<SmallestHeap>,
+    /// The rate of the whole job.
+    pub rate: Rate,
     /// The job.
     pub trial: TrialJob,
 }
@@ -105,14 +105,13 @@ impl std::fmt::Display for FullCollections {
     }
 }
 
-/// Answers a request for the job of a trial.
-pub fn forecast(trial: TrialJob, request: &Request<'_>) -> Forecast {
-    let (rows, smallest) = answer(&trial, request);
-    Forecast { rows, smallest, trial }
+/// Answers a request for the job of a trial, at a rate of the whole job.
+pub fn forecast(trial: TrialJob, rate: Rate, request: &Request<'_>) -> Forecast {
+    let (rows, smallest) = answer(&trial, rate.over(f64::from(trial.task_managers)), request);
+    Forecast { rows, smallest, rate, trial }
 }
 
-fn answer(trial: &TrialJob, request: &Request<'_>) -> (Vec<ForecastRow>, Vec<SmallestHeap>) {
-    let rate = request.rate.over(f64::from(trial.task_managers));
+fn answer(trial: &TrialJob, rate: Rate, request: &Request<'_>) -> (Vec<ForecastRow>, Vec<SmallestHeap>) {
     let own = [trial.heap];
     let heaps = if request.heaps.is_empty() { &own[..] } else { &request.heaps };
     let (job, cores, constants) = (&trial.job, request.cores, request.constants);

@@ -115,7 +115,6 @@ pub fn forecast_text(forecasts: &[Forecast], request: &Request<'_>, validation: 
         }
         out.push('\n');
     }
-    let _ = writeln!(out, "rate: {}, as stated", rate_text(request.rate));
     let _ = writeln!(
         out,
         "what is said of a JVM is modelled: none ran. JDK 17, equal -Xms and -Xmx, {} cores; a steady number of keys, no snapshots",
@@ -130,8 +129,9 @@ pub fn forecast_text(forecasts: &[Forecast], request: &Request<'_>, validation: 
 
 /// The same for programs: sizes in bytes, times in ms, collections of one event, shares from 0 to 1.
 pub fn forecast_json(forecasts: &[Forecast], request: &Request<'_>, validation: &Validation) -> Value {
-    let jobs = forecasts.iter().map(|Forecast { trial, rows, smallest }| {
+    let jobs = forecasts.iter().map(|Forecast { trial, rate, rows, smallest }| {
         json!({
+            "rate": rate,
             "workload": trial.workload,
             "configuration": trial.configuration,
             "task_managers": trial.task_managers,
@@ -156,7 +156,6 @@ pub fn forecast_json(forecasts: &[Forecast], request: &Request<'_>, validation: 
     });
     json!({
         "kind": "modelled",
-        "rate": request.rate,
         "cores": request.cores,
         "most_pause_share": request.most_pause_share,
         "constants": request.constants,
@@ -183,6 +182,7 @@ fn job_text(forecast: &Forecast, out: &mut String) {
         trial.job.live_objects / trial.entries,
         trial.job.allocated_bytes,
     );
+    let _ = writeln!(out, "rate: {}", rate_text(forecast.rate));
     if !trial.knows_keys {
         out.push_str("its keys are taken to be written equally often: their distribution is not known\n");
     }

@@ -40,6 +40,8 @@ pub struct TrialJob {
     pub task_managers: u16,
     /// What was measured of its events; none where no latency was recorded.
     pub events: Option<Events>,
+    /// The rate at which the events of the whole job were offered; none in a closed loop, whose rate says nothing of a JVM.
+    pub offered_per_s: Option<f64>,
     /// Whether the keys' distribution is that of the workload; else they are taken to be uniform.
     pub knows_keys: bool,
 }
@@ -92,6 +94,7 @@ fn job_of(
         heap: JvmHeap { bytes: heap.jvm_heap_bytes },
         task_managers: heap.task_managers.max(1),
         events: Events::of(&measurement.event_latency, measurement.throughput_events_per_s / managers),
+        offered_per_s: measurement.open_loop.as_ref().map(|open_loop| open_loop.offered_events_per_s),
         knows_keys: keys.is_some(),
     })
 }
