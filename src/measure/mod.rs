@@ -6,6 +6,6 @@ mod probe;
 mod process;
 
 pub use access::AccessKind;
-pub use open_loop::{Pace, PaceClock, RealClock, Response};
+pub use open_loop::{Latest, Pace, PaceClock, Paced, RealClock, Response};
 pub use probe::{Calibration, Probe, Recorder, Strategy, Stretch, empty_interval_ns};
 pub use process::{allocated_bytes, resident_bytes, thread_allocated_bytes};

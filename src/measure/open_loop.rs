@@ -91,6 +91,31 @@ pub struct Pace<'a, C> {
     begin_ns: u64,
     last_ns: u64,
     idle_ns: u64,
+    /// Events that have begun.
+    begun: usize,
+    latest: Latest,
+}
+
+/// The event that was late by the most when it began.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Latest {
+    /// Its position in the batch.
+    pub position: usize,
+    /// When it began, ns.
+    pub begin_ns: u64,
+    /// By how much it was late, ns.
+    pub late_ns: u64,
+}
+
+/// How a batch went.
+#[derive(Debug, Clone, Copy)]
+pub struct Paced {
+    /// Time that was spent waiting for events, ns.
+    pub idle_ns: u64,
+    /// By how much the last event was late when it began, ns.
+    pub late_ns: u64,
+    /// The latest event.
+    pub latest: Latest,
 }
 
 impl<'a, C: PaceClock> Pace<'a, C> {
@@ -106,6 +131,8 @@ impl<'a, C: PaceClock> Pace<'a, C> {
             begin_ns: now_ns,
             last_ns: now_ns,
             idle_ns: 0,
+            begun: 0,
+            latest: Latest::default(),
         }
     }
 
@@ -120,6 +147,11 @@ impl<'a, C: PaceClock> Pace<'a, C> {
             self.last_ns = now_ns;
         }
         self.begin_ns = self.last_ns;
+        let late_ns = self.begin_ns.saturating_sub(self.arrival_ns);
+        if late_ns > self.latest.late_ns {
+            self.latest = Latest { position: self.begun, begin_ns: self.begin_ns, late_ns };
+        }
+        self.begun += 1;
     }
 
     /// The event is done; how long the operator took, ns.
@@ -135,8 +167,9 @@ impl<'a, C: PaceClock> Pace<'a, C> {
         self.last_ns - self.begin_ns
     }
 
-    /// Time that was spent waiting for events, ns, and by how much the last event was late when it began.
-    pub fn end(self) -> (u64, u64) {
-        (self.idle_ns, self.begin_ns.saturating_sub(self.arrival_ns))
+    /// How it went.
+    pub fn end(self) -> Paced {
+        let late_ns = self.begin_ns.saturating_sub(self.arrival_ns);
+        Paced { idle_ns: self.idle_ns, late_ns, latest: self.latest }
     }
 }

@@ -75,8 +75,22 @@ pub struct OpenLoopSample {
     pub events: u64,
     /// Time since the measured part began, without what the harness took, s.
     pub time_s: f64,
-    /// By how much the event that was begun last came too late, ms.
+    /// By how much the event that was begun last was late, ms.
     pub late_ms: f64,
-    /// Events that had arrived and were not begun; with several subtasks those of all that had arrived.
+    /// By how much the latest event since the last sample was late when it began, ms.
+    pub most_late_ms: f64,
+    /// Events that had arrived and were not begun at that moment; with several subtasks those of all.
     pub waiting_events: u64,
+}
+
+impl OpenLoopSample {
+    /// One sample in place of two that follow each other.
+    pub fn of_both(samples: &[Self]) -> Option<Self> {
+        let last = *samples.last()?;
+        Some(Self {
+            most_late_ms: samples.iter().map(|sample| sample.most_late_ms).fold(0.0, f64::max),
+            waiting_events: samples.iter().map(|sample| sample.waiting_events).max().unwrap_or(0),
+            ..last
+        })
+    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::drive::Subtask;
-use crate::measure::{Pace, RealClock, Response};
+use crate::measure::{Pace, Paced, RealClock, Response};
 use crate::result::{Latency, OpenLoop, OpenLoopSample, Trend, trend};
 use crate::source::Event;
 use crate::state::StateResult;
@@ -27,7 +27,10 @@ pub struct Arriving {
     recorder: Response,
     /// Time that was spent waiting for events.
     idle: Duration,
+    /// By how much the last event was late, the latest since the last sample, and how many waited then.
     late_ns: u64,
+    most_late_ns: u64,
+    most_waiting: u64,
     samples: Vec<OpenLoopSample>,
     /// One round in so many gives a sample.
     every: usize,
@@ -47,6 +50,8 @@ impl Arriving {
             recorder: Response::default(),
             idle: Duration::ZERO,
             late_ns: 0,
+            most_late_ns: 0,
+            most_waiting: 0,
             samples: Vec::new(),
             every: 1,
             rounds: 0,
@@ -75,8 +80,13 @@ impl Arriving {
         let clock = RealClock::resume(begin_ns, stop);
         let mut pace = Pace::new(clock, &self.arrivals, &mut self.recorder, in_checkpoint);
         let took = subtask.process_paced(batch, &mut pace)?;
-        let (idle_ns, late_ns) = pace.end();
+        let Paced { idle_ns, late_ns, latest } = pace.end();
         self.late_ns = late_ns;
+        if latest.late_ns > self.most_late_ns {
+            self.most_late_ns = latest.late_ns;
+            let begun = batch.get(latest.position).map_or(last, number);
+            self.most_waiting = self.most_waiting.max(self.counter.arrived_by(latest.begin_ns).saturating_sub(begun));
+        }
         let idle = Duration::from_nanos(idle_ns).min(took);
         self.idle += idle;
         Ok(took.saturating_sub(idle))
@@ -88,21 +98,16 @@ impl Arriving {
         if !self.rounds.is_multiple_of(self.every) {
             return;
         }
-        let now = busy + self.idle;
-        let arrived = self.counter.arrived_by(now.as_nanos() as u64);
         self.samples.push(OpenLoopSample {
             events: self.next_number,
-            time_s: now.as_secs_f64(),
+            time_s: (busy + self.idle).as_secs_f64(),
             late_ms: self.late_ns as f64 / 1e6,
-            waiting_events: arrived.saturating_sub(self.next_number),
+            most_late_ms: std::mem::take(&mut self.most_late_ns) as f64 / 1e6,
+            waiting_events: std::mem::take(&mut self.most_waiting),
         });
         if self.samples.len() > MOST_SAMPLES {
             self.every *= 2;
-            let mut position = 0;
-            self.samples.retain(|_| {
-                position += 1;
-                position % 2 == 0
-            });
+            self.samples = self.samples.chunks(2).filter_map(OpenLoopSample::of_both).collect();
         }
     }
 }
@@ -241,6 +246,7 @@ mod tests {
             events: 0,
             time_s: tenth as f64 / 10.0,
             late_ms: late_ms(tenth),
+            most_late_ms: late_ms(tenth),
             waiting_events: 0,
         };
         (0..100).map(sample).collect()

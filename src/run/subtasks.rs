@@ -699,6 +699,9 @@ fn calibrate<K>(subtasks: &mut [Noted<K>]) -> Option<Calibration> {
 
 /// How often the clock is read: as the user says, as calibration finds, or by the backend where there is neither.
 fn strategy<K>(setup: &Setup<'_, K>, calibration: Option<Calibration>) -> Strategy {
+    if setup.workload.load.is_some() {
+        return Strategy::Every; // an open loop reads the clock at the end of each event
+    }
     match (setup.workload.run.sample_every, calibration, setup.spec.options.backend) {
         // RocksDB's accesses take about a microsecond even at their fastest: all are timed.
         (Some(1), ..) | (None, _, BackendType::RocksDb) => Strategy::Every,
