@@ -8,4 +8,4 @@ mod process;
 pub use access::AccessKind;
 pub use open_loop::{Latest, Pace, PaceClock, Paced, RealClock, Response};
 pub use probe::{Calibration, Probe, Recorder, Strategy, Stretch, empty_interval_ns};
-pub use process::{allocated_bytes, resident_bytes, thread_allocated_bytes};
+pub use process::{ProcessTimes, allocated_bytes, resident_bytes, thread_allocated_bytes};

@@ -272,6 +272,7 @@ fn notes(result: &RunResult, out: &mut String) {
         let _ = writeln!(out, "{}", printable(&line));
     }
     heap_notes(result, out);
+    process_notes(result, out);
     timing_note(result, out);
     if result.finished().any(|(_, m)| m.event_latency.summary.p99_ns.is_none()) {
         let _ = writeln!(out, "a dash for a percentile: fewer than 100 timed events of a trial lie beyond it");
@@ -337,6 +338,37 @@ fn heap_notes(result: &RunResult, out: &mut String) {
         if let Some(line) = process_heap(measurement, heap) {
             let _ = writeln!(out, "process heap {place}{}: {line}", printable(&trial.configuration));
         }
+    }
+}
+
+/// What the processes of trials took of the machine, for each configuration the last of them.
+fn process_notes(result: &RunResult, out: &mut String) {
+    let mut told = std::collections::BTreeSet::new();
+    for (trial, measurement) in result.finished().collect::<Vec<_>>().into_iter().rev() {
+        let Some(process) = &measurement.process else { continue };
+        if !told.insert((trial.variant, &trial.configuration)) {
+            continue;
+        }
+        let label = result.variant_label(trial.variant);
+        let place = if label.is_empty() { String::new() } else { format!("{} ", printable(label)) };
+        let of_event = |ns: u64| with_unit(ns as f64 / measurement.events.max(1) as f64, Unit::Nanoseconds);
+        let device = process.device_read_bytes.zip(process.device_written_bytes).map(|(read, written)| {
+            let [read, written] = [read, written].map(|bytes| with_unit(bytes as f64, Unit::Bytes));
+            format!("; {read} from and {written} to the device")
+        });
+        let _ = writeln!(
+            out,
+            "process {place}{}: {} user and {} system time an event; {} context switches, {} of them forced; {} page faults, \
+             {} of them from disk{} (measured, harness included)",
+            printable(&trial.configuration),
+            of_event(process.user_ns),
+            of_event(process.system_ns),
+            process.voluntary_switches + process.involuntary_switches,
+            process.involuntary_switches,
+            process.minor_faults + process.major_faults,
+            process.major_faults,
+            device.unwrap_or_default(),
+        );
     }
 }
 

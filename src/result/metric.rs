@@ -112,6 +112,8 @@ metrics! {
     "pause_max_ns", "longest", Nanoseconds, Lower, Configurations, Measured,
         |m| Some(longest_ns(&m.event_latency, m.window_duration.as_ref())),
         |p| Some(longest_ns(&p.event_latency, p.window_duration.as_ref()));
+    "cpu_per_event_ns", "CPU", Nanoseconds, Lower, Knobs, Measured,
+        |m| m.process.map(|process| process.cpu_ns() as f64 / m.events.max(1) as f64), |_| None;
     "resident_peak_bytes", "memory", Bytes, Lower, Configurations, Measured,
         |m| m.resident_peak_bytes.map(|bytes| bytes as f64), |_| None;
     "store_bytes", "disk", Bytes, Lower, Configurations, Measured, |m| m.store_bytes.map(|bytes| bytes as f64), |_| None;

@@ -8,6 +8,7 @@ mod manifest;
 mod metric;
 mod open_loop;
 mod phase;
+mod process;
 mod save;
 mod schema;
 mod store;
@@ -21,6 +22,7 @@ pub use manifest::{BuildInfo, Host, Manifest};
 pub use metric::{Better, From, Kind, METRICS, Metric, Shown, Unit};
 pub use open_loop::{CONFIRMATIONS, MaxRate, OpenLoop, OpenLoopSample, RateTrial};
 pub use phase::PhaseMeasurement;
+pub use process::ProcessUse;
 pub use save::{save_file, save_json};
 pub use schema::{
     AccessLatency, Agreement, Firing, HeapMemory, KeyedResult, LoadError, Measurement, OperatorMeasurement,

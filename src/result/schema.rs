@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Checkpoints, Growth, Latency, Manifest, MaxRate, OpenLoop, PhaseMeasurement, StoreCounters, StoreMemory,
-    StoreShape, save_json,
+    Checkpoints, Growth, Latency, Manifest, MaxRate, OpenLoop, PhaseMeasurement, ProcessUse, StoreCounters,
+    StoreMemory, StoreShape, save_json,
 };
 use crate::state::Digest;
 use crate::workload::WorkloadWire;
@@ -213,6 +213,9 @@ pub struct Measurement {
     pub resident_bytes: Option<u64>,
     /// Largest resident memory of the trial's process, bytes.
     pub resident_peak_bytes: Option<u64>,
+    /// What the trial's process took of the machine in the measured part; none where the system does not say.
+    #[serde(default)]
+    pub process: Option<ProcessUse>,
     /// Size of the state's files at the end of the measured part, bytes; none where the state is in memory.
     pub store_bytes: Option<u64>,
     /// Memory of the RocksDB databases: budget and use.
@@ -329,6 +332,7 @@ impl Measurement {
             state_after_events: 0,
             resident_bytes: None,
             resident_peak_bytes: None,
+            process: None,
             store_bytes: None,
             store_memory: None,
             store_shape: None,

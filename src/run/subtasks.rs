@@ -19,12 +19,12 @@ use super::stage::{Checkpointed, Stage, StageEnd, StageWork, run_stage};
 use super::trial::{Phase, PrefillFrom, Progress, Report, TrialError, TrialSpec, folder_bytes};
 use crate::checkpoint::Position;
 use crate::measure::{
-    AccessKind, Calibration, Probe, Recorder, Strategy, allocated_bytes, empty_interval_ns, resident_bytes,
-    thread_allocated_bytes,
+    AccessKind, Calibration, Probe, ProcessTimes, Recorder, Strategy, allocated_bytes, empty_interval_ns,
+    resident_bytes, thread_allocated_bytes,
 };
 use crate::result::{
     AccessLatency, Firing, HeapMemory, KeyedResult, Latency, Measurement, OpenLoop, OperatorMeasurement,
-    PhaseMeasurement, PrefillOrigin, SLOW_EVENT_NS, Timing, TimingStrategy,
+    PhaseMeasurement, PrefillOrigin, ProcessUse, SLOW_EVENT_NS, Timing, TimingStrategy,
 };
 use crate::source::{BLOCK_EVENTS, Event, EventSource, SourceKey};
 use crate::state::{Digest, HeapUse, JvmHeap, StateError, StateResult};
@@ -93,16 +93,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let restored = CheckpointedRun::restored(setup)?;
     let prefilling = Instant::now();
     let mut subtasks = open_subtasks(setup, RUN_PASS, empty_ns, restored.as_ref())?;
-    let prefill_keys = match &setup.spec.prefill {
-        PrefillFrom::Copy(base) => load_prefill(setup, &mut subtasks, base)?,
-        PrefillFrom::Own if restored.is_some() => 0,
-        PrefillFrom::Own => prefill(setup, &mut subtasks)?.events,
-        PrefillFrom::Make(base) => {
-            prefill(setup, &mut subtasks)?;
-            save_prefill(&mut subtasks, base)?;
-            return Ok(None);
-        }
-    };
+    let Some(prefill_keys) = prefilled(setup, restored.is_some(), &mut subtasks)? else { return Ok(None) };
     let prefill_s = prefilling.elapsed().as_secs_f64();
 
     let (warm_end, begin) = match &restored {
@@ -116,6 +107,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let has_state = prefill_keys > 0 || begin.next_block > 0;
     let mut checkpointed = begin_checkpoints(setup, restored.as_ref(), (begin, has_state), &mut subtasks)?;
     let coordinator = checkpointed.as_ref().map(CheckpointedRun::coordinator);
+    let process_before = ProcessTimes::now();
     let Found { end, recorders, phases } = measure(setup, &source, &mut subtasks, begin, strategy, coordinator)?;
     if end.events == 0 {
         return Err(TrialError::NothingMeasured(warm_end.events));
@@ -124,6 +116,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         checkpointed.end(subtasks.iter_mut().map(|noted| &mut noted.subtask))?;
     }
 
+    let process = process_use(process_before);
     let resident = resident_bytes();
     let observed = subtasks.iter().map(|noted| (noted.subtask.store(), &noted.watch));
     let Observation { memory, shape, counters } = observe(&setup.spec.options, observed)?;
@@ -172,6 +165,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         state_after_events,
         resident_bytes: resident.map(|(now, _)| now),
         resident_peak_bytes: resident.map(|(_, peak)| peak),
+        process,
         store_bytes,
         store_memory: memory,
         store_shape: shape,
@@ -187,6 +181,24 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         latest,
     };
     Ok(Some(Report { measurement, boundaries }))
+}
+
+/// Puts or reads the state that is there before the run; how many keys it has. None where it was only to be saved.
+fn prefilled<K: SourceKey>(
+    setup: &Setup<'_, K>,
+    is_restored: bool,
+    subtasks: &mut [Noted<K>],
+) -> Result<Option<u64>, TrialError> {
+    match &setup.spec.prefill {
+        PrefillFrom::Copy(base) => load_prefill(setup, subtasks, base).map(Some),
+        PrefillFrom::Own if is_restored => Ok(Some(0)),
+        PrefillFrom::Own => Ok(Some(prefill(setup, subtasks)?.events)),
+        PrefillFrom::Make(base) => {
+            prefill(setup, subtasks)?;
+            save_prefill(subtasks, base)?;
+            Ok(None)
+        }
+    }
 }
 
 /// What the measured part found, as a whole and by phase.
@@ -737,6 +749,22 @@ fn slow_event_share(events: &Histogram<u64>) -> f64 {
     let slow: u64 =
         events.iter_recorded().filter(|at| at.value_iterated_to() > SLOW_EVENT_NS).map(|at| at.count_at_value()).sum();
     slow as f64 / events.len().max(1) as f64
+}
+
+/// What this process has taken since.
+fn process_use(before: Option<ProcessTimes>) -> Option<ProcessUse> {
+    let (before, after) = (before?, ProcessTimes::now()?);
+    let device = after.device.zip(before.device).map(|(after, before)| (after.0 - before.0, after.1 - before.1));
+    Some(ProcessUse {
+        user_ns: after.user_ns - before.user_ns,
+        system_ns: after.system_ns - before.system_ns,
+        minor_faults: after.minor_faults - before.minor_faults,
+        major_faults: after.major_faults - before.major_faults,
+        voluntary_switches: after.voluntary_switches - before.voluntary_switches,
+        involuntary_switches: after.involuntary_switches - before.involuntary_switches,
+        device_read_bytes: device.map(|(read, _)| read),
+        device_written_bytes: device.map(|(_, written)| written),
+    })
 }
 
 /// Bytes of the files of all databases; none where there are none.

@@ -194,7 +194,7 @@ fn figures(text: &str) -> String {
     };
     let lines = text.lines().filter(|line| {
         !line.starts_with(['─', '═'])
-            && !["timing:", "java heap ", "process heap "].iter().any(|&note| line.starts_with(note))
+            && !["timing:", "java heap ", "process "].iter().any(|&note| line.starts_with(note))
     });
     lines.map(|line| if line.starts_with(' ') { row(line) } else { note(line) }).collect::<Vec<_>>().join("\n")
 }
