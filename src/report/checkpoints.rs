@@ -1,7 +1,7 @@
 //! What a result shows of checkpoints, savepoints and restores.
 
-use super::Spread;
 use super::stream::rows;
+use super::summary::median;
 use super::table::with_unit;
 use crate::result::{
     Changelog, CheckpointRecord, Checkpoints, Materialization, Measurement, Restore, RunResult, Trend, Unit,
@@ -62,10 +62,6 @@ pub(super) fn lines(result: &RunResult) -> Vec<String> {
 
 fn restore_of(measurement: &Measurement) -> Option<&Restore> {
     measurement.checkpoints.as_ref()?.restore.as_ref()
-}
-
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    Spread::of(values.collect()).map(|spread| spread.median)
 }
 
 fn ms(value: Option<f64>) -> String {

@@ -1,7 +1,7 @@
 //! What a result shows of an open loop.
 
-use super::Spread;
 use super::stream::rows;
+use super::summary::median;
 use super::table::with_unit;
 use crate::result::{CONFIRMATIONS, LatencySummary, MaxRate, OpenLoop, RunResult, Unit};
 
@@ -27,10 +27,6 @@ pub(super) fn open_loop_rows(result: &RunResult) -> Vec<Vec<String>> {
         let trials: Vec<_> = measurements.iter().filter_map(|measurement| measurement.open_loop.as_ref()).collect();
         (!trials.is_empty()).then(|| row(&trials))
     })
-}
-
-fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    Spread::of(values.collect()).map(|spread| spread.median)
 }
 
 fn row(trials: &[&OpenLoop]) -> Vec<String> {

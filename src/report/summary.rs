@@ -111,6 +111,11 @@ pub struct Spread {
     pub max: f64,
 }
 
+/// The median of some values; none of none.
+pub(super) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    Spread::of(values.collect()).map(|spread| spread.median)
+}
+
 impl Spread {
     /// Of these values; none of none.
     pub fn of(mut values: Vec<f64>) -> Option<Self> {

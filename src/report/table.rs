@@ -315,42 +315,46 @@ fn prefill_notes(result: &RunResult, out: &mut String) {
     }
 }
 
+/// The last finished trial of each workload and configuration that has something, the last one first: what is said of it
+/// begins with its name.
+fn last_of_each<'a, T>(
+    result: &'a RunResult,
+    of: impl Fn(&'a Measurement) -> Option<&'a T>,
+) -> Vec<(String, &'a Measurement, &'a T)> {
+    let mut told = std::collections::BTreeSet::new();
+    let mut last = Vec::new();
+    for (trial, measurement) in result.finished().collect::<Vec<_>>().into_iter().rev() {
+        let Some(what) = of(measurement) else { continue };
+        if told.insert((trial.variant, &trial.configuration)) {
+            let label = result.variant_label(trial.variant);
+            let place = if label.is_empty() { String::new() } else { format!("{} ", printable(label)) };
+            last.push((format!("{place}{}", printable(&trial.configuration)), measurement, what));
+        }
+    }
+    last
+}
+
 /// What the state of each configuration takes on a Java heap and allocates there, and what it does in this process: of
 /// its last trial.
 fn heap_notes(result: &RunResult, out: &mut String) {
-    let mut told = std::collections::BTreeSet::new();
-    for (trial, measurement) in result.finished().collect::<Vec<_>>().into_iter().rev() {
-        let Some(heap) = &measurement.heap else { continue };
-        if !told.insert((trial.variant, &trial.configuration)) {
-            continue;
-        }
-        let label = result.variant_label(trial.variant);
-        let place = if label.is_empty() { String::new() } else { format!("{} ", printable(label)) };
+    for (name, measurement, heap) in last_of_each(result, |measurement| measurement.heap.as_ref()) {
         let _ = writeln!(
             out,
-            "java heap {place}{}: state {} of {}{}, {} an event allocated (modelled, without pipeline)",
-            printable(&trial.configuration),
+            "java heap {name}: state {} of {}{}, {} an event allocated (modelled, without pipeline)",
             with_unit(heap.jvm_live_bytes as f64, Unit::Bytes),
             with_unit((heap.jvm_heap_bytes * u64::from(heap.task_managers)) as f64, Unit::Bytes),
             if heap.task_managers > 1 { format!(" in {} TaskManagers", heap.task_managers) } else { String::new() },
             with_unit(heap.jvm_allocated_bytes as f64 / measurement.events.max(1) as f64, Unit::Bytes),
         );
         if let Some(line) = process_heap(measurement, heap) {
-            let _ = writeln!(out, "process heap {place}{}: {line}", printable(&trial.configuration));
+            let _ = writeln!(out, "process heap {name}: {line}");
         }
     }
 }
 
 /// What the processes of trials took of the machine, for each configuration the last of them.
 fn process_notes(result: &RunResult, out: &mut String) {
-    let mut told = std::collections::BTreeSet::new();
-    for (trial, measurement) in result.finished().collect::<Vec<_>>().into_iter().rev() {
-        let Some(process) = &measurement.process else { continue };
-        if !told.insert((trial.variant, &trial.configuration)) {
-            continue;
-        }
-        let label = result.variant_label(trial.variant);
-        let place = if label.is_empty() { String::new() } else { format!("{} ", printable(label)) };
+    for (name, measurement, process) in last_of_each(result, |measurement| measurement.process.as_ref()) {
         let of_event = |ns: u64| with_unit(ns as f64 / measurement.events.max(1) as f64, Unit::Nanoseconds);
         let device = process.device_read_bytes.zip(process.device_written_bytes).map(|(read, written)| {
             let [read, written] = [read, written].map(|bytes| with_unit(bytes as f64, Unit::Bytes));
@@ -358,9 +362,8 @@ fn process_notes(result: &RunResult, out: &mut String) {
         });
         let _ = writeln!(
             out,
-            "process {place}{}: {} user and {} system time an event; {} context switches, {} of them forced; {} page faults, \
+            "process {name}: {} user and {} system time an event; {} context switches, {} of them forced; {} page faults, \
              {} of them from disk{} (measured, harness included)",
-            printable(&trial.configuration),
             of_event(process.user_ns),
             of_event(process.system_ns),
             process.voluntary_switches + process.involuntary_switches,

@@ -66,9 +66,7 @@ impl CoordinatorSettings {
             savepoint: None,
         }
     }
-}
 
-impl CoordinatorSettings {
     /// What kind of snapshot a checkpoint is.
     pub fn checkpoint_kind(&self) -> SnapshotKind {
         if self.incremental { SnapshotKind::IncrementalCheckpoint } else { SnapshotKind::FullCheckpoint }
@@ -111,10 +109,7 @@ impl Trigger {
     /// Deletes what a checkpoint that came to nothing has left.
     fn discard(&self) {
         let _ = self.folder.delete_folder();
-        let prefix = format!("{}-", self.id);
-        let files = self.shared.list("").unwrap_or_default();
-        let own = files.iter().filter(|file| file.path.starts_with(&prefix));
-        own.for_each(|file| drop(self.shared.delete(&file.path)));
+        self.shared.delete_beginning_with(&format!("{}-", self.id));
     }
 }
 

@@ -555,14 +555,12 @@ impl<'a, K> Measured<'a, K> {
 impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
     fn process(&mut self, batch: &mut [Event<K>]) -> StateResult<()> {
         let Self { noted, coordinator, observer, .. } = self;
-        if let Some(coordinator) = coordinator {
-            noted.subtask.probe().set_in_checkpoint(coordinator.is_running());
-        }
+        let in_checkpoint = coordinator.is_some_and(|coordinator| coordinator.is_running());
+        noted.subtask.probe().set_in_checkpoint(in_checkpoint);
         let before = thread_allocated_bytes();
         noted.busy += match &mut noted.arriving {
             None => noted.subtask.process(batch)?,
             Some(arriving) => {
-                let in_checkpoint = coordinator.is_some_and(|coordinator| coordinator.is_running());
                 arriving.process(&mut *noted.subtask, batch, (noted.busy, in_checkpoint), &|| observer.interrupted())?
             }
         };

@@ -232,9 +232,7 @@ fn write(
             Ok(Materialized { id, handle, written, is_named: AtomicBool::new(false), storage: Arc::clone(storage) })
         }
         Err(error) => {
-            let files = storage.shared.list("").unwrap_or_default();
-            let own = files.iter().filter(|file| file.path.starts_with(&prefix));
-            own.for_each(|file| drop(storage.shared.delete(&file.path)));
+            storage.shared.delete_beginning_with(&prefix);
             Err(error)
         }
     }

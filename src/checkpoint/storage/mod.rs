@@ -294,6 +294,14 @@ impl CheckpointStorage {
         }
     }
 
+    /// Deletes the files of this storage whose paths begin like this, as far as that is possible: what stays behind is an
+    /// orphan, which `checkpoint gc` finds.
+    pub fn delete_beginning_with(&self, prefix: &str) {
+        let files = self.list("").unwrap_or_default();
+        let own = files.iter().filter(|file| file.path.starts_with(prefix));
+        own.for_each(|file| drop(self.delete(&file.path)));
+    }
+
     /// Deletes everything below this storage, and its folder with it. One that is missing is as good as deleted.
     ///
     /// # Errors
