@@ -13,6 +13,7 @@ mod save;
 mod schema;
 mod store;
 mod text;
+mod timeline;
 
 pub use checkpoint::{Changelog, CheckpointRecord, Checkpoints, Materialization, Restore};
 pub use consistency::contradiction;
@@ -31,3 +32,4 @@ pub use schema::{
 };
 pub use store::{CachedRole, LevelShape, StoreBudget, StoreCounters, StoreMemory, StoreShape, StoreUse};
 pub use text::{printable, printable_lines};
+pub use timeline::{Episode, EpisodeKind, Interval, StoreSample, Timeline, heat_bounds_ns, heat_bucket};

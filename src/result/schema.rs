@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Checkpoints, Growth, Latency, Manifest, MaxRate, OpenLoop, PhaseMeasurement, ProcessUse, StoreCounters,
-    StoreMemory, StoreShape, save_json,
+    StoreMemory, StoreShape, Timeline, save_json,
 };
 use crate::state::Digest;
 use crate::workload::WorkloadWire;
@@ -246,6 +246,9 @@ pub struct Measurement {
     /// The checkpoints of the measured part; none where none were to be taken.
     #[serde(default)]
     pub checkpoints: Option<Checkpoints>,
+    /// The measured part over time; none in results of earlier versions.
+    #[serde(default)]
+    pub timeline: Option<Timeline>,
     /// The operators of a pipeline behind the first, in the order in which rows flow. `event_latency` is that of the first.
     #[serde(default)]
     pub later: Vec<OperatorMeasurement>,
@@ -344,6 +347,7 @@ impl Measurement {
             checkpoint_bytes: None,
             checkpoints: None,
             open_loop: None,
+            timeline: None,
             later: Vec::new(),
             latest: Vec::new(),
         }

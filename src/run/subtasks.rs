@@ -177,6 +177,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         checkpoint_bytes,
         checkpoints,
         open_loop,
+        timeline: None,
         later,
         latest,
     };
