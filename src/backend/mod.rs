@@ -46,7 +46,7 @@ pub use ttl::{Census, Change, CleanedEntries, ExpiringState, TtlBackend};
 
 use std::path::Path;
 
-use crate::result::{StoreBudget, StoreCounters, StoreShape, StoreUse};
+use crate::result::{CacheCurve, StoreBudget, StoreCounters, StoreShape, StoreUse};
 use crate::state::{Codec, Key, KeyedStateBackend, StateError, StateResult};
 
 /// What a backend tells of the store below it, beside what it does: read between batches, never in them. A backend
@@ -68,6 +68,14 @@ pub trait Observed {
 
     /// What the store has counted since it was opened, where it counts.
     fn store_counters(&self) -> Option<StoreCounters> {
+        None
+    }
+
+    /// What is counted from here on is of the measured part: of what the cache of the pool is asked for.
+    fn begin_counting(&self) {}
+
+    /// What hit rate caches of other sizes would have had, where that is watched; the same for all backends of a pool.
+    fn cache_curve(&self) -> Option<CacheCurve> {
         None
     }
 

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod advise;
 mod baseline;
 mod check;
 mod checkpoint;
@@ -39,6 +40,8 @@ enum Command {
     Check(check::Args),
     /// Print the table of a result again
     Show(show::Args),
+    /// Tell what to change after a result, and why, with the Flink keys
+    Advise(advise::Args),
     /// Tell what changed between two results, or two configurations of one
     Compare(compare::Args),
     /// Hold a result against a baseline under a policy: pass or fail
@@ -144,6 +147,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
+        Command::Advise(args) => advise::advise(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Gate(args) => gate::gate(&args),
         Command::Baseline(command) => baseline::baseline(&command),

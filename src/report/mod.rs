@@ -1,6 +1,8 @@
 //! What a result looks like to people and to other programs.
 
+mod advise;
 mod baseline;
+mod cache;
 mod checkpoints;
 mod comparison;
 mod curves;
@@ -12,7 +14,9 @@ mod stream;
 mod summary;
 mod table;
 
+pub use advise::{AdviceFormat, render_advice};
 pub use baseline::{BaselineRow, baseline_table, list_table};
+pub use cache::CacheRow;
 pub use comparison::render_comparison;
 pub use gate::{GateFormat, gate_decision, render_gate};
 pub use summary::{AccessRow, PhaseRow, Regime, Row, Spread, Summary};

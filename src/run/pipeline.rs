@@ -11,7 +11,7 @@ use super::observe::{add_shape, once};
 use crate::backend::{Census, ChangelogStorage, CleanedEntries, MaterializePlan, Observed, SnapshotRequest};
 use crate::checkpoint::CheckpointError;
 use crate::measure::{Pace, Probe, RealClock};
-use crate::result::{Changelog, StoreBudget, StoreCounters, StoreShape, StoreUse};
+use crate::result::{CacheCurve, Changelog, StoreBudget, StoreCounters, StoreShape, StoreUse};
 use crate::source::Event;
 use crate::state::{Digest, HeapUse, JvmHeap, StateResult};
 use crate::workload::Now;
@@ -161,6 +161,12 @@ impl<K> Observed for PipelineSubtask<K> {
     }
     fn store_counters(&self) -> Option<StoreCounters> {
         self.stores().filter_map(Observed::store_counters).reduce(|sum, counters| sum.plus(&counters))
+    }
+    fn begin_counting(&self) {
+        self.first.store().begin_counting();
+    }
+    fn cache_curve(&self) -> Option<CacheCurve> {
+        self.first.store().cache_curve()
     }
     fn store_shape(&self) -> StateResult<Option<StoreShape>> {
         let mut all: Option<StoreShape> = None;

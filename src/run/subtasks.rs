@@ -119,7 +119,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let process = process_use(process_before);
     let resident = resident_bytes();
     let observed = subtasks.iter().map(|noted| (noted.subtask.store(), &noted.watch));
-    let Observation { memory, shape, counters } = observe(&setup.spec.options, observed)?;
+    let Observation { memory, shape, counters, cache_curve } = observe(&setup.spec.options, observed)?;
     let heap = heap_memory(&subtasks, heap_before, setup.spec.options.task_slots);
     let store_bytes = store_bytes(setup);
     let checkpoint_bytes = checkpoint_bytes(setup, &mut subtasks)?;
@@ -170,6 +170,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         store_memory: memory,
         store_shape: shape,
         store_counters: counters,
+        cache_curve,
         heap,
         late_events,
         firing: firing(&recorder),

@@ -3,6 +3,7 @@
 // Tests fail by panicking, in their helpers too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod advise;
 mod bad_input;
 mod check;
 mod checkpoints;

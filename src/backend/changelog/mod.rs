@@ -32,7 +32,7 @@ use self::replay::{LoggedState, Owned, Replay, no_such_change, of_entries, read_
 use super::timers::{DOMAINS, queue_name};
 use super::{Census, Change, CleanedEntries, ExpiringState, Observed, Prefill};
 use crate::checkpoint::{CheckpointStorage, SnapshotKind};
-use crate::result::{StoreBudget, StoreCounters, StoreShape, StoreUse};
+use crate::result::{CacheCurve, StoreBudget, StoreCounters, StoreShape, StoreUse};
 use crate::state::{
     Aggregate, AggregatingState, Codec, Digest, HeapUse, JvmHeap, Key, KeyGroups, KeyedStateBackend, ListState,
     MapState, Namespace, Reduce, ReducingState, StateMeta, StateResult, StateTtl, StateValue, TimeDomain, Timer,
@@ -656,5 +656,11 @@ impl<B: Observed> Observed for ChangelogBackend<B> {
     }
     fn store_shape(&self) -> StateResult<Option<StoreShape>> {
         self.inner.store_shape()
+    }
+    fn begin_counting(&self) {
+        self.inner.begin_counting();
+    }
+    fn cache_curve(&self) -> Option<CacheCurve> {
+        self.inner.cache_curve()
     }
 }

@@ -6,7 +6,7 @@ use rocksdb::statistics::Ticker;
 use super::family::Family;
 use super::{RocksDbBackend, State, storage};
 use crate::backend::Observed;
-use crate::result::{CachedRole, LevelShape, StoreBudget, StoreCounters, StoreShape, StoreUse};
+use crate::result::{CacheCurve, CachedRole, LevelShape, StoreBudget, StoreCounters, StoreShape, StoreUse};
 use crate::state::{Key, StateResult};
 use crate::workload::ROCKSDB_LEVELS;
 
@@ -73,6 +73,14 @@ impl<K: Key> Observed for RocksDbBackend<K> {
             memtable_bytes: self.sum_of("rocksdb.cur-size-all-mem-tables")?,
             table_reader_bytes: self.sum_of("rocksdb.estimate-table-readers-mem")?,
         }))
+    }
+
+    fn begin_counting(&self) {
+        self.memory.iter().for_each(|memory| memory.begin_counting());
+    }
+
+    fn cache_curve(&self) -> Option<CacheCurve> {
+        self.memory.as_ref()?.cache_curve()
     }
 
     fn store_counters(&self) -> Option<StoreCounters> {
