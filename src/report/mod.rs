@@ -6,11 +6,13 @@ mod comparison;
 mod curves;
 mod gate;
 mod knobs;
+mod limits;
 mod open_loop;
 mod stores;
 mod stream;
 mod summary;
 mod table;
+mod trust;
 
 pub use baseline::{BaselineRow, baseline_table, list_table};
 pub use comparison::render_comparison;
