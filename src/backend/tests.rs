@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::heap::HeapSnapshot;
-use super::{ExpiringState, HeapBackend, RocksDbBackend, SharedMemory, TtlBackend};
+use super::{ExpiringState, HeapBackend, OpenMode, RocksDbBackend, SharedMemory, TtlBackend};
 use crate::state::{
     Aggregate, AggregatingState, CleanupStrategies, Codec, CodecError, Digest, JvmSize, Key, KeyGroups,
     KeyedStateBackend, ListState, MapState, Namespace, Payload, Reduce, ReducingState, Serializer, StateResult,
@@ -105,7 +105,8 @@ impl<K: TestKey, S, M: Default> Rig<K, S, M> {
         let memory = SharedMemory::new(&options).unwrap().map(std::sync::Arc::new);
         let mut heap = HeapBackend::new(GROUPS, 0);
         let mut rocksdb =
-            RocksDbBackend::open(folder.path(), &options, (GROUPS, 0), memory, false, StateTtls::new()).unwrap();
+            RocksDbBackend::open(folder.path(), &options, (GROUPS, 0), memory, OpenMode::default(), StateTtls::new())
+                .unwrap();
         Self {
             heap_state: in_heap(&mut heap),
             rocksdb_state: in_rocksdb(&mut rocksdb),

@@ -154,6 +154,8 @@ pub(crate) fn rocksdb(seed: u64, budget_mib: u64) -> Measurement {
         lookups: 1_000_000,
         data_hits: 800_000,
         data_misses: 150_000,
+        data_read_bytes: 600 << 20,
+        returned_bytes: 100 << 20,
         written_bytes: 100 << 20,
         flush_bytes: 90 << 20,
         compaction_write_bytes: 210 << 20,
@@ -313,5 +315,5 @@ fn timeline(seed: u64, rate: f64, median_ns: f64) -> Timeline {
         bytes: Some(20 << 20),
         detail: None,
     };
-    Timeline { interval_ms: 100, intervals: (0..100).map(interval).collect(), episodes: (0..5).map(checkpoint).collect() }
+    Timeline { interval_ms: 100, intervals: (0..100).map(interval).collect(), episodes: (0..5).map(checkpoint).collect(), unlisted_episodes: 0 }
 }

@@ -12,6 +12,7 @@ mod gate;
 mod grid;
 mod html;
 mod knobs;
+mod limits;
 mod markdown;
 mod notes;
 mod open_loop;
@@ -19,6 +20,7 @@ mod stores;
 mod stream;
 mod summary;
 mod table;
+mod trust;
 mod verdict;
 
 pub use baseline::{BaselineRow, baseline_table, list_table};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::knobs::Knobs;
 use super::table::with_unit;
-use super::{Summary, checkpoints, curves, open_loop, stores, stream};
+use super::{Summary, checkpoints, curves, limits, open_loop, stores, stream, trust};
 use crate::result::{
     Agreement, HeapMemory, Measurement, Outcome, PrefillOrigin, RunResult, TimingStrategy, Trial, Unit, VariantInfo,
     printable,
@@ -58,6 +58,12 @@ pub(super) fn notes(result: &RunResult, summary: &Summary) -> Vec<Note> {
     notes.extend(stores::notes(result).into_iter().map(of(Weight::Caution)));
     heap_notes(result, &mut notes);
     process_notes(result, &mut notes);
+    let limits = limits::lines(result).into_iter().chain(limits::latency_lines(result));
+    notes.extend(limits.map(of(Weight::Caution)));
+    notes.extend(trust::lines(result).into_iter().map(|text| {
+        let is_unsteady = text.starts_with("not steady");
+        Note::new(if is_unsteady { Weight::Caution } else { Weight::Fact }, text)
+    }));
     timing_notes(result, &mut notes);
     if result.finished().any(|(_, m)| m.event_latency.summary.p99_ns.is_none()) {
         let text = "a dash for a percentile: fewer than 100 timed events of a trial lie beyond it";

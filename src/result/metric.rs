@@ -126,6 +126,10 @@ metrics! {
     "cache_hit_rate", "hit rate", Share, Higher, Knobs, Companions, |m| m.store_counters?.cache_hit_rate(), |_| None;
     "write_amplification", "write amp.", Factor, Lower, Knobs, Companions,
         |m| m.store_counters?.write_amplification(), |_| None;
+    "read_amplification", "read amp.", Factor, Lower, Knobs, Companions,
+        |m| m.store_counters?.read_amplification(), |_| None;
+    "space_amplification", "space amp.", Factor, Lower, Knobs, Measured,
+        |m| m.timeline.as_ref()?.intervals.last()?.store?.space_amplification(), |_| None;
     "index_reads_per_lookup", "index reads", Factor, Lower, Knobs, Companions,
         |m| m.store_counters?.index_reads_per_lookup(), |_| None;
     "checkpoint_written_bytes", "checkpoint", Bytes, Lower, Knobs, Measured,

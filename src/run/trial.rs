@@ -28,6 +28,8 @@ pub struct TrialSpec {
     pub counters: bool,
     /// Where its prefill comes from.
     pub prefill: PrefillFrom,
+    /// The folder of the control group that limits its memory; its process joins it.
+    pub memory_group: Option<PathBuf>,
 }
 
 /// Where the state that is there before a run comes from. Folders hold one for each subtask, named by its number.

@@ -6,8 +6,10 @@
 mod normal;
 mod null;
 mod shift;
+mod steady;
 
 pub use shift::Shift;
+pub use steady::{LEAST_VALUES, PartShift, start_up};
 
 /// The median, of two in the middle their mean; none of nothing.
 pub fn median(values: &[f64]) -> Option<f64> {

@@ -13,7 +13,7 @@ use rocksdb::compaction_filter::{CompactionFilter, Decision as CompactionDecisio
 use rocksdb::compaction_filter_factory::{CompactionFilterContext, CompactionFilterFactory};
 
 use super::filter::TtlFilterFactory;
-use super::{RocksDbBackend, SharedMemory};
+use super::{OpenMode, RocksDbBackend, SharedMemory};
 use crate::backend::{Observed, Prefill};
 use crate::state::{
     CleanupStrategies, CompactionFilterCleanup, KeyGroups, KeyedStateBackend, ListState, MapState, Payload, StateTtl,
@@ -283,7 +283,8 @@ impl Store {
         let memory = SharedMemory::new(&options).unwrap().map(Arc::new);
         let path = folder.path().join("db");
         let ttls = StateTtls::from([("aging".to_owned(), AGING)]);
-        let mut backend = RocksDbBackend::open(&path, &options, (GROUPS, 0), memory, true, ttls).unwrap();
+        let mut backend =
+            RocksDbBackend::open(&path, &options, (GROUPS, 0), memory, OpenMode::counting(), ttls).unwrap();
         backend.value_state::<VoidNamespace, Timed<i64>>("aging").unwrap();
         let timers = backend.timer_service::<VoidNamespace>("timers").unwrap();
         let map = backend.map_state::<VoidNamespace, i64, i64>("map").unwrap();

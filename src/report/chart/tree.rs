@@ -4,7 +4,7 @@ use super::axis::{Axis, Quantity};
 use super::{Chart, Context, Marker, Panel, Shape, View, no_timeline};
 use crate::report::book::Case;
 use crate::report::table::significant;
-use crate::result::{LevelShape, Measurement};
+use crate::result::LevelShape;
 
 /// Sizes of the levels.
 pub(super) fn levels(context: &Context<'_>) -> Result<Chart, String> {
@@ -66,53 +66,37 @@ pub(super) fn levels(context: &Context<'_>) -> Result<Chart, String> {
 /// What of a tree is more than what the workload asks for.
 struct Amplification {
     name: String,
-    write: Option<f64>,
-    /// Data blocks that are looked at for each lookup.
-    read: Option<f64>,
-    /// Size of the files over that of the live data.
-    space: Option<f64>,
+    /// Bytes written, read and held over those asked for.
+    figures: [Option<f64>; 3],
 }
 
 impl Amplification {
     fn of(case: &Case<'_>) -> Self {
-        let counters = case.companion.and_then(|companion| companion.store_counters);
-        let per_lookup = |counters: crate::result::StoreCounters| {
-            let blocks = counters.data_hits.saturating_add(counters.data_misses);
-            (counters.lookups > 0).then(|| blocks as f64 / counters.lookups as f64)
-        };
-        let space = |measurement: &Measurement| {
-            let sample = measurement.timeline.as_ref()?.intervals.iter().rev().find_map(|interval| interval.store)?;
-            (sample.live_data_bytes > 0).then(|| sample.table_file_bytes as f64 / sample.live_data_bytes as f64)
-        };
-        Self {
-            name: case.name.clone(),
-            write: counters.and_then(|counters| counters.write_amplification()),
-            read: counters.and_then(per_lookup),
-            space: case.typical().and_then(space),
-        }
-    }
-
-    fn figures(&self) -> [Option<f64>; 3] {
-        [self.write, self.read, self.space]
+        let figures = ["write_amplification", "read_amplification", "space_amplification"].map(|name| case.median(name));
+        Self { name: case.name.clone(), figures }
     }
 }
 
 /// Write, read and space amplification.
 pub(super) fn amplification(context: &Context<'_>) -> Result<Chart, String> {
-    const WHAT: [&str; 3] = ["bytes written to files for each byte put", "data blocks looked at for each lookup", "file bytes for each live byte"];
+    const WHAT: [&str; 3] = [
+        "bytes written to files for each byte put",
+        "bytes read from files for each byte returned",
+        "bytes of files for each live byte",
+    ];
     let cases = context.cases()?;
     let mut all: Vec<_> = cases.iter().map(|case| Amplification::of(case)).collect();
-    all.retain(|one| one.figures().iter().any(Option::is_some));
+    all.retain(|one| one.figures.iter().any(Option::is_some));
     if all.is_empty() {
         return Err("no trial counted: run.counters adds a companion trial in which RocksDB counts".to_owned());
     }
     let names: Vec<_> = all.iter().rev().map(|one| one.name.clone()).collect();
-    let panels = WHAT.iter().enumerate().filter(|(at, _)| all.iter().any(|one| one.figures()[*at].is_some())).map(|(at, what)| {
-        let values = all.iter().filter_map(|one| one.figures()[at]);
+    let panels = WHAT.iter().enumerate().filter(|(at, _)| all.iter().any(|one| one.figures[*at].is_some())).map(|(at, what)| {
+        let values = all.iter().filter_map(|one| one.figures[at]);
         let x = Axis::from_zero(what, Quantity::Factor, values);
         let mut panel = Panel::new(60 + 18 * all.len() as u32, x, Axis::names("", names.clone()));
         for (row, one) in all.iter().rev().enumerate() {
-            if let Some(value) = one.figures()[at] {
+            if let Some(value) = one.figures[at] {
                 let row = row as f64;
                 panel.mark(at, Shape::Bar { from: (0.0, row - 0.3), to: (value, row + 0.3) });
             }
@@ -122,16 +106,16 @@ pub(super) fn amplification(context: &Context<'_>) -> Result<Chart, String> {
     let panels: Vec<_> = panels.collect();
     let shown = |value: &Option<f64>| value.map_or_else(|| "-".to_owned(), |value| Quantity::Factor.text(value));
     let row = |one: &Amplification| {
-        std::iter::once(one.name.clone()).chain(one.figures().iter().map(shown)).collect::<Vec<_>>()
+        std::iter::once(one.name.clone()).chain(one.figures.iter().map(shown)).collect::<Vec<_>>()
     };
-    let most = all.iter().filter_map(|one| Some((one.write?, &one.name))).max_by(|a, b| a.0.total_cmp(&b.0));
+    let most = all.iter().filter_map(|one| Some((one.figures[0]?, &one.name))).max_by(|a, b| a.0.total_cmp(&b.0));
     Ok(Chart {
         title: most.map_or_else(
             || "Amplification by configuration".to_owned(),
             |(write, name)| format!("{name} writes {} bytes to files for each byte put, the most of all", significant(write)),
         ),
-        kind: "measured: writes and reads in the companion trial, space in the trial of the median throughput",
-        reading: "Shorter is cheaper. Writes above one are flushes and compactions, reads above one are files that are looked at in vain, \
+        kind: "measured: writes and reads in the companion trial in which RocksDB counts, space by RocksDB's own estimate",
+        reading: "Shorter is cheaper. Writes above one are flushes and compactions, reads above one are blocks that are read whole for one value, \
                   space above one is what compactions have still to remove.",
         alternative: String::new(),
         views: vec![View::new("", panels)],

@@ -30,7 +30,7 @@ pub(super) fn sections(book: &Book<'_>, options: &PageOptions, figures: &Figures
         section("trust", "Can these figures be relied on?", trust(book)),
         section("summary", "Configurations", html! { (summary::table(book)) (charts(Charts::Summary)) (findings(book)) }),
         section("compare", "Changes against the baseline", html! { (charts(Charts::Compare)) (compared(book)) }),
-        section("latency", "Latency", html! { (charts(Charts::Latency)) (of(&["accesses", "open-loop", "pipeline", "phases"])) }),
+        section("latency", "Latency", html! { (charts(Charts::Latency)) (of(&["accesses", "open-loop", "during", "pipeline", "phases"])) }),
         section("throughput", "Throughput over time", charts(Charts::Throughput)),
         section("state", "State and memory", html! { (charts(Charts::State)) (of(&["memory", "growth", "timers"])) }),
         section("checkpoints", "Checkpoints and restores", html! { (charts(Charts::Checkpoints)) (of(&["checkpoints", "restores"])) }),
@@ -63,6 +63,7 @@ fn tables(grids: &[(String, Vec<Grid>)], ids: &[&str]) -> Markup {
 fn title_of(id: &str) -> &'static str {
     match id {
         "accesses" => "State accesses (measured)",
+        "during" => "p99 while something went on, and the share of events that saw it (measured)",
         "open-loop" => "Open loop: response times (measured)",
         "pipeline" => "Operators behind the first (measured)",
         "phases" => "Phases (measured)",
