@@ -21,8 +21,8 @@
 //! | [`workload`] | the workload file: wire types, models, samplers, Flink's options, the plan |
 //! | [`state`] | typed keyed state: the interface, codecs, key groups, digests |
 //!
-//! `report`, `gate` and `compare` need only `statistics`, `result` and `workload`, so results can be read by a build
-//! without RocksDB (feature `rocksdb` off). Choices are data down to `run/dispatch.rs`; below it they are types, and the
+//! `report`, `gate` and `compare` need only `statistics`, `result` and `workload`, and pages what `model` says as well, so results
+//! can be read by a build without RocksDB (feature `rocksdb` off). Choices are data down to `run/dispatch.rs`; below it they are types, and the
 //! hot loop is statically dispatched.
 
 pub mod backend;

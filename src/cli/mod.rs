@@ -9,6 +9,7 @@ mod gate;
 mod gc_model;
 mod init;
 mod list;
+mod report;
 mod run;
 mod schema;
 mod show;
@@ -39,6 +40,10 @@ enum Command {
     Check(check::Args),
     /// Print the table of a result again
     Show(show::Args),
+    /// Write results as one self-contained page, or as Markdown
+    Report(report::Args),
+    /// Draw one chart of results as an SVG or a PNG
+    Chart(report::ChartArgs),
     /// Tell what changed between two results, or two configurations of one
     Compare(compare::Args),
     /// Hold a result against a baseline under a policy: pass or fail
@@ -144,6 +149,8 @@ fn dispatch(command: Command) -> Outcome {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Show(args) => show::show(&args),
+        Command::Report(args) => report::report(&args),
+        Command::Chart(args) => report::chart(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Gate(args) => gate::gate(&args),
         Command::Baseline(command) => baseline::baseline(&command),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 
 use super::check::{WorkloadArgs, refuse_what_cannot_fit, warn};
-use super::{Failure, Outcome, print, say};
+use super::{Failure, Outcome, print, report, say};
 use crate::report::{Format, render};
 use crate::result::{Outcome as TrialOutcome, RunResult};
 use crate::run::{RateTarget, RunOptions, find_max_rates, free_output, run_plan, state_parent};
@@ -31,6 +31,9 @@ pub struct Args {
     /// The 99th percentile of the response time that has to be kept, such as 5ms
     #[arg(long, value_name = "TIME", requires = "find_max_rate")]
     p99: Option<Time>,
+    /// Write the page of the result too; beside the result file where no FILE is given
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    report: Option<Option<PathBuf>>,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -50,6 +53,8 @@ pub(super) fn run(args: &Args) -> Outcome {
         }
         Some(output) => output.clone(),
     };
+    let page = args.report.as_ref().map(|file| file.clone().unwrap_or_else(|| report::page_beside(&output)));
+    report::check_output(page.as_deref(), args.force)?;
     refuse_what_cannot_fit(&plan, &state_folder)?;
     plan.check_claim().map_err(Failure::input)?;
     if !args.quiet {
@@ -61,6 +66,9 @@ pub(super) fn run(args: &Args) -> Outcome {
         Some(p99) => find_max_rates(&plan, &options, RateTarget { p99: p99.0 }),
     };
     let result = result.map_err(Failure::environment)?;
+    if let Some(page) = page {
+        report::write_page(&result, &options.output, &page, args.quiet)?;
+    }
     finish(&result, &options.output, args)
 }
 

@@ -57,7 +57,7 @@ fn lines(comparison: &Comparison) -> Vec<Line> {
 }
 
 /// The configuration of both sides, or from which to which.
-fn configurations(group: &Group) -> String {
+pub(super) fn configurations(group: &Group) -> String {
     let (base, candidate) = (&group.base_configuration, &group.candidate_configuration);
     if base == candidate { base.clone() } else { format!("{base} → {candidate}") }
 }
@@ -178,7 +178,7 @@ fn signed_bytes(bytes: i128) -> String {
 }
 
 /// The verdict of the whole in words, with the metrics that it rests on.
-fn verdict_sentence(comparison: &Comparison) -> String {
+pub(super) fn verdict_sentence(comparison: &Comparison) -> String {
     let counts = &comparison.counts;
     let sentence = if counts.regressed > 0 {
         format!("▲ {} regressed", counted(counts.regressed, "metric"))
@@ -245,8 +245,15 @@ fn line_table(lines: &[&Line], format: Format) -> Table {
     table
 }
 
+/// The table of a comparison: headings, and rows that begin with workload and configuration.
+pub(super) fn rows(comparison: &Comparison) -> (Vec<String>, Vec<Vec<String>>) {
+    let header = ["workload", "configuration"].into_iter().chain(HEADER).map(str::to_owned).collect();
+    let row = |line: Line| [line.workload, line.configuration].into_iter().chain(line.cells).collect();
+    (header, lines(comparison).into_iter().map(row).collect())
+}
+
 /// What a reader must know beside the figures, printable.
-fn notes(comparison: &Comparison) -> Vec<String> {
+pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
     let mut notes = vec![method(comparison)];
     notes.extend(comparison.groups.iter().flat_map(mode_notes));
     notes.extend(comparison.groups.iter().flat_map(option_notes));
@@ -380,7 +387,7 @@ fn fitting_table(lines: &[&Line], most: usize) -> String {
 }
 
 /// Text that a renderer of Markdown takes neither for HTML nor for emphasis, a link, code or a person's name.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.chars().fold(String::new(), |mut out, c| {
         match c {
             '&' => out.push_str("&amp;"),

@@ -1,22 +1,35 @@
 //! What a result looks like to people and to other programs.
 
 mod baseline;
+mod book;
+mod chart;
 mod checkpoints;
 mod comparison;
 mod curves;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod gate;
+mod grid;
+mod html;
 mod knobs;
 mod limits;
+mod markdown;
+mod notes;
 mod open_loop;
 mod stores;
 mod stream;
 mod summary;
 mod table;
 mod trust;
+mod verdict;
 
 pub use baseline::{BaselineRow, baseline_table, list_table};
+pub use book::Book;
+pub use chart::{ChartError, Picture, Theme, chart_names, chart_picture};
 pub use comparison::render_comparison;
 pub use gate::{GateFormat, gate_decision, render_gate};
+pub use html::{FlinkConfiguration, PageOptions, ResultFile, page, utc};
+pub use markdown::report_markdown;
 pub use summary::{AccessRow, PhaseRow, Regime, Row, Spread, Summary};
 pub use table::{Format, render};
 

@@ -1,9 +1,10 @@
 //! What a stream's result shows beside throughput and latency: the operators of a pipeline, how much state was held over
 //! the run and what removed it, what timers cost, which events were late.
 
+use super::checkpoints::trend_words;
 use super::summary::natural;
 use super::table::with_unit;
-use crate::result::{Firing, Growth, Measurement, OperatorMeasurement, RunResult, Trend, Trial, Unit};
+use crate::result::{Firing, Growth, Measurement, OperatorMeasurement, RunResult, Trial, Unit};
 
 /// Columns of the table of growth. Bytes are those of key and value.
 pub(super) const GROWTH_HEADER: [&str; 11] = [
@@ -129,13 +130,7 @@ fn growth_row(growth: &Growth, checkpoint_bytes: Option<u64>) -> Option<Vec<Stri
         last.removed_on_access.to_string(),
         (last.removed_incrementally + last.removed_by_compaction).to_string(),
         checkpoint_bytes.map_or_else(|| "-".to_owned(), bytes),
-        match growth.trend {
-            Trend::Bounded => "bounded".to_owned(),
-            Trend::Unbounded { per_day } => {
-                format!("unbounded growth: {} a day", with_unit(per_day, Unit::Bytes))
-            }
-            Trend::Undecided => "too short to tell".to_owned(),
-        },
+        trend_words(growth.trend, Unit::Bytes),
     ])
 }
 

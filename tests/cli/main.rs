@@ -15,6 +15,7 @@ mod gate;
 mod gc_model;
 mod others;
 mod phases;
+mod report;
 mod run;
 mod show;
 mod signals;

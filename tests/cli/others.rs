@@ -127,6 +127,8 @@ fn every_command_explains_itself() {
         "run",
         "check",
         "show",
+        "report",
+        "chart",
         "compare",
         "gate",
         "baseline",
