@@ -1,6 +1,7 @@
 //! The instrument: clock, recorder, and how much of what is measured is the instrument itself.
 
 mod access;
+mod handicap;
 mod open_loop;
 mod probe;
 mod process;

@@ -11,11 +11,15 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use super::AccessKind;
+use super::handicap::Handicap;
 
 /// The longest latency that is told apart; longer ones count as this. One hour.
 const LONGEST_NS: u64 = 3_600_000_000_000;
 /// Significant decimal digits of a histogram: 2 keep it at 30 KiB, small enough not to evict what is measured.
 const DIGITS: u8 = 2;
+/// Those of a histogram whose median is gated, of which steps of a percent would be a fifth of a threshold: 270 KiB, of which the
+/// latencies of one trial touch a few.
+const GATED_DIGITS: u8 = 3;
 
 /// Largest share of throughput that timing may cost when operations are sampled.
 const MAX_LOSS_SHARE: f64 = 0.02;
@@ -110,16 +114,21 @@ pub struct Recorder {
     pub firing_ns: u64,
 }
 
-#[expect(clippy::expect_used, reason = "the bounds are constants that the histogram accepts")]
 pub(super) fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LONGEST_NS, DIGITS).expect("constant bounds")
+    with_digits(DIGITS)
+}
+
+#[expect(clippy::expect_used, reason = "the bounds are constants that the histogram accepts")]
+fn with_digits(digits: u8) -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONGEST_NS, digits).expect("constant bounds")
 }
 
 impl Default for Recorder {
     fn default() -> Self {
         let accesses = AccessKind::ALL.iter().map(|_| histogram()).collect();
-        let (event, event_in_checkpoint) = (histogram(), histogram());
-        let (windows, firings) = (histogram(), histogram());
+        let gated = || with_digits(GATED_DIGITS);
+        let (event, event_in_checkpoint) = (gated(), gated());
+        let (windows, firings) = (gated(), histogram());
         Self { event, event_in_checkpoint, accesses, windows, firings, timers_fired: 0, firing_ns: 0 }
     }
 }
@@ -202,6 +211,7 @@ pub struct Probe {
     recorder: Recorder,
     accesses: u64,
     in_checkpoint: bool,
+    handicap: Option<Handicap>,
 }
 
 impl Probe {
@@ -223,6 +233,7 @@ impl Probe {
             recorder: Recorder::default(),
             accesses: 0,
             in_checkpoint: false,
+            handicap: None,
         }
     }
 
@@ -242,6 +253,23 @@ impl Probe {
     /// Whether a checkpoint is in progress from here on.
     pub fn set_in_checkpoint(&mut self, in_checkpoint: bool) {
         self.in_checkpoint = in_checkpoint;
+    }
+
+    /// From here on each event is to take so much longer, ns.
+    pub fn set_handicap(&mut self, event_ns: f64) {
+        self.handicap = Some(Handicap::new(event_ns, self.empty_ns));
+    }
+
+    /// Whether events are slowed down on purpose.
+    pub fn is_handicapped(&self) -> bool {
+        self.handicap.is_some()
+    }
+
+    /// Slows down so many events.
+    pub fn hold_back(&mut self, events: usize) {
+        if let Some(handicap) = &mut self.handicap {
+            handicap.hold_back(events);
+        }
     }
 
     /// What was recorded.

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{StoreCounters, StoreUse};
+use crate::statistics::median;
 
 /// Buckets of a heat column in each doubling of latency.
 const BUCKETS_PER_DOUBLING: f64 = 4.0;
@@ -131,6 +132,15 @@ impl EpisodeKind {
             Self::Delayed => "writes delayed",
             Self::Stopped => "writes stopped",
         }
+    }
+}
+
+impl Timeline {
+    /// Median of the intervals' throughputs, 1/s: what the trial did in a typical tenth of a second, whatever stalls took from a
+    /// few of them. None where nothing ended in any.
+    pub fn typical_throughput_events_per_s(&self) -> Option<f64> {
+        let rates: Vec<_> = self.intervals.iter().filter_map(Interval::throughput_events_per_s).collect();
+        median(&rates)
     }
 }
 
