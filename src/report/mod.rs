@@ -8,12 +8,14 @@ mod curves;
 mod gate;
 mod history;
 mod knobs;
+mod limits;
 mod open_loop;
 mod runs;
 mod stores;
 mod stream;
 mod summary;
 mod table;
+mod trust;
 
 pub use baseline::{BaselineRow, baseline_table, list_table};
 pub use calibration::calibration_table;

@@ -3,7 +3,7 @@
 
 use super::summary::natural;
 use super::table::with_unit;
-use crate::result::{Firing, Growth, Measurement, OperatorMeasurement, RunResult, Trend, Unit};
+use crate::result::{Firing, Growth, Measurement, OperatorMeasurement, RunResult, Trend, Trial, Unit};
 
 /// Columns of the table of growth. Bytes are those of key and value.
 pub(super) const GROWTH_HEADER: [&str; 11] = [
@@ -25,6 +25,11 @@ pub(super) const LATER_HEADER: [&str; 6] = ["pipeline", "operator", "rows", "p50
 
 /// Columns of the table of timers.
 pub(super) const FIRING_HEADER: [&str; 7] = ["timers", "fired", "per second", "bursts", "mean burst", "p99", "longest"];
+
+/// What a configuration is called among all of a result's.
+pub(super) fn place(result: &RunResult, trial: &Trial) -> String {
+    format!("{} {}", result.variant_label(trial.variant), trial.configuration).trim().to_owned()
+}
 
 /// The rows of the table of growth, by configuration: of its trials the one that held the median at the end.
 pub(super) fn growth_rows(result: &RunResult) -> Vec<Vec<String>> {
@@ -97,8 +102,7 @@ pub(super) fn rows(result: &RunResult, cells: impl Fn(&[&Measurement]) -> Option
 fn groups(result: &RunResult) -> Vec<(String, Vec<&Measurement>)> {
     let mut groups: Vec<(String, Vec<&Measurement>)> = Vec::new();
     for (trial, measurement) in result.finished() {
-        let label = result.variant_label(trial.variant);
-        let name = format!("{label} {}", trial.configuration).trim().to_owned();
+        let name = place(result, trial);
         match groups.iter_mut().find(|(known, _)| *known == name) {
             Some((_, measurements)) => measurements.push(measurement),
             None => groups.push((name, vec![measurement])),

@@ -7,7 +7,7 @@ use comfy_table::presets::{ASCII_MARKDOWN, UTF8_HORIZONTAL_ONLY};
 use comfy_table::{CellAlignment, Table};
 
 use super::knobs::Knobs;
-use super::{Regime, Spread, Summary, checkpoints, curves, open_loop, stores, stream};
+use super::{Regime, Spread, Summary, checkpoints, curves, limits, open_loop, stores, stream, trust};
 use crate::result::{
     HeapMemory, METRICS, Measurement, Metric, Outcome, PrefillOrigin, RunResult, Shown, TimingStrategy, Unit,
     VariantInfo, printable,
@@ -60,6 +60,7 @@ fn text(result: &RunResult, summary: &Summary, format: Format) -> String {
     }
     for (header, rows) in [
         (&open_loop::OPEN_LOOP_HEADER[..], open_loop::open_loop_rows(result)),
+        (&trust::DURING_HEADER[..], trust::during_rows(result)),
         (&stream::LATER_HEADER[..], stream::later_rows(result)),
         (&stream::GROWTH_HEADER[..], stream::growth_rows(result)),
         (&stream::FIRING_HEADER[..], stream::firing_rows(result)),
@@ -273,6 +274,9 @@ fn notes(result: &RunResult, out: &mut String) {
     }
     heap_notes(result, out);
     process_notes(result, out);
+    for line in limits::lines(result).into_iter().chain(limits::latency_lines(result)).chain(trust::lines(result)) {
+        let _ = writeln!(out, "{}", printable(&line));
+    }
     timing_note(result, out);
     if result.finished().any(|(_, m)| m.event_latency.summary.p99_ns.is_none()) {
         let _ = writeln!(out, "a dash for a percentile: fewer than 100 timed events of a trial lie beyond it");

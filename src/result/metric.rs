@@ -131,6 +131,10 @@ metrics! {
     "cache_hit_rate", "hit rate", Share, Higher, Knobs, Companions, |m| m.store_counters?.cache_hit_rate(), |_| None;
     "write_amplification", "write amp.", Factor, Lower, Knobs, Companions,
         |m| m.store_counters?.write_amplification(), |_| None;
+    "read_amplification", "read amp.", Factor, Lower, Knobs, Companions,
+        |m| m.store_counters?.read_amplification(), |_| None;
+    "space_amplification", "space amp.", Factor, Lower, Knobs, Measured,
+        |m| m.timeline.as_ref()?.intervals.last()?.store?.space_amplification(), |_| None;
     "index_reads_per_lookup", "index reads", Factor, Lower, Knobs, Companions,
         |m| m.store_counters?.index_reads_per_lookup(), |_| None;
     "checkpoint_written_bytes", "checkpoint", Bytes, Lower, Knobs, Measured,
@@ -177,7 +181,7 @@ mod tests {
             |events: u64, busy_ms: u64| Interval { events, busy_ns: busy_ms * 1_000_000, ..Interval::default() };
         // One slice waits for a stall, in one nothing ends.
         let intervals = vec![slice(100, 100), slice(90, 100), slice(1, 100), slice(0, 0), slice(110, 100)];
-        let timeline = Timeline { interval_ms: 100, intervals, episodes: Vec::new() };
+        let timeline = Timeline { interval_ms: 100, intervals, ..Timeline::default() };
         let measurement = Measurement { timeline: Some(timeline), ..Measurement::of_nothing() };
         assert_eq!(value("throughput_typical_events_per_s", &measurement), Some(950.0));
         let empty = Measurement { timeline: Some(Timeline::default()), ..Measurement::of_nothing() };

@@ -10,8 +10,10 @@ mod metric;
 mod open_loop;
 mod phase;
 mod process;
+mod rehash;
 mod save;
 mod schema;
+mod steady;
 mod store;
 mod text;
 mod timeline;
@@ -26,12 +28,14 @@ pub use metric::{Better, From, Kind, METRICS, Metric, Shown, Unit};
 pub use open_loop::{CONFIRMATIONS, MaxRate, OpenLoop, OpenLoopSample, RateTrial};
 pub use phase::PhaseMeasurement;
 pub use process::ProcessUse;
+pub use rehash::RehashStalls;
 pub use save::{save_file, save_json};
 pub use schema::{
-    AccessLatency, Agreement, Firing, HeapMemory, KeyedResult, LoadError, Measurement, OperatorMeasurement,
-    OutOfMemory, Outcome, PrefillOrigin, RunResult, SCHEMA_VERSION, SLOW_EVENT_NS, Timing, TimingStrategy, Trial,
-    VariantInfo,
+    AccessLatency, Agreement, ConditionLatency, Firing, HeapMemory, KeyedResult, LoadError, Measurement,
+    OperatorMeasurement, OutOfMemory, Outcome, PrefillOrigin, RunResult, SCHEMA_VERSION, SLOW_EVENT_NS, Timing,
+    TimingStrategy, Trial, VariantInfo,
 };
+pub use steady::{Course, ServedFrom, Steadiness, Unsettled, WorkingSet};
 pub use store::{CachedRole, LevelShape, StoreBudget, StoreCounters, StoreMemory, StoreShape, StoreUse};
 pub use text::{printable, printable_lines};
 pub use timeline::{Episode, EpisodeKind, Interval, StoreSample, Timeline, heat_bounds_ns, heat_bucket};

@@ -14,6 +14,7 @@ mod growth;
 mod heap;
 mod interleave;
 mod max_rate;
+mod memory_limit;
 mod observe;
 mod open_loop;
 mod pipeline;
@@ -23,7 +24,9 @@ mod program;
 mod progress;
 mod restore;
 mod stage;
+mod steady;
 mod subtasks;
+mod timeline;
 mod trial;
 
 use std::collections::BTreeMap;
@@ -45,8 +48,9 @@ pub use trial::{Blame, Phase, PrefillFrom, Progress, Report, TrialError, TrialSp
 
 use crate::result::{Agreement, BuildInfo, Host, Manifest, Outcome, RunResult, SCHEMA_VERSION, Trial, VariantInfo};
 use crate::source::stream_seed;
-use crate::workload::{BackendType, Cell, LocalDir, Options, Plan, PlannedTrial, folder_of};
+use crate::workload::{BackendType, Cell, LocalDir, Options, Plan, PlannedTrial, Workload, folder_of};
 use base::{Base, Bases};
+use memory_limit::MemoryGroup;
 use process::{Ending, run_in_child};
 use progress::ProgressLine;
 
@@ -98,6 +102,9 @@ pub enum RunError {
     /// A folder or file cannot be used.
     #[error("{path}: {what}: {error}", path = .0.display(), what = .1, error = .2)]
     Io(PathBuf, &'static str, #[source] std::io::Error),
+    /// The memory of a trial cannot be limited here.
+    #[error("`run.memory-limit` needs a control group of Linux that this user may make: {0}")]
+    MemoryLimit(#[source] std::io::Error),
 }
 
 /// Runs a plan and saves the result after each trial. The result says what failed; only what keeps the run from going
@@ -145,6 +152,8 @@ impl<'a> Runner<'a> {
     /// For a plan of about so many trials.
     fn new(plan: &Plan, options: &'a RunOptions, trials: usize) -> Result<Self, RunError> {
         check_output_folder(&options.output)?;
+        // What cannot be done is said before the first trial.
+        plan.variants.iter().try_for_each(|variant| memory_group(&variant.workload).map(drop))?;
         let line = ProgressLine::new(trials, options.quiet);
         let started = Instant::now();
         Ok(Self { options, result: empty_result(plan, options), reports: Reports::new(), line, started })
@@ -221,6 +230,11 @@ impl<'a> Runner<'a> {
         save(&self.result, self.options)?;
         Ok(self.result)
     }
+}
+
+/// The control group of the next trial, where its memory is limited.
+fn memory_group(workload: &Workload) -> Result<Option<MemoryGroup>, RunError> {
+    workload.run.memory_limit_bytes.map(MemoryGroup::create).transpose().map_err(RunError::MemoryLimit)
 }
 
 /// Fails before the first trial where the result could not be written after it.
@@ -322,6 +336,7 @@ fn run_one(
         state_folder: folder.path().to_owned(),
         counters: companion,
         prefill: PrefillFrom::Own,
+        memory_group: None,
         handicap_percent: with.handicap_percent,
     };
     let logs = log_tempdir(&spec.options)?;
@@ -343,6 +358,8 @@ fn run_one(
         }
         Base::Copy(_) | Base::None => Ending::Prefilled,
     };
+    let group = memory_group(&variant.workload)?;
+    spec.memory_group = group.as_ref().map(|group| group.folder().to_owned());
     if let Base::Make(path) | Base::Copy(path) = base {
         spec.prefill = PrefillFrom::Copy(path.clone());
     }

@@ -7,6 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::dispatch::run_trial;
+use super::memory_limit;
 use super::trial::{Blame, Message, Progress, Report, TrialError, TrialSpec};
 use super::{Observer, stop_requested};
 use crate::result::OutOfMemory;
@@ -158,7 +159,7 @@ impl Observer for ToParent {
 /// The child's side: reads the trial from stdin, runs it and reports to stdout.
 ///
 /// # Errors
-/// Stdin does not hold a trial.
+/// Stdin does not hold a trial, or its memory cannot be limited.
 pub fn child_main() -> std::io::Result<()> {
     // A thread that panics would leave the others waiting for it: end the process, and let the parent tell.
     let print = std::panic::take_hook();
@@ -167,6 +168,9 @@ pub fn child_main() -> std::io::Result<()> {
         std::process::abort();
     }));
     let spec: TrialSpec = serde_json::from_reader(std::io::stdin().lock())?;
+    if let Some(group) = &spec.memory_group {
+        memory_limit::join(group)?;
+    }
     let parent = ToParent { gone: AtomicBool::new(false) };
     parent.send(&match run_trial(&spec, &parent) {
         Ok(Some(report)) => Message::Finished(Box::new(report)),

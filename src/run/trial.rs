@@ -31,6 +31,8 @@ pub struct TrialSpec {
     /// By how much its operator is slowed down on purpose, in percent of the time of an event.
     #[serde(default)]
     pub handicap_percent: Option<f64>,
+    /// The folder of the control group that limits its memory; its process joins it.
+    pub memory_group: Option<PathBuf>,
 }
 
 /// Where the state that is there before a run comes from. Folders hold one for each subtask, named by its number.

@@ -10,11 +10,13 @@ mod looks;
 mod normal;
 mod null;
 mod shift;
+mod steady;
 
 pub use changes::{Change, LEAST_SIDE, changes};
 pub use flips::Flips;
 pub use looks::{LOOKS, planned_looks};
 pub use shift::{Shift, detectable_in};
+pub use steady::{LEAST_VALUES, PartShift, start_up};
 
 /// The median, of two in the middle their mean; none of nothing.
 pub fn median(values: &[f64]) -> Option<f64> {
