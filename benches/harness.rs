@@ -95,6 +95,7 @@ fn trial(text: &str, backend: BackendType) -> statebench::result::Measurement {
         state_folder: folder.path().to_owned(),
         counters: false,
         prefill: PrefillFrom::Own,
+        memory_group: None,
     };
     run_trial(&spec, &Silent).unwrap().unwrap().measurement
 }
@@ -433,7 +434,7 @@ mod rocksdb {
     use ::rocksdb::{DB, ReadOptions, WriteOptions};
     use std::sync::Arc;
 
-    use statebench::backend::{RocksDbBackend, SharedMemory, rocksdb_options};
+    use statebench::backend::{OpenMode, RocksDbBackend, SharedMemory, rocksdb_options};
     use statebench::state::{CompositeKey, StateTtls};
 
     const KEYS: u64 = 500_000;
@@ -446,8 +447,15 @@ mod rocksdb {
             options.set("state.backend.rocksdb.timer-service.factory", factory).unwrap();
             let folder = tempfile::tempdir().unwrap();
             let memory = SharedMemory::new(&options).unwrap().map(Arc::new);
-            let mut backend =
-                RocksDbBackend::open(folder.path(), &options, (GROUPS, 0), memory, false, StateTtls::new()).unwrap();
+            let mut backend = RocksDbBackend::open(
+                folder.path(),
+                &options,
+                (GROUPS, 0),
+                memory,
+                OpenMode::default(),
+                StateTtls::new(),
+            )
+            .unwrap();
             timers_beside_a_binary_heap(&format!("RocksDB, timers {factory}"), &mut backend, "");
         }
     }

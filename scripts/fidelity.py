@@ -2,6 +2,10 @@
 """Lays Flink's measured figures and statebench's results side by side, as Markdown on standard output.
 
 usage: fidelity.py MEASURED.csv RESULT.json ...
+       fidelity.py --checkpoint-cells MEASURED.csv
+
+The second prints a line for each cell whose checkpoint Flink has weighed: workload, configuration, and the operations
+that Flink had done by then.
 
 Words: a *run* is one measurement; a *cell* is all runs of one workload under one configuration, on one side. A run is
 slow where more than 1 % of its operations took over 0.3 ms (`t`) or more than half did (`T`); else it is calm. A cell
@@ -44,11 +48,14 @@ OPS = Metric("ops/s", "ops_per_s", True, 1.37, 1.46, 17.53)
 P50 = Metric("p50", "p50_ns", False, 1.28, 1.47, 24.37)
 P99 = Metric("p99", "p99_ns", False, 1.18, 2.19, 18.79)
 METRICS = (OPS, P50, P99)
-# Bytes are compared where a result has them: column of the CSV file, field of a finished trial, title.
-BYTES = (
-    ("ckpt_first_bytes", "checkpoint_first_bytes", "first checkpoint"),
-    ("savepoint_bytes", "savepoint_bytes", "canonical savepoint"),
-)
+# Bytes are compared where a result has them: column of the CSV file, title.
+BYTES = (("ckpt_first_bytes", "first checkpoint"), ("savepoint_bytes", "canonical savepoint"))
+# A trial with checkpoints is compared by their bytes alone: its other figures were taken beside them.
+BYTES_GROUP = "bytes"
+CHANGING = ("list-buffer-uni", "dedup-ttl")  # what their state holds depends on how many operations there were
+HEADER_BYTES = 4096  # serializers and names: what equal states may differ by
+BYTES_FACTOR = 1.4  # for RocksDB, whose files depend on what compactions have done by then
+BUSY_S = 5.5  # warm-up and measured part of a run on Flink, before its first checkpoint
 
 
 @dataclass
@@ -108,7 +115,7 @@ def read_flink(path):
         for row in csv.DictReader(file):
             if row["group"] not in GROUPS:
                 continue
-            columns = [metric.column for metric in METRICS] + [column for column, _, _ in BYTES]
+            columns = [metric.column for metric in METRICS] + [column for column, _ in BYTES]
             values = {column: float(row[column]) for column in columns if row[column]}
             regime = "T" if values["p50_ns"] > SLOW_NS else "t" if values["p99_ns"] > SLOW_NS else "-"
             memory = int(row["memory"].rstrip("m")) if row["memory"] else None
@@ -137,15 +144,10 @@ def runs_of(result):
     for trial in trials:
         finished = trial["outcome"].get("finished") if isinstance(trial["outcome"], dict) else None
         if finished:
-            runs.append(
-                Run(
-                    group,
-                    workload,
-                    trial["configuration"],
-                    values_of(finished),
-                    regime_of_share(finished.get("slow_event_share")),
-                )
-            )
+            taken = finished.get("checkpoints")
+            values = bytes_of(taken) if taken else values_of(finished)
+            regime = regime_of_share(finished.get("slow_event_share"))
+            runs.append(Run(BYTES_GROUP if taken else group, workload, trial["configuration"], values, regime))
     return runs, f"{name}: {len(runs)} of {len(trials)} trials finished, {origin(result['manifest'])}"
 
 
@@ -166,8 +168,18 @@ def values_of(finished):
         "p50_ns": latency.get("p50_ns"),
         "p99_ns": latency.get("p99_ns"),
     }
-    values |= {column: finished.get(name) for column, name, _ in BYTES}
     return {column: value for column, value in values.items() if value is not None}
+
+
+def bytes_of(checkpoints):
+    """Bytes of all files of the first checkpoint and of the savepoint, the metadata file included, as Flink's are."""
+    values = {}
+    for record in checkpoints["records"]:
+        kind = record["kind"]
+        column = "savepoint_bytes" if kind == "canonical savepoint" else "ckpt_first_bytes"
+        if record["failure"] is None and kind != "native savepoint":
+            values.setdefault(column, record["written_bytes"] + record["metadata_bytes"])
+    return values
 
 
 def cells_of(runs):
@@ -332,21 +344,45 @@ def latency_table(flink, ours):
     return table(["configuration", "p50 ns F", "p50 ns s", "p99 ns F", "p99 ns s"], rows)
 
 
-def bytes_tables(flink, ours):
-    """Checkpoint and savepoint bytes, where results have them."""
-    lines = []
-    for column, _, title in BYTES:
-        metric = Metric(title, column, False, 1, 1, 1)
-        rows = [
-            [workload, name, number(cell.value(metric)), number(mine), f"{mine / cell.value(metric):.3f}"]
-            for workload, cells in flink.items()
-            for name, cell in cells.items()
-            if (mine := ours.get(workload, {}).get(name, Cell()).value(metric)) and cell.value(metric)
-        ]
+def bytes_section(flink, ours):
+    """Checkpoint and savepoint bytes, where results have them: of the heap and of canonical savepoints equal where the
+    content is fixed, of RocksDB's files within a factor."""
+    lines, equal, near = ["## Bytes", ""], [], []
+    for column, title in BYTES:
+        metric, rows = Metric(title, column, False, 1, 1, 1), []
+        for workload, cells in flink.items():
+            for name, cell in cells.items():
+                theirs, mine = cell.value(metric), ours.get(workload, {}).get(name, Cell()).value(metric)
+                if not theirs or not mine:
+                    continue
+                is_fixed = workload not in CHANGING
+                verdict = "–"
+                if is_fixed and (name == "heap" or column == "savepoint_bytes"):
+                    equal.append(abs(mine - theirs) <= HEADER_BYTES)
+                    verdict = "✓" if equal[-1] else "✗"
+                elif name != "heap" and column == "ckpt_first_bytes":
+                    near.append(max(mine / theirs, theirs / mine) <= BYTES_FACTOR)
+                    verdict = "✓" if near[-1] else "✗"
+                rows.append([workload, name, number(theirs), number(mine), f"{mine / theirs:.3f}", verdict])
         if rows:
             lines += [f"### Bytes of the {title}", ""]
-            lines += table(["workload", "configuration", "Flink", "statebench", "ratio"], rows)
-    return lines or ["The results hold no checkpoints: their bytes are not compared.", ""]
+            lines += table(["workload", "configuration", "Flink", "statebench", "ratio", ""], rows)
+    if not equal and not near:
+        return ["The results hold no checkpoints: their bytes are not compared.", ""]
+    summary = [
+        f"Heap checkpoints and canonical savepoints of a fixed content, equal but for a header of at most "
+        f"{HEADER_BYTES:,} bytes: {sum(equal)} of {len(equal)}.",
+        f"First checkpoints of RocksDB, median over the runs, within a factor of {BYTES_FACTOR}: "
+        f"{sum(near)} of {len(near)}.",
+    ]
+    return [*lines[:2], *[f"- {line}" for line in summary], "", *lines[2:]]
+
+
+def checkpoint_cells(path):
+    """Workload, configuration and operations before the first checkpoint of the cells that Flink's main group has."""
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["group"] == "main" and row["ckpt_first_bytes"]]
+    return [(row["workload"], row["config"], round(float(row["ops_per_s"]) * BUSY_S)) for row in rows]
 
 
 def workload_sections(flink, ours):
@@ -498,6 +534,8 @@ def distinct(cell, base, metric):
 
 
 def report(flink_runs, our_runs, notes):
+    weighed = [run for run in our_runs if run.group == BYTES_GROUP]
+    our_runs = [run for run in our_runs if run.group != BYTES_GROUP]
     flink, ours = cells_of(flink_runs), cells_of(our_runs)
     lines = ["# Flink and statebench side by side", "", *[f"- {note}" for note in notes], ""]
     lines += pair_section(separated_pairs(flink, ours), separated_pairs(flink, ours, scored=False))
@@ -505,7 +543,7 @@ def report(flink_runs, our_runs, notes):
     lines += rank_section(flink, ours)
     lines += knob_section(flink_runs, our_runs, flink)
     lines += workload_sections(flink, ours)
-    lines += bytes_tables(flink, ours)
+    lines += bytes_section(flink, cells_of(weighed))
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -514,6 +552,10 @@ def main(arguments):
         print(__doc__, file=sys.stderr)
         return 2
     try:
+        if arguments[0] == "--checkpoint-cells":
+            for cell in checkpoint_cells(arguments[1]):
+                print(*cell)
+            return 0
         flink_runs = read_flink(arguments[0])
         results = [read_result(path) for path in sorted(arguments[1:], key=lambda path: Path(path).name)]
     except (OSError, ValueError, KeyError) as error:

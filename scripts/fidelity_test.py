@@ -160,9 +160,29 @@ class Report(unittest.TestCase):
         self.assertIn("| r64 | 95 | 70 | 0 of 2 | – |", text)
         self.assertIn("3 of 3 (100.0 %), met.", text)
 
-    def test_bytes_are_shown_where_results_have_them(self):
-        text = self.report([trial("r256", 60, 0.0, checkpoint_first_bytes=1200)])
-        self.assertIn("| w | r256 | 1,000 | 1,200 | 1.200 |", text)
+    def test_bytes_are_compared_and_nothing_else_of_a_trial_with_checkpoints(self):
+        def record(kind, written, failure=None):
+            return {"kind": kind, "written_bytes": written, "metadata_bytes": 200, "failure": failure}
+
+        records = [record("incremental checkpoint", 7, "gone"), record("incremental checkpoint", 1000)]
+        records += [record("incremental checkpoint", 5), record("canonical savepoint", 9000)]
+        text = self.report([trial("r256", 60, 0.0, checkpoints={"records": records})])
+        self.assertIn("| w | r256 | 1,000 | 1,200 | 1.200 | ✓ |", text)
+        self.assertIn("within a factor of 1.4: 1 of 1.", text)
+        self.assertIn("no pair to compare", text)
+        weighed = fidelity.bytes_of({"records": records})
+        self.assertEqual(weighed, {"ckpt_first_bytes": 1200, "savepoint_bytes": 9200})
+
+    def test_fixed_contents_are_equal_but_for_a_header(self):
+        flink = [Run("main", "w", "heap", {"ops_per_s": 1.0, "ckpt_first_bytes": 100_000.0}, "-")]
+        for written, mark in ((103_000, "✓"), (105_000, "✗")):
+            ours = [Run("bytes", "w", "heap", {"ckpt_first_bytes": written}, "-")]
+            self.assertIn(f"| {mark} |", fidelity.report(flink, ours, []))
+
+    def test_cells_with_checkpoints_come_with_the_operations_before_them(self):
+        cells = fidelity.checkpoint_cells(MEASURED)
+        self.assertIn(("value-rmw-uni", "r64", 260_000), cells)
+        self.assertEqual(len(cells), 60)
 
     def test_effects_of_knobs(self):
         flink = fidelity.read_flink(MEASURED)

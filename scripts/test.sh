@@ -5,3 +5,4 @@ cd "$(dirname "$0")/.."
 . scripts/toolchain.sh
 python3 -B -m unittest discover -q -s scripts -p '*_test.py'
 cargo test --locked --lib --bins --tests "$@"
+scripts/browser.sh

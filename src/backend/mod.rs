@@ -9,6 +9,7 @@ mod canonical;
 mod canonical_tests;
 mod changelog;
 mod checkpoint;
+mod episodes;
 pub mod heap;
 mod metered;
 mod null;
@@ -33,20 +34,23 @@ mod ttl_tests;
 
 pub use changelog::{ChangelogBackend, ChangelogStorage, MaterializePlan};
 pub use checkpoint::{FetchedFiles, OldState, PendingSnapshot, SnapshotRequest, Snapshots};
+pub use episodes::StoreEpisode;
 pub use heap::HeapBackend;
 pub use metered::Metered;
 pub use null::NullBackend;
 #[cfg(feature = "rocksdb")]
 pub use rocksdb::{
-    CanonicalSnapshot, ROCKSDB_VERSION, RocksDbBackend, SharedMemory, choose_base, db_options as rocksdb_options,
-    fetch_files, import_families,
+    CanonicalSnapshot, OpenMode, ROCKSDB_VERSION, RocksDbBackend, SharedMemory, choose_base,
+    db_options as rocksdb_options, fetch_files, import_families,
 };
 pub use snapshot::SnapshotInfo;
 pub use ttl::{Census, Change, CleanedEntries, ExpiringState, TtlBackend};
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::result::{CacheCurve, StoreBudget, StoreCounters, StoreShape, StoreUse};
+use crate::measure::Conditions;
+use crate::result::{CacheCurve, RehashStalls, StoreBudget, StoreCounters, StoreSample, StoreShape, StoreUse};
 use crate::state::{Codec, Key, KeyedStateBackend, StateError, StateResult};
 
 /// What a backend tells of the store below it, beside what it does: read between batches, never in them. A backend
@@ -85,6 +89,35 @@ pub trait Observed {
     /// The store cannot be asked.
     fn store_shape(&self) -> StateResult<Option<StoreShape>> {
         Ok(None)
+    }
+
+    /// What the store tells of itself at this moment, its counters left out: a few dozen numbers, cheap enough for ten
+    /// times a second.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    fn store_sample(&self) -> StateResult<Option<StoreSample>> {
+        Ok(None)
+    }
+
+    /// What goes on in the store beside the events, for the probe that times them; none where nothing does.
+    fn conditions(&self) -> Option<Arc<Conditions>> {
+        None
+    }
+
+    /// What came to its end in the store since the last call, and how many episodes found no room in the list.
+    fn take_episodes(&self) -> (Vec<StoreEpisode>, u64) {
+        (Vec::new(), 0)
+    }
+
+    /// What growing hash tables have stood still for since the beginning; none where there are none.
+    fn rehash_stalls(&self) -> Option<RehashStalls> {
+        None
+    }
+
+    /// What still goes on in the store.
+    fn episodes_going_on(&self) -> Vec<StoreEpisode> {
+        Vec::new()
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::tests::{TestNamespace, Window};
-use super::{HeapBackend, OldState, Prefill, RocksDbBackend, choose_base, import_families};
+use super::{HeapBackend, OldState, OpenMode, Prefill, RocksDbBackend, choose_base, import_families};
 use crate::operator::{Average, Sum};
 use crate::state::{
     AggregatingState, Digest, Key, KeyGroups, KeyedStateBackend, ListState, MapState, Payload, ReducingState,
@@ -107,7 +107,8 @@ impl Job {
 
     fn open(&self, folder: &Path, subtask: u16) -> (RocksDbBackend<i64>, States) {
         let place = (self.groups, subtask);
-        let mut backend = RocksDbBackend::open(folder, &self.options, place, None, false, StateTtls::new()).unwrap();
+        let mut backend =
+            RocksDbBackend::open(folder, &self.options, place, None, OpenMode::default(), StateTtls::new()).unwrap();
         let states = States::register(&mut backend);
         (backend, states)
     }

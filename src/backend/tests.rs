@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::heap::HeapSnapshot;
-use super::{ExpiringState, HeapBackend, RocksDbBackend, SharedMemory, TtlBackend};
+use super::{ExpiringState, HeapBackend, OpenMode, RocksDbBackend, SharedMemory, TtlBackend};
 use crate::state::{
     Aggregate, AggregatingState, CleanupStrategies, Codec, CodecError, Digest, JvmSize, Key, KeyGroups,
     KeyedStateBackend, ListState, MapState, Namespace, Payload, Reduce, ReducingState, Serializer, StateResult,
@@ -105,7 +105,8 @@ impl<K: TestKey, S, M: Default> Rig<K, S, M> {
         let memory = SharedMemory::new(&options).unwrap().map(std::sync::Arc::new);
         let mut heap = HeapBackend::new(GROUPS, 0);
         let mut rocksdb =
-            RocksDbBackend::open(folder.path(), &options, (GROUPS, 0), memory, false, StateTtls::new()).unwrap();
+            RocksDbBackend::open(folder.path(), &options, (GROUPS, 0), memory, OpenMode::default(), StateTtls::new())
+                .unwrap();
         Self {
             heap_state: in_heap(&mut heap),
             rocksdb_state: in_rocksdb(&mut rocksdb),
@@ -584,7 +585,8 @@ fn merging_leaves_out_what_has_expired_and_moves_a_lone_value_with_its_time() {
     let ttls: StateTtls = ["longest", "count", "list"].map(|name| (name.to_owned(), ttl)).into();
     let folder = crate::backend::test_folder();
     merge_expiring(TtlBackend::new(HeapBackend::<i64>::new(GROUPS, 0).with_ttls(ttls.clone())));
-    let rocksdb = RocksDbBackend::<i64>::open(folder.path(), &Options::default(), (GROUPS, 0), None, false, ttls);
+    let rocksdb =
+        RocksDbBackend::<i64>::open(folder.path(), &Options::default(), (GROUPS, 0), None, OpenMode::default(), ttls);
     merge_expiring(TtlBackend::new(rocksdb.unwrap()));
 }
 
@@ -631,9 +633,15 @@ fn a_name_is_taken_once() {
     assert!(heap.value_state::<VoidNamespace, i64>("a").is_ok());
     assert!(heap.list_state::<VoidNamespace, i64>("a").is_err());
     let folder = crate::backend::test_folder();
-    let mut rocksdb =
-        RocksDbBackend::<i64>::open(folder.path(), &Options::default(), (GROUPS, 0), None, false, StateTtls::new())
-            .unwrap();
+    let mut rocksdb = RocksDbBackend::<i64>::open(
+        folder.path(),
+        &Options::default(),
+        (GROUPS, 0),
+        None,
+        OpenMode::default(),
+        StateTtls::new(),
+    )
+    .unwrap();
     assert!(rocksdb.value_state::<VoidNamespace, i64>("a").is_ok());
     assert!(rocksdb.list_state::<VoidNamespace, i64>("a").is_err());
     assert!(rocksdb.list_state::<VoidNamespace, i64>("default").is_err(), "RocksDB reserves it");

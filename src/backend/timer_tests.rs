@@ -15,7 +15,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tempfile::TempDir;
 
 use super::tests::{GROUPS, TestKey, TestNamespace, Window};
-use super::{HeapBackend, Prefill, RocksDbBackend, SharedMemory};
+use super::{HeapBackend, OpenMode, Prefill, RocksDbBackend, SharedMemory};
 use crate::state::{
     Codec, Digest, KeyGroups, KeyedStateBackend, Namespace, StateTtls, StringKey, TextNamespace, TimeDomain, Timer,
     TimerService, entry_hash,
@@ -104,7 +104,7 @@ fn rocksdb<K: TestKey>(settings: &[(&str, &str)]) -> impl Fn(&Path) -> RocksDbBa
     }
     move |folder| {
         let memory = SharedMemory::new(&options).unwrap().map(Arc::new);
-        RocksDbBackend::open(folder, &options, (GROUPS, 0), memory, false, StateTtls::new()).unwrap()
+        RocksDbBackend::open(folder, &options, (GROUPS, 0), memory, OpenMode::default(), StateTtls::new()).unwrap()
     }
 }
 

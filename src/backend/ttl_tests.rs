@@ -12,7 +12,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::{ExpiringState, HeapBackend, RocksDbBackend, SharedMemory, TtlBackend};
+use super::{ExpiringState, HeapBackend, OpenMode, RocksDbBackend, SharedMemory, TtlBackend};
 use crate::operator::Sum;
 use crate::state::{
     Aggregate, AggregatingState, CleanupStrategies, CompactionFilterCleanup, IncrementalCleanup, KeyGroups,
@@ -277,7 +277,8 @@ impl Rig {
         options.set("state.backend.rocksdb.memory.fixed-per-slot", "2mb").unwrap();
         options.set("state.backend.rocksdb.writebuffer.size", "64kb").unwrap();
         let memory = SharedMemory::new(&options).unwrap().map(Arc::new);
-        let rocksdb = RocksDbBackend::open(folder.path(), &options, (GROUPS, 0), memory, false, ttls.clone());
+        let rocksdb =
+            RocksDbBackend::open(folder.path(), &options, (GROUPS, 0), memory, OpenMode::default(), ttls.clone());
         let (heap, heap_handles) = open(HeapBackend::new(GROUPS, 0).with_ttls(ttls));
         let (rocksdb, rocksdb_handles) = open(rocksdb.unwrap());
         Self {

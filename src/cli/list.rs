@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Failure, Outcome, print};
 use crate::flink::lint::RULES;
-use crate::report::printable;
+use crate::report::{chart_names, printable};
 use crate::workload::{DistributionWire, Document, NativeMetric, OPTIONS, OperatorWire, WorkloadWire, native_metrics};
 
 /// Lists what a workload can be made of.
@@ -33,6 +33,8 @@ enum What {
     Metrics,
     /// What `flink lint` looks for
     Rules,
+    /// What `chart` draws
+    Charts,
     /// The workload files of a folder
     Workloads,
 }
@@ -49,6 +51,7 @@ pub(super) fn list(args: &Args) -> Outcome {
         What::Rules => {
             RULES.iter().copied().flatten().map(|rule| (rule.id.to_owned(), rule.about.to_owned())).collect()
         }
+        What::Charts => chart_names().map(|(name, about)| (name.to_owned(), about.to_owned())).collect(),
         What::Workloads => workloads(&args.folder)?,
     };
     print(&columns(&rows))

@@ -73,6 +73,8 @@ pub(super) fn default_threshold(metric: &str) -> Option<f64> {
         | "checkpoint_written_bytes"
         | "checkpoint_full_bytes"
         | "write_amplification"
+        | "read_amplification"
+        | "space_amplification"
         | "index_reads_per_lookup" => Some(LOOSE_THRESHOLD),
         _ => Some(THRESHOLD),
     }

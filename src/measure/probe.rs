@@ -6,16 +6,21 @@
 //! kept too: the samples give the percentiles, the windows bound every stall that the samples miss.
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::AccessKind;
+use super::handicap::Handicap;
+use super::{AccessKind, Condition, ConditionSet, Conditions};
 
 /// The longest latency that is told apart; longer ones count as this. One hour.
 const LONGEST_NS: u64 = 3_600_000_000_000;
 /// Significant decimal digits of a histogram: 2 keep it at 30 KiB, small enough not to evict what is measured.
 const DIGITS: u8 = 2;
+/// Those of a histogram whose median is gated, of which steps of a percent would be a fifth of a threshold: 270 KiB, of which the
+/// latencies of one trial touch a few.
+const GATED_DIGITS: u8 = 3;
 
 /// Largest share of throughput that timing may cost when operations are sampled.
 const MAX_LOSS_SHARE: f64 = 0.02;
@@ -87,6 +92,21 @@ pub fn empty_interval_ns() -> u64 {
     gaps[gaps.len() / 2]
 }
 
+/// What recording one latency takes, ns: the median over batches.
+pub fn record_ns() -> f64 {
+    const BATCH: u64 = 1_000;
+    let mut histogram = histogram();
+    let mut batch = |first: u64| {
+        let start = Instant::now();
+        // Latencies of two decades, so that more than one bucket is touched.
+        (0..BATCH).for_each(|value| histogram.saturating_record(black_box(100 + (first + value * 7_919) % 9_900)));
+        nanos(start.elapsed()) as f64 / BATCH as f64
+    };
+    let mut times: Vec<f64> = (0..101).map(|round| batch(round * 31)).collect();
+    times.sort_unstable_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
 pub(super) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -96,8 +116,11 @@ pub(super) fn nanos(duration: Duration) -> u64 {
 pub struct Recorder {
     /// Latency of whole events, ns.
     pub event: Histogram<u64>,
-    /// Latency of those events that were processed while a checkpoint was in progress, ns; they are in `event` too.
-    pub event_in_checkpoint: Histogram<u64>,
+    /// Latency of those events that were processed while something went on, by condition (position = `condition as
+    /// usize`), ns; they are in `event` too.
+    pub event_during: Vec<Histogram<u64>>,
+    /// Latency of those events that were processed while anything went on, ns.
+    pub event_disturbed: Histogram<u64>,
     /// Latency of state accesses by kind (position = `kind as usize`), ns.
     pub accesses: Vec<Histogram<u64>>,
     /// Duration of whole windows, ns; empty where every event is timed.
@@ -110,17 +133,23 @@ pub struct Recorder {
     pub firing_ns: u64,
 }
 
-#[expect(clippy::expect_used, reason = "the bounds are constants that the histogram accepts")]
 pub(super) fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LONGEST_NS, DIGITS).expect("constant bounds")
+    with_digits(DIGITS)
+}
+
+#[expect(clippy::expect_used, reason = "the bounds are constants that the histogram accepts")]
+fn with_digits(digits: u8) -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONGEST_NS, digits).expect("constant bounds")
 }
 
 impl Default for Recorder {
     fn default() -> Self {
         let accesses = AccessKind::ALL.iter().map(|_| histogram()).collect();
-        let (event, event_in_checkpoint) = (histogram(), histogram());
-        let (windows, firings) = (histogram(), histogram());
-        Self { event, event_in_checkpoint, accesses, windows, firings, timers_fired: 0, firing_ns: 0 }
+        let gated = || with_digits(GATED_DIGITS);
+        let event_during = Condition::ALL.iter().map(|_| gated()).collect();
+        let (event, event_disturbed) = (gated(), gated());
+        let (windows, firings) = (gated(), histogram());
+        Self { event, event_during, event_disturbed, accesses, windows, firings, timers_fired: 0, firing_ns: 0 }
     }
 }
 
@@ -128,10 +157,11 @@ impl Recorder {
     /// Adds what another subtask recorded.
     #[expect(clippy::expect_used, reason = "all histograms have the same bounds")]
     pub fn merge(&mut self, other: &Self) {
-        let pairs = self.accesses.iter_mut().zip(&other.accesses);
+        let accesses = self.accesses.iter_mut().zip(&other.accesses);
+        let pairs = accesses.chain(self.event_during.iter_mut().zip(&other.event_during));
         let whole = [
             (&mut self.event, &other.event),
-            (&mut self.event_in_checkpoint, &other.event_in_checkpoint),
+            (&mut self.event_disturbed, &other.event_disturbed),
             (&mut self.windows, &other.windows),
             (&mut self.firings, &other.firings),
         ];
@@ -153,18 +183,43 @@ impl Recorder {
         self.firing_ns += other.firing_ns;
     }
 
-    /// Latency of the events that were processed while no checkpoint was in progress, ns.
+    /// Latency of the events that were processed while this went on, ns.
+    pub fn event_during(&self, condition: Condition) -> &Histogram<u64> {
+        &self.event_during[condition as usize]
+    }
+
+    /// Latency of the events that were processed while this did not go on, ns.
+    pub fn event_outside(&self, condition: Condition) -> Histogram<u64> {
+        self.event_without(self.event_during(condition))
+    }
+
+    /// Latency of the events beside which nothing went on, ns.
+    pub fn event_undisturbed(&self) -> Histogram<u64> {
+        self.event_without(&self.event_disturbed)
+    }
+
     #[expect(clippy::expect_used, reason = "what is taken away was recorded in both")]
-    pub fn event_outside_checkpoint(&self) -> Histogram<u64> {
-        let mut outside = self.event.clone();
-        outside.subtract(&self.event_in_checkpoint).expect("equal bounds");
-        outside
+    fn event_without(&self, part: &Histogram<u64>) -> Histogram<u64> {
+        let mut rest = self.event.clone();
+        rest.subtract(part).expect("equal bounds");
+        rest
+    }
+
+    #[cold]
+    fn record_disturbed(&mut self, latency_ns: u64, during: ConditionSet) {
+        self.event_disturbed.saturating_record(latency_ns);
+        for (condition, histogram) in Condition::ALL.iter().zip(&mut self.event_during) {
+            if during.contains(*condition) {
+                histogram.saturating_record(latency_ns);
+            }
+        }
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.event.reset();
-        self.event_in_checkpoint.reset();
+        self.event_disturbed.reset();
+        self.event_during.iter_mut().for_each(Histogram::reset);
         self.windows.reset();
         self.firings.reset();
         (self.timers_fired, self.firing_ns) = (0, 0);
@@ -201,7 +256,10 @@ pub struct Probe {
     random: u64,
     recorder: Recorder,
     accesses: u64,
-    in_checkpoint: bool,
+    /// What goes on by the word of the job, and what goes on in the store.
+    in_job: ConditionSet,
+    in_store: Arc<Conditions>,
+    handicap: Option<Handicap>,
 }
 
 impl Probe {
@@ -222,7 +280,9 @@ impl Probe {
             random: seed | 1,
             recorder: Recorder::default(),
             accesses: 0,
-            in_checkpoint: false,
+            in_job: ConditionSet::default(),
+            in_store: Arc::default(),
+            handicap: None,
         }
     }
 
@@ -241,7 +301,29 @@ impl Probe {
 
     /// Whether a checkpoint is in progress from here on.
     pub fn set_in_checkpoint(&mut self, in_checkpoint: bool) {
-        self.in_checkpoint = in_checkpoint;
+        self.in_job = ConditionSet::default().with(Condition::Checkpoint, in_checkpoint);
+    }
+
+    /// Looks from here on at what goes on in a store.
+    pub fn watch(&mut self, store: Arc<Conditions>) {
+        self.in_store = store;
+    }
+
+    /// From here on each event is to take so much longer, ns.
+    pub fn set_handicap(&mut self, event_ns: f64) {
+        self.handicap = Some(Handicap::new(event_ns, self.empty_ns));
+    }
+
+    /// Whether events are slowed down on purpose.
+    pub fn is_handicapped(&self) -> bool {
+        self.handicap.is_some()
+    }
+
+    /// Slows down so many events.
+    pub fn hold_back(&mut self, events: usize) {
+        if let Some(handicap) = &mut self.handicap {
+            handicap.hold_back(events);
+        }
     }
 
     /// What was recorded.
@@ -339,9 +421,15 @@ impl Probe {
     /// An event has ended that an open loop has timed.
     #[inline]
     pub fn served(&mut self, service_ns: u64) {
-        self.recorder.event.saturating_record(service_ns.max(1));
-        if self.in_checkpoint {
-            self.recorder.event_in_checkpoint.saturating_record(service_ns.max(1));
+        self.record(service_ns.max(1));
+    }
+
+    #[inline]
+    fn record(&mut self, latency_ns: u64) {
+        self.recorder.event.saturating_record(latency_ns);
+        let during = self.in_job.or(self.in_store.look());
+        if !during.is_empty() {
+            self.recorder.record_disturbed(latency_ns, during);
         }
     }
 
@@ -354,10 +442,7 @@ impl Probe {
             self.intervals = 1;
         }
         let latency = nanos(self.mark - self.event_start).saturating_sub(self.intervals * self.empty_ns).max(1);
-        self.recorder.event.saturating_record(latency);
-        if self.in_checkpoint {
-            self.recorder.event_in_checkpoint.saturating_record(latency);
-        }
+        self.record(latency);
     }
 }
 

@@ -65,6 +65,13 @@ fn device_bytes() -> Option<(u64, u64)> {
     Some((field("read_bytes:")?, field("write_bytes:")?))
 }
 
+/// The largest cache of the first processor, bytes (`/sys/devices/system/cpu`); none where the system does not say.
+pub fn cpu_cache_bytes() -> Option<u64> {
+    let caches = std::fs::read_dir("/sys/devices/system/cpu/cpu0/cache").ok()?;
+    let size = |text: String| Some(text.trim().strip_suffix('K')?.parse::<u64>().ok()? * 1024);
+    caches.filter_map(|cache| size(std::fs::read_to_string(cache.ok()?.path().join("size")).ok()?)).max()
+}
+
 /// Bytes that this process has allocated and not freed; `None` without an allocator that counts. It takes
 /// microseconds: not for hot loops.
 pub fn allocated_bytes() -> Option<u64> {

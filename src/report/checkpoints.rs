@@ -94,12 +94,13 @@ fn checkpoint_row(trials: &[&Checkpoints]) -> Vec<String> {
         count(of(|record| record.reused_files as f64)),
         p99(|trial| trial.latency_during.as_ref()?.summary.p99_ns),
         p99(|trial| trial.latency_outside.as_ref()?.summary.p99_ns),
-        trials.last().map_or_else(String::new, |trial| trend(trial.size_trend, Unit::Bytes)),
-        trials.last().map_or_else(String::new, |trial| trend(trial.duration_trend, Unit::Nanoseconds)),
+        trials.last().map_or_else(String::new, |trial| trend_words(trial.size_trend, Unit::Bytes)),
+        trials.last().map_or_else(String::new, |trial| trend_words(trial.duration_trend, Unit::Nanoseconds)),
     ]
 }
 
-fn trend(trend: Trend, unit: Unit) -> String {
+/// What a trend says in words.
+pub(super) fn trend_words(trend: Trend, unit: Unit) -> String {
     match trend {
         Trend::Bounded => "bounded".to_owned(),
         Trend::Unbounded { per_day } => {

@@ -38,13 +38,13 @@ impl Curve<'_> {
 }
 
 /// A name followed by choices; an axis that is not heeded is left out.
-fn with_choices(name: &str, choices: &[(&str, &str)]) -> String {
+pub(super) fn with_choices(name: &str, choices: &[(&str, &str)]) -> String {
     let heeded = choices.iter().filter(|(_, value)| *value != "-");
     heeded.fold(name.to_owned(), |name, (axis, value)| format!("{name} {}={value}", short_key(axis)))
 }
 
 /// A knob's value as a number: a plain one, a size or a time.
-fn number(text: &str) -> Option<f64> {
+pub(super) fn number(text: &str) -> Option<f64> {
     let size = || text.parse::<Bytes>().ok().map(|bytes| bytes.0 as f64);
     let time = || text.parse::<Time>().ok().map(|time| time.0.as_secs_f64());
     text.parse().ok().or_else(size).or_else(time)

@@ -1,9 +1,10 @@
 //! What a stream's result shows beside throughput and latency: the operators of a pipeline, how much state was held over
 //! the run and what removed it, what timers cost, which events were late.
 
+use super::checkpoints::trend_words;
 use super::summary::natural;
 use super::table::with_unit;
-use crate::result::{Firing, Growth, Measurement, OperatorMeasurement, RunResult, Trend, Unit};
+use crate::result::{Firing, Growth, Measurement, OperatorMeasurement, RunResult, Trial, Unit};
 
 /// Columns of the table of growth. Bytes are those of key and value.
 pub(super) const GROWTH_HEADER: [&str; 11] = [
@@ -25,6 +26,11 @@ pub(super) const LATER_HEADER: [&str; 6] = ["pipeline", "operator", "rows", "p50
 
 /// Columns of the table of timers.
 pub(super) const FIRING_HEADER: [&str; 7] = ["timers", "fired", "per second", "bursts", "mean burst", "p99", "longest"];
+
+/// What a configuration is called among all of a result's.
+pub(super) fn place(result: &RunResult, trial: &Trial) -> String {
+    format!("{} {}", result.variant_label(trial.variant), trial.configuration).trim().to_owned()
+}
 
 /// The rows of the table of growth, by configuration: of its trials the one that held the median at the end.
 pub(super) fn growth_rows(result: &RunResult) -> Vec<Vec<String>> {
@@ -97,8 +103,7 @@ pub(super) fn rows(result: &RunResult, cells: impl Fn(&[&Measurement]) -> Option
 fn groups(result: &RunResult) -> Vec<(String, Vec<&Measurement>)> {
     let mut groups: Vec<(String, Vec<&Measurement>)> = Vec::new();
     for (trial, measurement) in result.finished() {
-        let label = result.variant_label(trial.variant);
-        let name = format!("{label} {}", trial.configuration).trim().to_owned();
+        let name = place(result, trial);
         match groups.iter_mut().find(|(known, _)| *known == name) {
             Some((_, measurements)) => measurements.push(measurement),
             None => groups.push((name, vec![measurement])),
@@ -125,13 +130,7 @@ fn growth_row(growth: &Growth, checkpoint_bytes: Option<u64>) -> Option<Vec<Stri
         last.removed_on_access.to_string(),
         (last.removed_incrementally + last.removed_by_compaction).to_string(),
         checkpoint_bytes.map_or_else(|| "-".to_owned(), bytes),
-        match growth.trend {
-            Trend::Bounded => "bounded".to_owned(),
-            Trend::Unbounded { per_day } => {
-                format!("unbounded growth: {} a day", with_unit(per_day, Unit::Bytes))
-            }
-            Trend::Undecided => "too short to tell".to_owned(),
-        },
+        trend_words(growth.trend, Unit::Bytes),
     ])
 }
 

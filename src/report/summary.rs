@@ -131,18 +131,23 @@ impl Spread {
     }
 }
 
-/// The trials of one workload and configuration, or of one regime of them.
-struct Group<'a> {
-    variant: usize,
-    configuration: &'a str,
-    trials: Vec<&'a Trial>,
-    companions: Vec<&'a Trial>,
+/// The trials of one workload and configuration, or of one regime of them: what a row of a summary is made of.
+pub(super) struct Group<'a> {
+    /// The workload, by its position among the variants.
+    pub variant: usize,
+    /// The configuration.
+    pub configuration: &'a str,
+    /// Trials that are measured, finished or not.
+    pub trials: Vec<&'a Trial>,
+    /// Trials in which RocksDB counts.
+    pub companions: Vec<&'a Trial>,
     /// Slow trials of the configuration, whichever regime this group is of.
     slow: usize,
     regime: Option<Regime>,
 }
 
-fn finished<'a>(trials: &[&'a Trial]) -> impl Iterator<Item = &'a Measurement> {
+/// What those of the trials measured that have finished.
+pub(super) fn finished<'a>(trials: &[&'a Trial]) -> impl Iterator<Item = &'a Measurement> {
     trials.iter().filter_map(|trial| match &trial.outcome {
         Outcome::Finished(measurement) => Some(measurement.as_ref()),
         _ => None,
@@ -198,7 +203,7 @@ impl<'a> Group<'a> {
 impl Summary {
     /// Summarises a result.
     pub fn of(result: &RunResult) -> Self {
-        let groups = group(result);
+        let groups = groups(result);
         let knobs = Knobs::of(result);
         let mut summary =
             Self { rows: Vec::new(), accesses: Vec::new(), phases: Vec::new(), cache_curves: cache_curves(result) };
@@ -236,7 +241,7 @@ impl Summary {
 
 /// Trials by workload and configuration. Trials run in random order; the rows keep that of the workload file, which is
 /// the order of the result's configurations, or by name where the result has none of its own.
-fn group(result: &RunResult) -> Vec<Group<'_>> {
+pub(super) fn groups(result: &RunResult) -> Vec<Group<'_>> {
     let place = |name: &str| {
         let listed = result
             .workload

@@ -4,14 +4,17 @@ mod cache_curve;
 mod checkpoint;
 mod consistency;
 mod growth;
+mod interleaved;
 mod latency;
 mod manifest;
 mod metric;
 mod open_loop;
 mod phase;
 mod process;
+mod rehash;
 mod save;
 mod schema;
+mod steady;
 mod store;
 mod text;
 mod timeline;
@@ -20,18 +23,21 @@ pub use cache_curve::{CacheCurve, CachePoint, PoolSize};
 pub use checkpoint::{Changelog, CheckpointRecord, Checkpoints, Materialization, Restore};
 pub use consistency::contradiction;
 pub use growth::{Growth, GrowthSample, Trend, trend};
+pub use interleaved::{Contrast, Interleaved, Program, Stop, TrialRun};
 pub use latency::{Latency, LatencySummary};
 pub use manifest::{BuildInfo, Host, Manifest};
 pub use metric::{Better, From, Kind, METRICS, Metric, Shown, Unit};
 pub use open_loop::{CONFIRMATIONS, MaxRate, OpenLoop, OpenLoopSample, RateTrial};
 pub use phase::PhaseMeasurement;
 pub use process::ProcessUse;
+pub use rehash::RehashStalls;
 pub use save::{save_file, save_json};
 pub use schema::{
-    AccessLatency, Agreement, Firing, HeapMemory, KeyedResult, LoadError, Measurement, OperatorMeasurement,
-    OutOfMemory, Outcome, PrefillOrigin, RunResult, SCHEMA_VERSION, SLOW_EVENT_NS, Timing, TimingStrategy, Trial,
-    VariantInfo,
+    AccessLatency, Agreement, ConditionLatency, Firing, HeapMemory, KeyedResult, LoadError, Measurement,
+    OperatorMeasurement, OutOfMemory, Outcome, PrefillOrigin, RunResult, SCHEMA_VERSION, SLOW_EVENT_NS, Timing,
+    TimingStrategy, Trial, VariantInfo,
 };
+pub use steady::{Course, ServedFrom, Steadiness, Unsettled, WorkingSet};
 pub use store::{CachedRole, LevelShape, StoreBudget, StoreCounters, StoreMemory, StoreShape, StoreUse};
 pub use text::{printable, printable_lines, significant, with_unit};
 pub use timeline::{Episode, EpisodeKind, Interval, StoreSample, Timeline, heat_bounds_ns, heat_bucket};

@@ -1,14 +1,14 @@
 //! The schema of a result file, and how it is loaded and saved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CacheCurve, Checkpoints, Growth, Latency, Manifest, MaxRate, OpenLoop, PhaseMeasurement, ProcessUse, StoreCounters,
-    StoreMemory, StoreShape, Timeline, save_json,
+    CacheCurve, Checkpoints, Growth, Interleaved, Latency, Manifest, MaxRate, OpenLoop, PhaseMeasurement, ProcessUse,
+    RehashStalls, Steadiness, StoreCounters, StoreMemory, StoreShape, Timeline, TrialRun, WorkingSet, save_json,
 };
 use crate::state::Digest;
 use crate::workload::WorkloadWire;
@@ -41,6 +41,9 @@ pub struct RunResult {
     /// The highest rates that a search has found; empty where none was made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub max_rates: Vec<MaxRate>,
+    /// How its pairs were run and looked at; none where trials were not interleaved to be compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interleaved: Option<Interleaved>,
     /// Whether the user stopped the run.
     pub interrupted: bool,
 }
@@ -75,11 +78,19 @@ pub struct Trial {
     pub companion: bool,
     /// The seed of its event stream (configured).
     pub seed: u64,
+    /// How it was run.
+    #[serde(default)]
+    pub run: TrialRun,
     /// What came of it.
     pub outcome: Outcome,
 }
 
 impl Trial {
+    /// The workload and the configuration that it is a repeat of.
+    pub fn cell(&self) -> (usize, &str) {
+        (self.variant, &self.configuration)
+    }
+
     /// Its options without the folders of one machine, which are of no use elsewhere.
     pub fn portable_options(&self) -> impl Iterator<Item = (&String, &String)> {
         self.options.iter().filter(|(key, _)| !key.ends_with(".localdir") && !key.ends_with(".log.dir"))
@@ -164,6 +175,10 @@ pub struct HeapMemory {
     pub process_live_bytes: Option<u64>,
     /// What operator and state allocated in this process in the measured part, bytes.
     pub process_allocated_bytes: Option<u64>,
+    /// What growing hash tables stood still for since the trial began, the prefill included; none in results of earlier
+    /// versions.
+    #[serde(default)]
+    pub rehash: Option<RehashStalls>,
 }
 
 /// What a trial measured.
@@ -253,6 +268,16 @@ pub struct Measurement {
     /// The measured part over time; none in results of earlier versions.
     #[serde(default)]
     pub timeline: Option<Timeline>,
+    /// Whether the warm-up had done what it is for; none in results of earlier versions.
+    #[serde(default)]
+    pub steadiness: Option<Steadiness>,
+    /// What the working set was served from; none where nothing tells.
+    #[serde(default)]
+    pub working_set: Option<WorkingSet>,
+    /// Latency of the events that were processed while something went on, and `undisturbed` that of all others; without
+    /// what never went on.
+    #[serde(default)]
+    pub latency_during: Vec<ConditionLatency>,
     /// The operators of a pipeline behind the first, in the order in which rows flow. `event_latency` is that of the first.
     #[serde(default)]
     pub later: Vec<OperatorMeasurement>,
@@ -328,6 +353,9 @@ impl Measurement {
                 loss_per_timed_event_ns: None,
                 loss_share: None,
                 empty_interval_ns: 0,
+                record_ns: None,
+                harness_ns_per_event: None,
+                looking_share: None,
             },
             slow_event_share: 0.0,
             phases: Vec::new(),
@@ -353,6 +381,9 @@ impl Measurement {
             checkpoints: None,
             open_loop: None,
             timeline: None,
+            steadiness: None,
+            working_set: None,
+            latency_during: Vec::new(),
             later: Vec::new(),
             latest: Vec::new(),
         }
@@ -383,6 +414,17 @@ pub struct AccessLatency {
     pub latency: Latency,
 }
 
+/// Latency of the events that were processed while something went on beside them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ConditionLatency {
+    /// What went on: `checkpoint`, `flush`, `compaction`, `write stall`, `rehash`; or `undisturbed`. An event may have seen
+    /// several.
+    pub during: String,
+    /// Their latency.
+    #[serde(flatten)]
+    pub latency: Latency,
+}
+
 /// How latency was taken.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -400,6 +442,16 @@ pub struct Timing {
     pub loss_share: Option<f64>,
     /// An empty timed interval, taken off every reading, ns.
     pub empty_interval_ns: u64,
+    /// What recording one latency takes, in this process before the trial, ns; none in results of earlier versions.
+    #[serde(default)]
+    pub record_ns: Option<f64>,
+    /// Time on the wall that the measured part took for each event beside the busiest subtask: making and routing events, and
+    /// looking at stores, in an open loop waiting too, ns. It is in no other figure.
+    #[serde(default)]
+    pub harness_ns_per_event: Option<f64>,
+    /// The share of the measured part that looking at the stores took, of the subtask that it took most.
+    #[serde(default)]
+    pub looking_share: Option<f64>,
 }
 
 /// Which events were timed.
@@ -495,6 +547,15 @@ impl RunResult {
     /// The finished trials with what they measured, companions left out.
     pub fn finished(&self) -> impl Iterator<Item = (&Trial, &Measurement)> {
         self.all_finished().filter(|(trial, _)| !trial.companion)
+    }
+
+    /// The last finished trial of each workload and configuration, companions left out, in the order in which they ran.
+    pub fn last_of_each(&self) -> impl Iterator<Item = (&Trial, &Measurement)> {
+        let finished: Vec<_> = self.finished().collect();
+        let mut told = BTreeSet::new();
+        let mut last: Vec<_> = finished.into_iter().rev().filter(|(trial, _)| told.insert(trial.cell())).collect();
+        last.reverse();
+        last.into_iter()
     }
 
     /// The finished trials with what they measured, companions included.

@@ -176,6 +176,36 @@ pub struct StoreCounters {
     pub compaction_write_bytes: u64,
     /// Time that writers were held back, µs.
     pub stall_us: u64,
+    /// Lookups that a memtable answered.
+    #[serde(default)]
+    pub memtable_hits: u64,
+    /// Lookups that no memtable answered.
+    #[serde(default)]
+    pub memtable_misses: u64,
+    /// Lookups that a file of level 0 answered.
+    #[serde(default)]
+    pub level0_hits: u64,
+    /// Lookups that a file of level 1 answered.
+    #[serde(default)]
+    pub level1_hits: u64,
+    /// Lookups that a file of level 2 or below answered.
+    #[serde(default)]
+    pub deeper_hits: u64,
+    /// Bytes of data blocks read into the cache, uncompressed.
+    #[serde(default)]
+    pub data_read_bytes: u64,
+    /// Bytes that lookups returned.
+    #[serde(default)]
+    pub returned_bytes: u64,
+    /// Seeks of iterators.
+    #[serde(default)]
+    pub seeks: u64,
+    /// Steps of iterators.
+    #[serde(default)]
+    pub nexts: u64,
+    /// Bytes that iterators returned.
+    #[serde(default)]
+    pub iterated_bytes: u64,
 }
 
 /// A block that is read for fewer lookups than one in this many is not what makes a trial slow.
@@ -213,7 +243,17 @@ impl StoreCounters {
             flush_bytes,
             compaction_read_bytes,
             compaction_write_bytes,
-            stall_us
+            stall_us,
+            memtable_hits,
+            memtable_misses,
+            level0_hits,
+            level1_hits,
+            deeper_hits,
+            data_read_bytes,
+            returned_bytes,
+            seeks,
+            nexts,
+            iterated_bytes
         )
     }
 
@@ -233,6 +273,13 @@ impl StoreCounters {
     /// Whether index blocks are read from files so often that it makes a trial slow.
     pub fn reads_index_often(&self) -> bool {
         self.index_reads_per_lookup().is_some_and(|reads| reads >= INDEX_READS_THAT_MATTER)
+    }
+
+    /// Bytes of blocks read from files over those that lookups and iterators returned.
+    pub fn read_amplification(&self) -> Option<f64> {
+        let read = self.data_read_bytes + self.index_read_bytes + self.filter_read_bytes;
+        let returned = self.returned_bytes + self.iterated_bytes;
+        (returned > 0).then(|| read as f64 / returned as f64)
     }
 
     /// Index blocks read from files for each lookup.

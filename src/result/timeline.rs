@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{StoreCounters, StoreUse};
+use crate::statistics::median;
 
 /// Buckets of a heat column in each doubling of latency.
 const BUCKETS_PER_DOUBLING: f64 = 4.0;
@@ -14,11 +15,14 @@ const BUCKETS_PER_DOUBLING: f64 = 4.0;
 pub struct Timeline {
     /// Length of an interval on the wall, ms: 100, doubled as often as it takes to have no more than 256 of them.
     pub interval_ms: u64,
-    /// The intervals from the beginning of the measured part on, without gaps. Events count where their batch ended, so one
-    /// behind a long stall has the busy time of several.
+    /// The intervals from the beginning of the measured part on, without gaps. Events count where their batch began, so an
+    /// interval with a long stall has the busy time of several, and those behind it have no events.
     pub intervals: Vec<Interval>,
     /// Checkpoints, flushes, compactions and stalls, by their begin.
     pub episodes: Vec<Episode>,
+    /// Episodes that are not listed, because there were too many.
+    #[serde(default)]
+    pub unlisted_episodes: u64,
 }
 
 /// What happened in one interval.
@@ -29,7 +33,7 @@ pub struct Interval {
     pub events: u64,
     /// Time that the busiest subtask spent on its events, ns.
     pub busy_ns: u64,
-    /// Median latency of the timed events, ns; a percentile is absent where fewer than ten lie beyond it.
+    /// Median latency of the timed events, in an open loop of their response times, ns; a percentile is absent where fewer than ten lie beyond it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p50_ns: Option<u64>,
     /// Their 99th percentile, ns.
@@ -74,7 +78,7 @@ pub struct StoreSample {
     pub estimated_keys: u64,
     /// Size of the live data, as RocksDB estimates it (`rocksdb.estimate-live-data-size`), bytes.
     pub live_data_bytes: u64,
-    /// Size of the table files (`rocksdb.total-sst-files-size`), bytes.
+    /// Size of the table files (`rocksdb.live-sst-files-size`), bytes.
     pub table_file_bytes: u64,
     /// What was counted in this interval; only where RocksDB counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -116,11 +120,14 @@ pub enum EpisodeKind {
     Delayed,
     /// Writes are stopped.
     Stopped,
+    /// A hash table of the heap grows: entries move to a larger array of buckets, some with each access.
+    Rehash,
 }
 
 impl EpisodeKind {
     /// All of them, in the order of their lanes in a chart.
-    pub const ALL: [Self; 5] = [Self::Checkpoint, Self::Flush, Self::Compaction, Self::Delayed, Self::Stopped];
+    pub const ALL: [Self; 6] =
+        [Self::Checkpoint, Self::Flush, Self::Compaction, Self::Delayed, Self::Stopped, Self::Rehash];
 
     /// Its name in tables and charts.
     pub fn name(self) -> &'static str {
@@ -130,7 +137,43 @@ impl EpisodeKind {
             Self::Compaction => "compaction",
             Self::Delayed => "writes delayed",
             Self::Stopped => "writes stopped",
+            Self::Rehash => "rehash",
         }
+    }
+}
+
+impl StoreSample {
+    /// Size of the table files over that of the live data, both RocksDB's own figures; none where there are no files.
+    pub fn space_amplification(&self) -> Option<f64> {
+        (self.live_data_bytes > 0).then(|| self.table_file_bytes as f64 / self.live_data_bytes as f64)
+    }
+
+    /// Adds what another database told; `used` is added by who knows whether they share a cache.
+    pub fn add(&mut self, other: &Self, used: &StoreUse) {
+        self.used.add(used);
+        self.level0_files += other.level0_files;
+        self.pending_compaction_bytes += other.pending_compaction_bytes;
+        self.delayed_write_rate_bytes_per_s += other.delayed_write_rate_bytes_per_s;
+        self.write_stopped += other.write_stopped;
+        self.flush_pending += other.flush_pending;
+        self.compaction_pending += other.compaction_pending;
+        self.running_flushes += other.running_flushes;
+        self.running_compactions += other.running_compactions;
+        self.estimated_keys += other.estimated_keys;
+        self.live_data_bytes += other.live_data_bytes;
+        self.table_file_bytes += other.table_file_bytes;
+        if let Some(counted) = &other.counters {
+            self.counters = Some(self.counters.map_or(*counted, |sum| sum.plus(counted)));
+        }
+    }
+}
+
+impl Timeline {
+    /// Median of the intervals' throughputs, 1/s: what the trial did in a typical tenth of a second, whatever stalls took from a
+    /// few of them. None where nothing ended in any.
+    pub fn typical_throughput_events_per_s(&self) -> Option<f64> {
+        let rates: Vec<_> = self.intervals.iter().filter_map(Interval::throughput_events_per_s).collect();
+        median(&rates)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::backend::{ChangelogStorage, MaterializePlan};
 use crate::checkpoint::{
     CheckpointError, CheckpointStorage, Position, SHARED_FOLDER, StorageProfile, StoredCheckpoint,
 };
-use crate::measure::Recorder;
+use crate::measure::{Condition, Recorder};
 use crate::result::{Changelog, CheckpointRecord, Checkpoints, Latency, Restore, Trend, trend};
 use crate::state::Digest;
 use crate::workload::{BackendType, ChangelogPlace, Now, SavepointPlan};
@@ -180,7 +180,7 @@ impl CheckpointedRun {
             None => None,
             Some(url) => Some(restored(&plan(setup, self.open(url)?)?, setup, end, replay)?),
         };
-        let during = &recorder.event_in_checkpoint;
+        let during = recorder.event_during(Condition::Checkpoint);
         let during = (!during.is_empty()).then_some(during);
         let mut checkpoints = Checkpoints {
             records: self.coordinator.records(),
@@ -188,7 +188,7 @@ impl CheckpointedRun {
             location: self.coordinator.last_checkpoint().filter(|_| self.is_kept),
             savepoint: self.coordinator.last_savepoint(),
             latency_during: during.map(Latency::of),
-            latency_outside: during.map(|_| Latency::of(&recorder.event_outside_checkpoint())),
+            latency_outside: during.map(|_| Latency::of(&recorder.event_outside(Condition::Checkpoint))),
             size_trend: Trend::Undecided,
             duration_trend: Trend::Undecided,
             changelog: self.changelog,

@@ -11,13 +11,14 @@ use std::sync::Arc;
 use super::Observer;
 use super::base::copy_prefill;
 use super::drive::{OperatorSubtask, Subtask};
+use super::memory_limit::forget_files;
 use super::pipeline::PipelineSubtask;
 use super::restore::RestorePlan;
 use super::subtasks::{RUN_PASS, Setup, run_subtasks};
 use super::trial::{PrefillFrom, Report, TrialError, TrialSpec};
 use crate::backend::{ExpiringState, HeapBackend, NullBackend, Observed, Prefill, Snapshots};
 #[cfg(feature = "rocksdb")]
-use crate::backend::{RocksDbBackend, SharedMemory};
+use crate::backend::{OpenMode, RocksDbBackend, SharedMemory};
 use crate::measure::Probe;
 use crate::operator::{
     AggregateOperator, Aggregated, Average, BroadcastRules, ChangelogJoin, Collector, Contents, ContinuousJoin,
@@ -101,7 +102,11 @@ fn copied_prefill(spec: &TrialSpec, workload: &Workload) -> Result<PrefillOrigin
     for subtask in 0..workload.run.groups.parallelism {
         let folder = state_folder(spec, RUN_PASS, subtask);
         let copied = copy_prefill(&base.join(subtask.to_string()), &folder);
-        linked &= copied.map_err(|error| TrialError::Folder(folder, error))?;
+        linked &= copied.map_err(|error| TrialError::Folder(folder.clone(), error))?;
+        if spec.memory_group.is_some() {
+            // Pages of these files that others have read in would not count against the limit.
+            forget_files(&folder).map_err(|error| TrialError::Folder(folder, error))?;
+        }
     }
     Ok(if linked { PrefillOrigin::Linked } else { PrefillOrigin::Copied })
 }
@@ -199,9 +204,9 @@ fn open_subtask<K: SourceKey>(
                 let at = (place.operator, place.subtask);
                 plan.fetch(at, folder, (&spec.options, place.memory.as_deref()))?;
             }
+            let mode = OpenMode { counts: spec.counters, direct_io: workload.run.direct_io };
             let (place_in_job, ttls) = ((groups, place.subtask), job.ttls.clone());
-            let backend =
-                RocksDbBackend::<K>::open(folder, &spec.options, place_in_job, place.memory, spec.counters, ttls)?;
+            let backend = RocksDbBackend::<K>::open(folder, &spec.options, place_in_job, place.memory, mode, ttls)?;
             open_operator(backend, job, harness)
         }
         #[cfg(not(feature = "rocksdb"))]

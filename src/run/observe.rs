@@ -1,46 +1,12 @@
 //! What the stores of a trial tell, put together: sums over databases, with the cache of a shared pool counted once.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
+use super::timeline::TimelineWatch;
 use crate::backend::Observed;
 use crate::result::{CacheCurve, LevelShape, StoreBudget, StoreCounters, StoreMemory, StoreShape, StoreUse};
 use crate::state::StateResult;
 use crate::workload::Options;
-
-/// Time between two looks at a store's memory.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
-/// Watches the memory of one subtask's store.
-#[derive(Debug)]
-pub struct StoreWatch {
-    looked: Instant,
-    peak: StoreUse,
-    /// What had been counted when the measured part began.
-    before: Option<StoreCounters>,
-}
-
-impl StoreWatch {
-    /// Begins to watch.
-    pub fn begin(store: &dyn Observed) -> Self {
-        store.begin_counting();
-        Self { looked: Instant::now(), peak: StoreUse::default(), before: store.store_counters() }
-    }
-
-    /// Looks, if it is time to; called between batches.
-    ///
-    /// # Errors
-    /// The store cannot be asked.
-    pub fn look(&mut self, store: &dyn Observed) -> StateResult<()> {
-        if self.looked.elapsed() >= LOOK_EVERY {
-            self.looked = Instant::now();
-            if let Some(used) = store.store_use()? {
-                self.peak = self.peak.or_larger(used);
-            }
-        }
-        Ok(())
-    }
-}
 
 /// What the stores of all subtasks told at the end of the measured part.
 #[derive(Debug, Default)]
@@ -55,21 +21,31 @@ pub struct Observation {
     pub cache_curve: Option<CacheCurve>,
 }
 
+/// The store of one subtask at the end of the measured part.
+pub struct Watched<'a> {
+    /// The store.
+    pub store: &'a dyn Observed,
+    /// What was seen of it since the measured part began.
+    pub watch: &'a TimelineWatch,
+    /// Whether no store before it told what their common cache holds.
+    pub first_of_pool: bool,
+}
+
+/// Of each subtask whether it is the first of its pool: databases that share no memory have caches of their own.
+pub fn first_of_pool(options: &Options, parallelism: u16) -> Vec<bool> {
+    let mut pools = BTreeSet::new();
+    (0..parallelism).map(|subtask| pools.insert(options.pool_of(subtask)) || !options.shares_memory()).collect()
+}
+
 /// Puts together what the stores tell at the end of the measured part.
 ///
 /// # Errors
 /// A store cannot be asked.
-pub fn observe<'a>(
-    options: &Options,
-    stores: impl IntoIterator<Item = (&'a dyn Observed, &'a StoreWatch)>,
-) -> StateResult<Observation> {
+pub fn observe<'a>(stores: impl IntoIterator<Item = Watched<'a>>) -> StateResult<Observation> {
     let mut seen = Observation::default();
-    let mut pools = BTreeSet::new();
-    for ((store, watch), subtask) in stores.into_iter().zip(0..) {
-        // Databases that share no memory have caches of their own.
-        let first_of_pool = pools.insert(options.pool_of(subtask)) || !options.shares_memory();
+    for Watched { store, watch, first_of_pool } in stores {
         if let Some(end) = store.store_use()? {
-            let peak = watch.peak.or_larger(end);
+            let peak = watch.peak().or_larger(end);
             let memory = seen.memory.get_or_insert_with(|| StoreMemory {
                 budget: None,
                 peak: StoreUse::default(),
@@ -91,7 +67,7 @@ pub fn observe<'a>(
             }
         }
         if let Some(after) = store.store_counters() {
-            let counted = after.since(&watch.before.unwrap_or_default());
+            let counted = after.since(&watch.counted_before().unwrap_or_default());
             seen.counters = Some(seen.counters.map_or(counted, |sum| sum.plus(&counted)));
         }
     }
@@ -145,7 +121,10 @@ pub fn add_shape(sum: &mut StoreShape, shape: StoreShape, first_of_pool: bool) {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+    use crate::measure::Recorder;
 
     /// A store of two subtasks that share a pool: each has memtables of its own.
     struct Shared;
@@ -161,8 +140,9 @@ mod tests {
     fn observed(settings: &[(&str, &str)]) -> Observation {
         let mut options = Options::default();
         settings.iter().for_each(|(key, value)| options.set(key, value).unwrap());
-        let watches = [StoreWatch::begin(&Shared), StoreWatch::begin(&Shared)];
-        observe(&options, watches.iter().map(|watch| (&Shared as &dyn Observed, watch))).unwrap()
+        let watch = TimelineWatch::begin(Instant::now(), &Shared, Recorder::default().event);
+        let watched = |first_of_pool| Watched { store: &Shared, watch: &watch, first_of_pool };
+        observe(first_of_pool(&options, 2).into_iter().map(watched)).unwrap()
     }
 
     #[test]

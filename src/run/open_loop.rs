@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
+
 use super::drive::Subtask;
 use crate::measure::{Pace, Paced, RealClock, Response};
 use crate::result::{Latency, OpenLoop, OpenLoopSample, Trend, trend};
@@ -90,6 +92,11 @@ impl Arriving {
         let idle = Duration::from_nanos(idle_ns).min(took);
         self.idle += idle;
         Ok(took.saturating_sub(idle))
+    }
+
+    /// Time from the arrival of each event until it was done, ns.
+    pub fn response(&self) -> &Histogram<u64> {
+        &self.recorder.response
     }
 
     /// A round is over: looks at the queue.

@@ -4,14 +4,19 @@
 //! the next operator may belong to another subtask.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::drive::{Delivery, OperatorPart, PendingOperator, Subtask};
 use super::observe::{add_shape, once};
-use crate::backend::{Census, ChangelogStorage, CleanedEntries, MaterializePlan, Observed, SnapshotRequest};
+use crate::backend::{
+    Census, ChangelogStorage, CleanedEntries, MaterializePlan, Observed, SnapshotRequest, StoreEpisode,
+};
 use crate::checkpoint::CheckpointError;
-use crate::measure::{Pace, Probe, RealClock};
-use crate::result::{CacheCurve, Changelog, StoreBudget, StoreCounters, StoreShape, StoreUse};
+use crate::measure::{Conditions, Pace, Probe, RealClock};
+use crate::result::{
+    CacheCurve, Changelog, RehashStalls, StoreBudget, StoreCounters, StoreSample, StoreShape, StoreUse,
+};
 use crate::source::Event;
 use crate::state::{Digest, HeapUse, JvmHeap, StateResult};
 use crate::workload::Now;
@@ -176,5 +181,33 @@ impl<K> Observed for PipelineSubtask<K> {
             }
         }
         Ok(all)
+    }
+    fn store_sample(&self) -> StateResult<Option<StoreSample>> {
+        let mut all: Option<StoreSample> = None;
+        for (store, place) in self.stores().zip(0..) {
+            if let Some(sample) = store.store_sample()? {
+                all.get_or_insert_default().add(&sample, &once(sample.used, self.has_own_cache(place)));
+            }
+        }
+        Ok(all)
+    }
+    /// Of the first operator, as the probe is; those behind it have their own.
+    fn conditions(&self) -> Option<Arc<Conditions>> {
+        self.first.store().conditions()
+    }
+    fn take_episodes(&self) -> (Vec<StoreEpisode>, u64) {
+        let (mut all, mut unlisted) = (Vec::new(), 0);
+        for store in self.stores() {
+            let (episodes, more) = store.take_episodes();
+            all.extend(episodes);
+            unlisted += more;
+        }
+        (all, unlisted)
+    }
+    fn rehash_stalls(&self) -> Option<RehashStalls> {
+        self.stores().filter_map(Observed::rehash_stalls).reduce(RehashStalls::plus)
+    }
+    fn episodes_going_on(&self) -> Vec<StoreEpisode> {
+        self.stores().flat_map(Observed::episodes_going_on).collect()
     }
 }

@@ -12,19 +12,22 @@ use super::coordinator::{Coordinator, Trigger};
 use super::drive::Subtask;
 use super::growth::{GrowthWatch, growth};
 use super::heap::HeapShare;
-use super::observe::{Observation, StoreWatch, observe};
+use super::observe::{Observation, Watched, first_of_pool, observe};
 use super::open_loop::{self, Arriving};
 use super::restore::RestorePlan;
 use super::stage::{Checkpointed, Stage, StageEnd, StageWork, run_stage};
+use super::steady::judged;
+use super::timeline::{TimelineWatch, timeline};
 use super::trial::{Phase, PrefillFrom, Progress, Report, TrialError, TrialSpec, folder_bytes};
 use crate::checkpoint::Position;
 use crate::measure::{
-    AccessKind, Calibration, Probe, ProcessTimes, Recorder, Strategy, allocated_bytes, empty_interval_ns,
-    resident_bytes, thread_allocated_bytes,
+    AccessKind, Calibration, Condition, Probe, ProcessTimes, Recorder, Strategy, allocated_bytes, empty_interval_ns,
+    record_ns, resident_bytes, thread_allocated_bytes,
 };
 use crate::result::{
-    AccessLatency, Firing, HeapMemory, KeyedResult, Latency, Measurement, OpenLoop, OperatorMeasurement,
-    PhaseMeasurement, PrefillOrigin, ProcessUse, SLOW_EVENT_NS, Timing, TimingStrategy,
+    AccessLatency, ConditionLatency, Firing, HeapMemory, KeyedResult, Latency, Measurement, OpenLoop,
+    OperatorMeasurement, PhaseMeasurement, PrefillOrigin, ProcessUse, RehashStalls, SLOW_EVENT_NS, Timing,
+    TimingStrategy,
 };
 use crate::source::{BLOCK_EVENTS, Event, EventSource, SourceKey};
 use crate::state::{Digest, HeapUse, JvmHeap, StateError, StateResult};
@@ -56,7 +59,7 @@ struct Noted<K> {
     /// Time per event of blocks without and with timing, ns.
     untimed_ns: Vec<f64>,
     timed_ns: Vec<f64>,
-    watch: StoreWatch,
+    timeline: TimelineWatch,
     growth: GrowthWatch,
     /// What each round of events took, ns, and what it took until the one before.
     rounds_ns: Vec<u64>,
@@ -102,7 +105,9 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     };
     let calibration = calibrate(&mut subtasks);
     let strategy = strategy(setup, calibration);
-    subtasks.iter_mut().for_each(|noted| noted.begin_measuring((workload, setup.spec.stream_seed), begin));
+    hold_back(setup, calibration, &mut subtasks)?;
+    let started = Instant::now();
+    subtasks.iter_mut().for_each(|noted| noted.begin_measuring((workload, setup.spec.stream_seed), begin, started));
     let heap_before = java_heap_use(&subtasks);
     let has_state = prefill_keys > 0 || begin.next_block > 0;
     let mut checkpointed = begin_checkpoints(setup, restored.as_ref(), (begin, has_state), &mut subtasks)?;
@@ -118,8 +123,8 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
 
     let process = process_use(process_before);
     let resident = resident_bytes();
-    let observed = subtasks.iter().map(|noted| (noted.subtask.store(), &noted.watch));
-    let Observation { memory, shape, counters, cache_curve } = observe(&setup.spec.options, observed)?;
+    let first_of_pool = first_of_pool(&setup.spec.options, workload.run.groups.parallelism);
+    let Observation { memory, shape, counters, cache_curve } = observe(watched(&subtasks, &first_of_pool))?;
     let heap = heap_memory(&subtasks, heap_before, setup.spec.options.task_slots);
     let store_bytes = store_bytes(setup);
     let checkpoint_bytes = checkpoint_bytes(setup, &mut subtasks)?;
@@ -135,7 +140,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let end_state = if is_timed && !restores { None } else { Some(digest_states(setup, &mut subtasks)?) };
     let open_loop = open_loop(workload, end.events, &subtasks);
     let round_ns = median_round_ns(&mut subtasks);
-    drop(subtasks);
+    let watches = subtasks.into_iter().map(|noted| noted.timeline).zip(first_of_pool).collect::<Vec<_>>();
     let replay = |plan: &RestorePlan| replay(setup, plan, end.next_block, empty_ns, round_ns);
     let ended = (emitted, end_state.unwrap_or_default());
     let checkpoints = checkpointed.map(|run| run.finish(setup, &recorder, ended, replay)).transpose()?;
@@ -143,6 +148,8 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         Some(state) if !is_timed => (state, warm_end.events + begin.events + end.events),
         _ => verify(setup, empty_ns)?,
     };
+    let timeline = timeline(watches.iter().map(|(watch, first)| (watch, *first)), checkpoints.as_ref());
+    let timing = timing((strategy, calibration, empty_ns), &end, &busy_s, &watches);
     let measurement = Measurement {
         parallelism: workload.run.groups.parallelism,
         prefill_keys,
@@ -154,7 +161,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         wall_s: end.elapsed.as_secs_f64(),
         throughput_events_per_s: throughput(end.events, &busy_s),
         busy_s,
-        timing: timing(strategy, calibration, empty_ns),
+        timing,
         slow_event_share: slow_event_share(&recorder.event),
         phases,
         event_latency: Latency::of(&recorder.event),
@@ -178,11 +185,14 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         checkpoint_bytes,
         checkpoints,
         open_loop,
-        timeline: None,
+        timeline: Some(timeline),
+        steadiness: None,
+        working_set: None,
+        latency_during: latency_during(&recorder),
         later,
         latest,
     };
-    Ok(Some(Report { measurement, boundaries }))
+    Ok(Some(Report { measurement: judged(measurement, warm_end.elapsed), boundaries }))
 }
 
 /// Puts or reads the state that is there before the run; how many keys it has. None where it was only to be saved.
@@ -268,11 +278,7 @@ fn measure<K: SourceKey>(
             other => other,
         };
         let busy_before: Vec<_> = subtasks.iter().map(|noted| noted.busy).collect();
-        for noted in subtasks.iter_mut() {
-            // No window of timed events is part of two phases.
-            noted.subtask.probe().start_anew(strategy);
-            noted.subtask.later().iter_mut().for_each(|operator| operator.probe().start_anew(strategy));
-        }
+        subtasks.iter_mut().for_each(|noted| noted.begin_phase(strategy));
         let stage = stage(setup, source, Phase::Measure, found.end.next_block, extent);
         let position = Position { phase, phase_events, events: begin.events + found.end.events, ..begin };
         let checkpoints = coordinator.map(|coordinator| Checkpointed { coordinator, begin: position });
@@ -290,6 +296,7 @@ fn measure<K: SourceKey>(
         found.end.events += end.events;
         found.end.elapsed += end.elapsed;
     }
+    subtasks.iter_mut().try_for_each(Noted::end_measuring)?;
     Ok(found)
 }
 
@@ -359,7 +366,7 @@ fn open_subtasks<K: SourceKey>(
             plan.restore(&mut *subtask, index)?;
         }
         Ok(Noted {
-            watch: StoreWatch::begin(subtask.store()),
+            timeline: TimelineWatch::begin(Instant::now(), subtask.store(), Recorder::default().event),
             subtask,
             busy: Duration::ZERO,
             boundaries: Vec::new(),
@@ -559,13 +566,16 @@ impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
         let Self { noted, coordinator, observer, .. } = self;
         let in_checkpoint = coordinator.is_some_and(|coordinator| coordinator.is_running());
         noted.subtask.probe().set_in_checkpoint(in_checkpoint);
+        noted.look_around(Instant::now())?;
         let before = thread_allocated_bytes();
-        noted.busy += match &mut noted.arriving {
+        let took = match &mut noted.arriving {
             None => noted.subtask.process(batch)?,
             Some(arriving) => {
                 arriving.process(&mut *noted.subtask, batch, (noted.busy, in_checkpoint), &|| observer.interrupted())?
             }
         };
+        noted.busy += took;
+        noted.timeline.add(batch.len(), took);
         let allocated = thread_allocated_bytes().zip(before).map(|(after, before)| after - before);
         noted.allocated_bytes = noted.allocated_bytes.zip(allocated).map(|(all, more)| all + more);
         noted.check_heap()
@@ -575,6 +585,7 @@ impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
     }
     fn spent(&mut self, time: Duration) -> StateResult<()> {
         self.noted.busy += time;
+        self.noted.timeline.add(0, time);
         self.noted.check_heap()
     }
     fn end_round(&mut self, sequence: u64, now: Now) -> StateResult<()> {
@@ -588,8 +599,7 @@ impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
         if self.coordinator.is_some() {
             noted.materialize_if_due(now)?;
         }
-        noted.growth.look(sequence, now, &mut *noted.subtask)?;
-        noted.watch.look(noted.subtask.store())
+        noted.growth.look(sequence, now, &mut *noted.subtask)
     }
     /// What processing stands still for counts as its own time, as it does for a job.
     fn checkpoint(&mut self, coordinator: &Arc<Coordinator>, trigger: &Arc<Trigger>) -> StateResult<()> {
@@ -604,19 +614,70 @@ impl<K: SourceKey> StageWork<K> for Measured<'_, K> {
         });
         self.noted.busy += stood_still;
         self.noted.round_busy += stood_still;
+        self.noted.timeline.add(0, stood_still);
         Ok(())
     }
 }
 
 impl<K> Noted<K> {
     /// What comes from here on is measured.
-    fn begin_measuring(&mut self, (workload, stream_seed): (&Workload, u64), begin: Position) {
+    fn begin_measuring(&mut self, (workload, stream_seed): (&Workload, u64), begin: Position, started: Instant) {
         self.busy = Duration::ZERO;
-        self.watch = StoreWatch::begin(self.subtask.store());
+        self.watch_stores();
         self.growth = GrowthWatch::begin(workload, begin.next_block * BLOCK_EVENTS as u64);
         self.late_before = self.subtask.late_events();
         let first_sequence = begin.next_block * BLOCK_EVENTS as u64;
         self.arriving = workload.load.map(|load| Arriving::begin(load, stream_seed, first_sequence));
+        let latencies = match &self.arriving {
+            Some(arriving) => arriving.response().clone(),
+            None => self.subtask.probe().recorder().event.clone(),
+        };
+        self.timeline = TimelineWatch::begin(started, self.subtask.store(), latencies);
+    }
+
+    /// Lets the probe of each operator look at what goes on in its store.
+    fn watch_stores(&mut self) {
+        if let Some(conditions) = self.subtask.store().conditions() {
+            self.subtask.probe().watch(conditions);
+        }
+        for operator in self.subtask.later() {
+            if let Some(conditions) = operator.store().conditions() {
+                operator.probe().watch(conditions);
+            }
+        }
+    }
+
+    /// Looks at the store and at what was recorded, if it is time to; called between batches.
+    fn look_around(&mut self, now: Instant) -> StateResult<()> {
+        if self.timeline.is_over(now) {
+            self.absorb();
+            self.timeline.close(now, self.subtask.store())?;
+        }
+        Ok(())
+    }
+
+    /// Hands what was recorded to the timeline: in an open loop the response times.
+    fn absorb(&mut self) {
+        match &self.arriving {
+            Some(arriving) => self.timeline.absorb(arriving.response()),
+            None => self.timeline.absorb(&self.subtask.probe().recorder().event),
+        }
+    }
+
+    /// What is timed from here on is part of another phase: no window of timed events is part of two.
+    fn begin_phase(&mut self, strategy: Strategy) {
+        self.absorb();
+        self.subtask.probe().start_anew(strategy);
+        self.subtask.later().iter_mut().for_each(|operator| operator.probe().start_anew(strategy));
+        if self.arriving.is_none() {
+            self.timeline.cleared();
+        }
+    }
+
+    /// The measured part is over.
+    fn end_measuring(&mut self) -> StateResult<()> {
+        self.absorb();
+        self.timeline.end(self.subtask.store())
     }
 
     /// Lets the operators materialize their state. What processing stands still for counts as its own time.
@@ -627,6 +688,7 @@ impl<K> Noted<K> {
         }
         self.busy += stood_still;
         self.round_busy += stood_still;
+        self.timeline.add(0, stood_still);
         Ok(())
     }
 
@@ -664,6 +726,7 @@ fn heap_memory<K>(subtasks: &[Noted<K>], before: Option<HeapUse>, task_slots: u1
         task_managers: (subtasks.len() as u16).div_ceil(task_slots),
         process_live_bytes: allocated_bytes(),
         process_allocated_bytes: allocated.sum(),
+        rehash: subtasks.iter().filter_map(|noted| noted.subtask.store().rehash_stalls()).reduce(RehashStalls::plus),
     })
 }
 
@@ -723,17 +786,38 @@ fn strategy<K>(setup: &Setup<'_, K>, calibration: Option<Calibration>) -> Strate
     }
 }
 
+/// From here on events take longer by the handicap, where the trial has one.
+fn hold_back<K>(
+    setup: &Setup<'_, K>,
+    calibration: Option<Calibration>,
+    subtasks: &mut [Noted<K>],
+) -> Result<(), TrialError> {
+    let Some(percent) = setup.spec.handicap_percent.filter(|percent| *percent > 0.0) else { return Ok(()) };
+    let event_ns = percent / 100.0 * calibration.ok_or(TrialError::NoHandicap)?.untimed_ns;
+    subtasks.iter_mut().for_each(|noted| noted.subtask.probe().set_handicap(event_ns));
+    Ok(())
+}
+
 /// Events over the time of the busiest subtask, which is what holds a job back.
 fn throughput(events: u64, busy_s: &[f64]) -> f64 {
     let busiest = busy_s.iter().copied().fold(0.0, f64::max);
     if busiest > 0.0 { events as f64 / busiest } else { 0.0 }
 }
 
-fn timing(strategy: Strategy, calibration: Option<Calibration>, empty_interval_ns: u64) -> Timing {
+/// How latency was taken, and what the instruments cost. In an open loop the wall says nothing of the harness.
+fn timing(
+    (strategy, calibration, empty_interval_ns): (Strategy, Option<Calibration>, u64),
+    end: &StageEnd,
+    busy_s: &[f64],
+    watches: &[(TimelineWatch, bool)],
+) -> Timing {
     let (kind, sample_every) = match strategy {
         Strategy::Sampled(every) => (TimingStrategy::Sampled, every),
         Strategy::Every | Strategy::Off => (TimingStrategy::Every, 1),
     };
+    let wall_s = end.elapsed.as_secs_f64();
+    let beside_s = wall_s - busy_s.iter().copied().fold(0.0, f64::max);
+    let looking = watches.iter().map(|(watch, _)| watch.looking()).max().unwrap_or_default();
     Timing {
         strategy: kind,
         sample_every,
@@ -741,6 +825,9 @@ fn timing(strategy: Strategy, calibration: Option<Calibration>, empty_interval_n
         loss_per_timed_event_ns: calibration.map(|c| c.loss_ns),
         loss_share: calibration.map(|c| c.loss_share(strategy)),
         empty_interval_ns,
+        record_ns: Some(record_ns()),
+        harness_ns_per_event: Some(beside_s.max(0.0) * 1e9 / end.events as f64),
+        looking_share: Some(looking.as_secs_f64() / wall_s).filter(|share| share.is_finite()),
     }
 }
 
@@ -749,6 +836,16 @@ fn slow_event_share(events: &Histogram<u64>) -> f64 {
     let slow: u64 =
         events.iter_recorded().filter(|at| at.value_iterated_to() > SLOW_EVENT_NS).map(|at| at.count_at_value()).sum();
     slow as f64 / events.len().max(1) as f64
+}
+
+/// The stores of all subtasks with what was seen of them.
+fn watched<'a, K>(subtasks: &'a [Noted<K>], first_of_pool: &'a [bool]) -> impl Iterator<Item = Watched<'a>> {
+    let watched = |(noted, first): (&'a Noted<K>, &bool)| Watched {
+        store: noted.subtask.store(),
+        watch: &noted.timeline,
+        first_of_pool: *first,
+    };
+    subtasks.iter().zip(first_of_pool).map(watched)
 }
 
 /// What this process has taken since.
@@ -830,6 +927,21 @@ fn firing(recorder: &Recorder) -> Option<Firing> {
         busy_s: recorder.firing_ns as f64 / 1e9,
         burst: Latency::of(&recorder.firings),
     })
+}
+
+/// Latency beside what went on, and beside nothing; empty where nothing ever did.
+fn latency_during(recorder: &Recorder) -> Vec<ConditionLatency> {
+    if recorder.event_disturbed.is_empty() {
+        return Vec::new();
+    }
+    let of = |during: &str, histogram: &Histogram<u64>| ConditionLatency {
+        during: during.to_owned(),
+        latency: Latency::of(histogram),
+    };
+    let seen = Condition::ALL.iter().map(|&condition| (condition.name(), recorder.event_during(condition)));
+    let mut all: Vec<_> = seen.filter(|(_, h)| !h.is_empty()).map(|(name, h)| of(name, h)).collect();
+    all.push(of("undisturbed", &recorder.event_undisturbed()));
+    all
 }
 
 fn access_latency(recorder: &Recorder) -> Vec<AccessLatency> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use super::{Invalid, ROUND_EVENTS, Source, Time, check_range};
+use super::{Bytes, Invalid, ROUND_EVENTS, Source, Time, check_range};
 use crate::state::{KeyGroups, MAX_PARALLELISM_LIMIT, default_max_parallelism};
 
 /// The `[run]` section as the file spells it.
@@ -42,6 +42,12 @@ pub struct RunWire {
     /// How often the state is counted in the measured part, live and expired entries apart: 32 times where the workload
     /// has a `states` section and this is not set, else never. It takes time, which is not part of any figure.
     pub growth_samples: Option<u16>,
+    /// Whether RocksDB reads and writes its files past the page cache, so that what its block cache does not hold comes from
+    /// the device.
+    pub direct_io: bool,
+    /// Most memory of each trial's process, its part of the page cache included: a small machine's, on a large one. It takes
+    /// Linux's control groups and the right to make one.
+    pub memory_limit: Option<Bytes>,
 }
 
 impl Default for RunWire {
@@ -60,6 +66,8 @@ impl Default for RunWire {
             sample_every: None,
             counters: None,
             growth_samples: None,
+            direct_io: false,
+            memory_limit: None,
         }
     }
 }
@@ -152,6 +160,10 @@ pub struct Run {
     pub counters: bool,
     /// How often the state is counted in the measured part.
     pub growth_samples: u16,
+    /// Whether RocksDB goes past the page cache.
+    pub direct_io: bool,
+    /// Most memory of each trial's process, bytes.
+    pub memory_limit_bytes: Option<u64>,
 }
 
 /// Measured events where the file sets neither `events` nor `duration`.
@@ -208,8 +220,18 @@ impl Run {
             sample_every: wire.sample_every.map(|every| check_range("sample-every", every, 1..=1024)).transpose()?,
             counters: wire.counters.unwrap_or(true),
             growth_samples: check_range("growth-samples", wire.growth_samples.unwrap_or(0), 0..=1_000)?,
+            direct_io: wire.direct_io,
+            memory_limit_bytes: wire.memory_limit.map(memory_limit).transpose()?,
         })
     }
+}
+
+/// A process of the harness and a database take this much before they hold anything.
+const LEAST_MEMORY_BYTES: u64 = 64 << 20;
+
+fn memory_limit(limit: Bytes) -> Result<u64, Invalid> {
+    let allowed = || format!("at least {}: a trial's process takes that much by itself", Bytes(LEAST_MEMORY_BYTES));
+    (limit.0 >= LEAST_MEMORY_BYTES).then_some(limit.0).ok_or_else(|| Invalid::new("memory-limit", limit, allowed()))
 }
 
 impl Run {

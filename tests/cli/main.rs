@@ -3,8 +3,10 @@
 // Tests fail by panicking, in their helpers too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod ab;
 mod advise;
 mod bad_input;
+mod calibrate;
 mod check;
 mod checkpoints;
 mod compare;
@@ -14,8 +16,10 @@ mod flink_measured;
 mod formats;
 mod gate;
 mod gc_model;
+mod history;
 mod others;
 mod phases;
+mod report;
 mod run;
 mod show;
 mod signals;
@@ -179,8 +183,8 @@ fn measured<'a>(result: &'a RunResult, configuration: &str) -> &'a Measurement {
     }
 }
 
-/// Text of a result without what may differ from run to run: figures are `#`, digests `DIGEST`; the rules of tables and
-/// what timing cost are left out.
+/// Text of a result without what may differ from run to run: figures are `#`, digests `DIGEST`; the rules of tables, what
+/// timing cost, what went on beside the events and how steady they were are left out.
 fn figures(text: &str) -> String {
     let is_figure = |cell: &str| cell == "-" || cell.starts_with(|c: char| c == '±' || c.is_ascii_digit());
     let row = |line: &str| {
@@ -193,9 +197,12 @@ fn figures(text: &str) -> String {
         let words = line.split(' ').map(|word| if is_digest(word) { "DIGEST" } else { word });
         words.collect::<Vec<_>>().join(" ")
     };
+    const VARYING: [&str; 7] =
+        ["timing:", "java heap ", "process ", "harness:", "working set ", "not steady ", "latency "];
+    let mut is_in_table = false;
     let lines = text.lines().filter(|line| {
-        !line.starts_with(['─', '═'])
-            && !["timing:", "java heap ", "process "].iter().any(|&note| line.starts_with(note))
+        is_in_table = (is_in_table && !line.is_empty()) || line.starts_with(" p99 during");
+        !is_in_table && !line.starts_with(['─', '═']) && !VARYING.iter().any(|&note| line.starts_with(note))
     });
     lines.map(|line| if line.starts_with(' ') { row(line) } else { note(line) }).collect::<Vec<_>>().join("\n")
 }

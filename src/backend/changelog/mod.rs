@@ -24,15 +24,17 @@ mod tests;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use self::log::{ChangeLog, InFlight, Operation};
 use self::materialize::Materializer;
 use self::replay::{LoggedState, Owned, Replay, no_such_change, of_entries, read_namespaces};
 use super::timers::{DOMAINS, queue_name};
-use super::{Census, Change, CleanedEntries, ExpiringState, Observed, Prefill};
+use super::{Census, Change, CleanedEntries, ExpiringState, Observed, Prefill, StoreEpisode};
 use crate::checkpoint::{CheckpointStorage, SnapshotKind};
-use crate::result::{CacheCurve, StoreBudget, StoreCounters, StoreShape, StoreUse};
+use crate::measure::Conditions;
+use crate::result::{CacheCurve, RehashStalls, StoreBudget, StoreCounters, StoreSample, StoreShape, StoreUse};
 use crate::state::{
     Aggregate, AggregatingState, Codec, Digest, HeapUse, JvmHeap, Key, KeyGroups, KeyedStateBackend, ListState,
     MapState, Namespace, Reduce, ReducingState, StateMeta, StateResult, StateTtl, StateValue, TimeDomain, Timer,
@@ -662,5 +664,20 @@ impl<B: Observed> Observed for ChangelogBackend<B> {
     }
     fn cache_curve(&self) -> Option<CacheCurve> {
         self.inner.cache_curve()
+    }
+    fn store_sample(&self) -> StateResult<Option<StoreSample>> {
+        self.inner.store_sample()
+    }
+    fn conditions(&self) -> Option<Arc<Conditions>> {
+        self.inner.conditions()
+    }
+    fn take_episodes(&self) -> (Vec<StoreEpisode>, u64) {
+        self.inner.take_episodes()
+    }
+    fn rehash_stalls(&self) -> Option<RehashStalls> {
+        self.inner.rehash_stalls()
+    }
+    fn episodes_going_on(&self) -> Vec<StoreEpisode> {
+        self.inner.episodes_going_on()
     }
 }

@@ -10,8 +10,8 @@ use super::replay::Replayer;
 use super::*;
 use crate::backend::tests::{TestNamespace, Window};
 use crate::backend::{
-    ChangelogBackend, FetchedFiles, HeapBackend, OldState, RocksDbBackend, SnapshotRequest, Snapshots, TtlBackend,
-    choose_base, fetch_files,
+    ChangelogBackend, FetchedFiles, HeapBackend, OldState, OpenMode, RocksDbBackend, SnapshotRequest, Snapshots,
+    TtlBackend, choose_base, fetch_files,
 };
 use crate::checkpoint::{
     JobIdentity, KeyedHandle, Metadata, OperatorHandle, Output, Position, SHARED_FOLDER, Scope, SnapshotTarget,
@@ -127,7 +127,7 @@ impl Opened for RocksDbBackend<i64> {
         let mut options = Options::default();
         options.set("state.backend.rocksdb.memory.managed", "false").unwrap();
         options.set("state.backend.rocksdb.writebuffer.size", "64kb").unwrap();
-        RocksDbBackend::open(folder, &options, place, None, false, ttls()).unwrap()
+        RocksDbBackend::open(folder, &options, place, None, OpenMode::default(), ttls()).unwrap()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The map of one key group: chained buckets that grow in small steps, as Flink's `CopyOnWriteStateMap`.
 
 use std::ptr::null_mut;
+use std::time::{Duration, Instant};
 
 /// Buckets of an empty map.
 pub const INITIAL_CAPACITY: usize = 128;
@@ -88,15 +89,16 @@ impl<E> GroupMap<E> {
     }
 
     /// Makes room for one more entry: begins to grow where the map is more than three quarters full. Returns the
-    /// capacity of the new array.
-    pub fn reserve(&mut self) -> Option<usize> {
+    /// capacity of the new array, and how long it took to allocate.
+    pub fn reserve(&mut self) -> Option<(usize, Duration)> {
         let capacity = self.primary.len();
         let is_full = self.entries > capacity / 2 + capacity / 4;
         if !is_full || self.is_rehashing() || capacity >= MAXIMUM_CAPACITY {
             return None;
         }
+        let begin = Instant::now();
         self.growing = buckets(capacity * 2);
-        Some(capacity * 2)
+        Some((capacity * 2, begin.elapsed()))
     }
 
     /// Takes the next bucket that has to move out of the old array; none when all have moved.
@@ -112,12 +114,15 @@ impl<E> GroupMap<E> {
         &mut self.growing[index]
     }
 
-    /// Ends growing once every bucket has moved.
-    pub fn finish_rehash(&mut self) {
-        if self.rehash_index == self.primary.len() {
-            self.primary = std::mem::take(&mut self.growing);
-            self.rehash_index = 0;
+    /// Ends growing once every bucket has moved; how long it took to free the old array then.
+    pub fn finish_rehash(&mut self) -> Option<Duration> {
+        if self.rehash_index < self.primary.len() {
+            return None;
         }
+        let begin = Instant::now();
+        self.primary = std::mem::take(&mut self.growing);
+        self.rehash_index = 0;
+        Some(begin.elapsed())
     }
 
     /// The heads of all chains.

@@ -14,6 +14,7 @@ mod versions;
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use super::snapshot::SnapshotInfo;
 #[cfg(feature = "rocksdb")]
@@ -27,9 +28,13 @@ use table::CleanupCursor;
 use timers::TimerQueue;
 
 use super::canonical::StoredEntry;
+use super::episodes::StoreEvents;
 use super::timers::{DOMAINS, queue_name, queue_of};
 use super::ttl::{Census, Change, CleanedEntries, ExpiringState};
+use super::{Observed, StoreEpisode};
 
+use crate::measure::Conditions;
+use crate::result::RehashStalls;
 use crate::state::{
     Aggregate, AggregatingState, CompositeKey, Digest, HeapUse, JvmHeap, JvmSize, Key, KeyGroups, KeyedStateBackend,
     ListState, MapState, Namespace, ObjectMap, Reduce, ReducingState, StateError, StateMeta, StateResult, StateTtl,
@@ -46,6 +51,8 @@ pub struct HeapBackend<K> {
     ttls: StateTtls,
     now_ms: i64,
     cleaned: u64,
+    /// When its tables grow.
+    events: Arc<StoreEvents>,
 }
 
 /// The current key, with what follows from it.
@@ -80,6 +87,10 @@ trait Table<K>: Any + Send {
     fn heap_use(&self, heap: JvmHeap) -> HeapUse;
     /// Objects that the table would be on a Java heap, counted anew; what snapshots keep is left out.
     fn jvm_objects(&self) -> u64;
+    /// What growing has stood still for.
+    fn rehash_stalls(&self) -> RehashStalls {
+        RehashStalls::default()
+    }
     /// The live bytes of [`HeapUse`] counted anew from every entry, what snapshots keep left out.
     #[cfg(test)]
     fn recount(&self, heap: JvmHeap) -> u64;
@@ -123,6 +134,7 @@ impl<K: Key> HeapBackend<K> {
             ttls: StateTtls::new(),
             now_ms: i64::MIN,
             cleaned: 0,
+            events: Arc::default(),
         }
     }
 
@@ -133,7 +145,9 @@ impl<K: Key> HeapBackend<K> {
     }
 
     fn register<N: Namespace, V: Object<K, N>>(&mut self, meta: StateMeta) -> StateResult<usize> {
-        self.register_table(meta, StateTable::<K, N, V>::new(self.group_count))
+        let mut table = StateTable::<K, N, V>::new(self.group_count);
+        table.tell(&self.events, &meta.name);
+        self.register_table(meta, table)
     }
 
     fn register_table<T: Table<K>>(&mut self, meta: StateMeta, table: T) -> StateResult<usize> {
@@ -223,7 +237,20 @@ impl<K: Key> HeapBackend<K> {
     }
 }
 
-impl<K> crate::backend::Observed for HeapBackend<K> {}
+impl<K: 'static> Observed for HeapBackend<K> {
+    fn conditions(&self) -> Option<Arc<Conditions>> {
+        Some(Arc::clone(self.events.conditions()))
+    }
+    fn take_episodes(&self) -> (Vec<StoreEpisode>, u64) {
+        self.events.take()
+    }
+    fn episodes_going_on(&self) -> Vec<StoreEpisode> {
+        self.events.going_on()
+    }
+    fn rehash_stalls(&self) -> Option<RehashStalls> {
+        self.states.iter().map(|state| state.table.rehash_stalls()).reduce(RehashStalls::plus)
+    }
+}
 
 impl<K: Key> super::Prefill<K> for HeapBackend<K> {
     type Loader = super::NullBackend;
@@ -291,6 +318,9 @@ impl<K: Key, N: Namespace, V: Object<K, N>> Table<K> for StateTable<K, N, V> {
     }
     fn heap_use(&self, heap: JvmHeap) -> HeapUse {
         StateTable::heap_use(self, heap)
+    }
+    fn rehash_stalls(&self) -> RehashStalls {
+        self.growth_stalls()
     }
     fn jvm_objects(&self) -> u64 {
         let mut objects = self.arrays();

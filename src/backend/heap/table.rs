@@ -8,9 +8,13 @@
 //! heap count as Flink does.
 
 use std::ptr::NonNull;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::group::{ENTRIES_PER_STEP, Entry, GroupMap};
 use super::versions::{Lease, Versions};
+use crate::backend::episodes::StoreEvents;
+use crate::result::{EpisodeKind, RehashStalls};
 use crate::state::{HeapUse, JVM_ENTRY, JvmHeap, JvmSize, Key, Namespace, bit_mix, jvm_references};
 
 /// Key, namespace and key group of an access.
@@ -63,6 +67,37 @@ pub struct StateTable<K, N, V> {
     jvm_live: u64,
     /// What operations would have allocated there.
     jvm_allocated: u64,
+    growth: Growth,
+}
+
+/// How the maps of a table grow.
+#[derive(Debug, Default)]
+struct Growth {
+    /// Maps that grow now.
+    growing: usize,
+    stalls: RehashStalls,
+    /// Who is told, and by what name.
+    told: Option<(Arc<StoreEvents>, String)>,
+}
+
+impl Growth {
+    #[cold]
+    fn begin(&mut self, allocating: Duration) {
+        self.growing += 1;
+        self.stalls.begun(allocating);
+        if let Some((events, name)) = self.told.as_ref().filter(|_| self.growing == 1) {
+            events.began(EpisodeKind::Rehash, 0, name.clone());
+        }
+    }
+
+    #[cold]
+    fn end(&mut self, freeing: Duration) {
+        self.growing -= 1;
+        self.stalls.ended(freeing);
+        if let Some((events, name)) = self.told.as_ref().filter(|_| self.growing == 0) {
+            events.ended(EpisodeKind::Rehash, 0, name, None, name.clone());
+        }
+    }
 }
 
 impl<K, N, V> StateTable<K, N, V> {
@@ -71,7 +106,17 @@ impl<K, N, V> StateTable<K, N, V> {
         let groups: Box<[_]> = std::iter::repeat_with(GroupMap::new).take(key_groups).collect();
         let arrays = groups.iter().flat_map(GroupMap::capacities).map(|capacity| jvm_references(capacity as u64));
         let jvm_allocated = arrays.sum();
-        Self { groups, versions: Versions::new(), jvm_live: 0, jvm_allocated }
+        Self { groups, versions: Versions::new(), jvm_live: 0, jvm_allocated, growth: Growth::default() }
+    }
+
+    /// Tells from here on when its maps grow, under this name.
+    pub fn tell(&mut self, events: &Arc<StoreEvents>, name: &str) {
+        self.growth.told = Some((Arc::clone(events), name.to_owned()));
+    }
+
+    /// What growing has stood still for.
+    pub fn growth_stalls(&self) -> RehashStalls {
+        self.growth.stalls
     }
 }
 
@@ -176,7 +221,11 @@ impl<K: Key, N: Namespace, V: Stored> StateTable<K, N, V> {
     fn insert(&mut self, place: Place<'_, K, N>, value: V) {
         let group = &mut self.groups[place.group];
         // The bucket is that of the old array even where growing begins here, since nothing has moved yet.
-        let grown = group.reserve().map_or(0, |capacity| jvm_references(capacity as u64));
+        let mut grown = 0;
+        if let Some((capacity, allocating)) = group.reserve() {
+            grown = jvm_references(capacity as u64);
+            self.growth.begin(allocating);
+        }
         let key = place.key.jvm_bytes() + place.namespace.jvm_bytes();
         let bytes = JVM_ENTRY + value.jvm_bytes();
         self.jvm_live = self.jvm_live.wrapping_add(key + bytes);
@@ -362,7 +411,9 @@ impl<K: Key, N: Namespace, V: Stored> StateTable<K, N, V> {
                 }
             }
         }
-        group.finish_rehash();
+        if let Some(freeing) = group.finish_rehash() {
+            self.growth.end(freeing);
+        }
     }
 
     /// Looks at some more entries, chain by chain, and takes out those of which `expire` leaves nothing; an entry of

@@ -160,6 +160,7 @@ impl<K: Key> RocksDbBackend<K> {
 mod tests {
     use std::io::Cursor;
 
+    use super::super::OpenMode;
     use super::*;
     use crate::state::{KeyGroups, KeyedStateBackend, StateTtls, TimeDomain, VoidNamespace};
     use crate::workload::Options;
@@ -167,7 +168,8 @@ mod tests {
     const GROUPS: KeyGroups = KeyGroups { max_parallelism: 4, parallelism: 1 };
 
     fn open(folder: &std::path::Path) -> RocksDbBackend<i64> {
-        RocksDbBackend::open(folder, &Options::default(), (GROUPS, 0), None, false, StateTtls::new()).unwrap()
+        RocksDbBackend::open(folder, &Options::default(), (GROUPS, 0), None, OpenMode::default(), StateTtls::new())
+            .unwrap()
     }
 
     #[test]

@@ -27,6 +27,7 @@ impl<K: Key> RocksDbBackend<K> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::OpenMode;
     use super::*;
     use crate::backend::HeapBackend;
     use crate::state::{Codec, KeyGroups, KeyedStateBackend, StateTtls, StringKey, VoidNamespace};
@@ -38,7 +39,8 @@ mod tests {
         let folder = crate::backend::test_folder();
         let mut options = Options::default();
         options.set("state.backend.rocksdb.timer-service.factory", factory).unwrap();
-        let backend = RocksDbBackend::open(folder.path(), &options, (GROUPS, 1), None, false, StateTtls::new());
+        let backend =
+            RocksDbBackend::open(folder.path(), &options, (GROUPS, 1), None, OpenMode::default(), StateTtls::new());
         (folder, backend.unwrap())
     }
 

@@ -2,7 +2,7 @@
 
 use rocksdb::{ColumnFamilyDescriptor, DB, IteratorMode, Options as DbOptions};
 
-use super::RocksDbBackend;
+use super::{OpenMode, RocksDbBackend};
 use crate::operator::Average;
 use crate::state::{
     Codec, Key, KeyGroups, KeyedStateBackend, Payload, Reduce, StateTtls, StringKey, TextNamespace, TimeDomain,
@@ -26,8 +26,15 @@ fn hex(bytes: &[u8]) -> String {
 fn raw<K: Key>(max_parallelism: u16, fill: impl Fn(&mut RocksDbBackend<K>)) -> Vec<(String, String, String)> {
     let folder = tempfile::tempdir().unwrap();
     let groups = KeyGroups { max_parallelism, parallelism: 1 };
-    let mut backend =
-        RocksDbBackend::open(folder.path(), &Options::default(), (groups, 0), None, false, StateTtls::new()).unwrap();
+    let mut backend = RocksDbBackend::open(
+        folder.path(),
+        &Options::default(),
+        (groups, 0),
+        None,
+        OpenMode::default(),
+        StateTtls::new(),
+    )
+    .unwrap();
     fill(&mut backend);
     backend.flush().unwrap();
     drop(backend);

@@ -4,6 +4,7 @@
 mod batch;
 mod canonical;
 mod checkpoint;
+mod events;
 mod family;
 mod filter;
 mod header;
@@ -43,6 +44,7 @@ use rocksdb::{
 use timers::Timers;
 
 use super::canonical::StoredEntry;
+use super::episodes::StoreEvents;
 use super::stored::{decode_list, decode_map_value, encode_map_value, restore_list, restore_map_value, restore_value};
 use super::timers::queue_of;
 use super::ttl::{Census, Change, CleanedEntries, ExpiringState};
@@ -60,6 +62,23 @@ pub const ROCKSDB_VERSION: &str = "11.8.1";
 
 /// Entries that a map iterator reads before it closes and seeks again: `RocksDBMapIterator` in Flink.
 const SCAN_CHUNK: usize = 128;
+
+/// How a database is opened, beside what Flink's options say.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OpenMode {
+    /// Whether RocksDB keeps its Statistics, which slow reads down.
+    pub counts: bool,
+    /// Whether files are read and written past the page cache.
+    pub direct_io: bool,
+}
+
+#[cfg(test)]
+impl OpenMode {
+    /// With Statistics.
+    pub fn counting() -> Self {
+        Self { counts: true, ..Self::default() }
+    }
+}
 
 /// Keyed state of one subtask in a RocksDB database.
 pub struct RocksDbBackend<K> {
@@ -87,6 +106,8 @@ pub struct RocksDbBackend<K> {
     backend_id: String,
     /// The table files that its checkpoints have uploaded.
     uploads: Arc<Uploads>,
+    /// What its background threads do.
+    events: Arc<StoreEvents>,
 }
 
 /// One registered state.
@@ -342,7 +363,7 @@ impl<K: Key> Prefill<K> for RocksDbBackend<K> {
 impl<K: Key> RocksDbBackend<K> {
     /// Opens a database in the folder `path`: an empty one, or the copy of a saved prefill that is there, whose column
     /// families wait for their states to be registered. `memory` is that of its pool, for options that share
-    /// it. With `counts` RocksDB keeps its Statistics. States that `ttls` names expire.
+    /// it. States that `ttls` names expire.
     ///
     /// # Errors
     /// RocksDB cannot open the folder or refuses an option.
@@ -351,18 +372,22 @@ impl<K: Key> RocksDbBackend<K> {
         options: &Options,
         (groups, subtask): (KeyGroups, u16),
         memory: Option<Arc<SharedMemory>>,
-        counts: bool,
+        mode: OpenMode,
         ttls: StateTtls,
     ) -> StateResult<Self> {
         let expiry = Expiry::new(ttls, options);
         let mut db_options = db_options(options, memory.as_deref())?;
-        let counts = counts || options.native_metrics.need_statistics();
+        db_options.set_use_direct_reads(mode.direct_io);
+        db_options.set_use_direct_io_for_flush_and_compaction(mode.direct_io);
+        let counts = mode.counts || options.native_metrics.need_statistics();
         if counts {
             db_options.enable_statistics();
             // By a fault of the crate this names RocksDB's ExceptDetailedTimers, its default, which Flink leaves.
             db_options.set_statistics_level(rocksdb::statistics::StatsLevel::ExceptTimers);
         }
+        let events = events::listen(&mut db_options);
         Ok(Self {
+            events,
             states: Vec::new(),
             key: CompositeKey::new(groups.max_parallelism),
             groups,

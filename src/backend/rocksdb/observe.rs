@@ -1,12 +1,17 @@
 //! What a database tells of itself: memory, shape, counters.
 
+use std::sync::Arc;
+
 use rocksdb::Options as DbOptions;
 use rocksdb::statistics::Ticker;
 
 use super::family::Family;
 use super::{RocksDbBackend, State, storage};
-use crate::backend::Observed;
-use crate::result::{CacheCurve, CachedRole, LevelShape, StoreBudget, StoreCounters, StoreShape, StoreUse};
+use crate::backend::{Observed, StoreEpisode};
+use crate::measure::Conditions;
+use crate::result::{
+    CacheCurve, CachedRole, LevelShape, StoreBudget, StoreCounters, StoreSample, StoreShape, StoreUse,
+};
 use crate::state::{Key, StateResult};
 use crate::workload::ROCKSDB_LEVELS;
 
@@ -29,6 +34,16 @@ pub(super) fn counters(options: &DbOptions) -> StoreCounters {
         compaction_read_bytes: count(Ticker::CompactReadBytes),
         compaction_write_bytes: count(Ticker::CompactWriteBytes),
         stall_us: count(Ticker::StallMicros),
+        memtable_hits: count(Ticker::MemtableHit),
+        memtable_misses: count(Ticker::MemtableMiss),
+        level0_hits: count(Ticker::GetHitL0),
+        level1_hits: count(Ticker::GetHitL1),
+        deeper_hits: count(Ticker::GetHitL2AndUp),
+        data_read_bytes: count(Ticker::BlockCacheDataBytesInsert),
+        returned_bytes: count(Ticker::BytesRead),
+        seeks: count(Ticker::NumberDbSeek),
+        nexts: count(Ticker::NumberDbNext),
+        iterated_bytes: count(Ticker::IterBytesRead),
     }
 }
 
@@ -37,6 +52,12 @@ impl<K: Key> RocksDbBackend<K> {
     fn sum_of(&self, property: &str) -> StateResult<u64> {
         let of = |state: &State| self.db.property_int_value_cf(&state.family, property).map_err(storage);
         self.states.iter().try_fold(0, |sum, state| Ok(sum + of(state)?.unwrap_or(0)))
+    }
+
+    /// A property of the whole database, asked of one column family; 0 where there is none yet.
+    fn of_database(&self, property: &str) -> StateResult<u64> {
+        let Some(state) = self.states.first() else { return Ok(0) };
+        Ok(self.db.property_int_value_cf(&state.family, property).map_err(storage)?.unwrap_or(0))
     }
 
     fn text_of(&self, family: Family, property: &str) -> StateResult<String> {
@@ -102,6 +123,36 @@ impl<K: Key> Observed for RocksDbBackend<K> {
             }
         }
         Ok(Some(shape))
+    }
+
+    fn store_sample(&self) -> StateResult<Option<StoreSample>> {
+        Ok(Some(StoreSample {
+            used: self.store_use()?.unwrap_or_default(),
+            level0_files: self.sum_of("rocksdb.num-files-at-level0")?,
+            pending_compaction_bytes: self.sum_of("rocksdb.estimate-pending-compaction-bytes")?,
+            delayed_write_rate_bytes_per_s: self.of_database("rocksdb.actual-delayed-write-rate")?,
+            write_stopped: self.of_database("rocksdb.is-write-stopped")?,
+            flush_pending: self.sum_of("rocksdb.mem-table-flush-pending")?,
+            compaction_pending: self.sum_of("rocksdb.compaction-pending")?,
+            running_flushes: self.of_database("rocksdb.num-running-flushes")?,
+            running_compactions: self.of_database("rocksdb.num-running-compactions")?,
+            estimated_keys: self.sum_of("rocksdb.estimate-num-keys")?,
+            live_data_bytes: self.sum_of("rocksdb.estimate-live-data-size")?,
+            table_file_bytes: self.sum_of("rocksdb.live-sst-files-size")?,
+            counters: None,
+        }))
+    }
+
+    fn conditions(&self) -> Option<Arc<Conditions>> {
+        Some(Arc::clone(self.events.conditions()))
+    }
+
+    fn take_episodes(&self) -> (Vec<StoreEpisode>, u64) {
+        self.events.take()
+    }
+
+    fn episodes_going_on(&self) -> Vec<StoreEpisode> {
+        self.events.going_on()
     }
 }
 

@@ -13,7 +13,7 @@ use rocksdb::compaction_filter::{CompactionFilter, Decision as CompactionDecisio
 use rocksdb::compaction_filter_factory::{CompactionFilterContext, CompactionFilterFactory};
 
 use super::filter::TtlFilterFactory;
-use super::{RocksDbBackend, SharedMemory};
+use super::{OpenMode, RocksDbBackend, SharedMemory};
 use crate::backend::{Observed, Prefill};
 use crate::state::{
     CleanupStrategies, CompactionFilterCleanup, KeyGroups, KeyedStateBackend, ListState, MapState, Payload, StateTtl,
@@ -283,7 +283,8 @@ impl Store {
         let memory = SharedMemory::new(&options).unwrap().map(Arc::new);
         let path = folder.path().join("db");
         let ttls = StateTtls::from([("aging".to_owned(), AGING)]);
-        let mut backend = RocksDbBackend::open(&path, &options, (GROUPS, 0), memory, true, ttls).unwrap();
+        let mut backend =
+            RocksDbBackend::open(&path, &options, (GROUPS, 0), memory, OpenMode::counting(), ttls).unwrap();
         backend.value_state::<VoidNamespace, Timed<i64>>("aging").unwrap();
         let timers = backend.timer_service::<VoidNamespace>("timers").unwrap();
         let map = backend.map_state::<VoidNamespace, i64, i64>("map").unwrap();
@@ -393,7 +394,7 @@ fn tickers_of_native_metrics_turn_the_statistics_on() {
             &options,
             (GROUPS, 0),
             None,
-            false,
+            OpenMode::default(),
             StateTtls::new(),
         );
         backend.unwrap().store_counters().is_some()
@@ -528,7 +529,8 @@ fn sorted_ingestion_leaves_what_puts_leave() {
     for ingested in [false, true] {
         let path = folder.path().join(ingested.to_string());
         let mut backend =
-            RocksDbBackend::<i64>::open(&path, &options, (GROUPS, 0), None, false, StateTtls::new()).unwrap();
+            RocksDbBackend::<i64>::open(&path, &options, (GROUPS, 0), None, OpenMode::default(), StateTtls::new())
+                .unwrap();
         let value = backend.value_state::<VoidNamespace, Payload>("value").unwrap();
         let list = backend.list_state::<VoidNamespace, i64>("list").unwrap();
         let map = backend.map_state::<VoidNamespace, String, i64>("map").unwrap();

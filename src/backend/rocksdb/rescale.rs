@@ -216,6 +216,7 @@ impl Drop for RangeCompaction {
 mod tests {
     use std::path::Path;
 
+    use super::super::OpenMode;
     use super::*;
     use crate::backend::Prefill;
     use crate::state::{KeyGroups, KeyedStateBackend, StateTtls, VoidNamespace};
@@ -268,7 +269,7 @@ mod tests {
         for (key, value) in settings {
             options.set(&format!("state.backend.rocksdb.{key}"), value).unwrap();
         }
-        RocksDbBackend::open(folder, &options, groups, None, false, StateTtls::new()).unwrap()
+        RocksDbBackend::open(folder, &options, groups, None, OpenMode::default(), StateTtls::new()).unwrap()
     }
 
     const WHOLE: (KeyGroups, u16) = (KeyGroups { max_parallelism: 128, parallelism: 1 }, 0);

@@ -353,6 +353,7 @@ mod tests {
     use rocksdb::IteratorMode;
     use rocksdb::statistics::Ticker;
 
+    use super::super::OpenMode;
     use super::*;
     use crate::state::{StateTtls, TimeDomain, VoidNamespace};
 
@@ -363,7 +364,7 @@ mod tests {
         for (key, value) in settings {
             options.set(&format!("state.backend.rocksdb.{key}"), value).unwrap();
         }
-        RocksDbBackend::open(folder, &options, (GROUPS, 0), None, true, StateTtls::new()).unwrap()
+        RocksDbBackend::open(folder, &options, (GROUPS, 0), None, OpenMode::counting(), StateTtls::new()).unwrap()
     }
 
     fn register(backend: &mut RocksDbBackend<i64>, timers: TimerService<VoidNamespace>, times: Range<i64>) {

@@ -111,16 +111,27 @@ pub fn forecast(trial: TrialJob, rate: Rate, request: &Request<'_>) -> Forecast 
     Forecast { rows, smallest, rate, trial }
 }
 
-fn answer(trial: &TrialJob, rate: Rate, request: &Request<'_>) -> (Vec<ForecastRow>, Vec<SmallestHeap>) {
+/// What happens in each heap of a request, without the search for the smallest, at a rate of the whole job.
+pub fn forecast_rows(trial: &TrialJob, rate: Rate, request: &Request<'_>) -> Vec<ForecastRow> {
+    rows(trial, rate.over(f64::from(trial.task_managers)), request)
+}
+
+fn rows(trial: &TrialJob, rate: Rate, request: &Request<'_>) -> Vec<ForecastRow> {
     let own = [trial.heap];
     let heaps = if request.heaps.is_empty() { &own[..] } else { &request.heaps };
-    let (job, cores, constants) = (&trial.job, request.cores, request.constants);
-    let jvm = |collector, heap| Jvm { collector, heap, cores, constants };
+    let (cores, constants) = (request.cores, request.constants);
     let of_collector = |collector: &Collector| {
         let collector = *collector;
-        heaps.iter().map(move |heap| ForecastRow::of(trial, jvm(collector, *heap), rate))
+        let jvm = move |heap| Jvm { collector, heap, cores, constants };
+        heaps.iter().map(move |heap| ForecastRow::of(trial, jvm(*heap), rate))
     };
-    let rows = request.collectors.iter().flat_map(of_collector).collect();
+    request.collectors.iter().flat_map(of_collector).collect()
+}
+
+fn answer(trial: &TrialJob, rate: Rate, request: &Request<'_>) -> (Vec<ForecastRow>, Vec<SmallestHeap>) {
+    let rows = rows(trial, rate, request);
+    let (job, cores, constants) = (&trial.job, request.cores, request.constants);
+    let jvm = |collector, heap| Jvm { collector, heap, cores, constants };
     let search = |collector: &Collector| {
         SmallestHeap::of(job, |heap| jvm(*collector, heap), *collector, rate, request.most_pause_share)
     };

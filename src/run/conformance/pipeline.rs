@@ -58,6 +58,7 @@ fn run(seed: u64, parallelism: u16, backend: &str) -> (Outcome, Digest) {
         state_folder: folder.path().to_owned(),
         counters: false,
         prefill: PrefillFrom::Own,
+        memory_group: None,
     };
     let measurement = run_trial(&spec, &Quiet).unwrap().unwrap().measurement;
     assert_eq!(measurement.state_after_events, EVENTS);

@@ -1,0 +1,52 @@
+//! What a heap's hash tables stand still for when they grow.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The parts of a rehash that one event waits for: a larger array of buckets is allocated, and the old one is freed at the end.
+/// In between entries move some with each access, which takes nobody long.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RehashStalls {
+    /// Arrays that were allocated because a map was full.
+    pub rehashes: u64,
+    /// Time that it took to allocate them, ns.
+    pub allocating_ns: u64,
+    /// The longest of these times, ns.
+    pub longest_allocating_ns: u64,
+    /// Time that it took to free the old arrays, ns.
+    pub freeing_ns: u64,
+    /// The longest of these times, ns.
+    pub longest_freeing_ns: u64,
+}
+
+impl RehashStalls {
+    /// An array was allocated.
+    pub fn begun(&mut self, allocating: Duration) {
+        let ns = allocating.as_nanos() as u64;
+        self.rehashes += 1;
+        self.allocating_ns += ns;
+        self.longest_allocating_ns = self.longest_allocating_ns.max(ns);
+    }
+
+    /// An array was freed.
+    pub fn ended(&mut self, freeing: Duration) {
+        let ns = freeing.as_nanos() as u64;
+        self.freeing_ns += ns;
+        self.longest_freeing_ns = self.longest_freeing_ns.max(ns);
+    }
+
+    /// Those of two tables together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            rehashes: self.rehashes + other.rehashes,
+            allocating_ns: self.allocating_ns + other.allocating_ns,
+            longest_allocating_ns: self.longest_allocating_ns.max(other.longest_allocating_ns),
+            freeing_ns: self.freeing_ns + other.freeing_ns,
+            longest_freeing_ns: self.longest_freeing_ns.max(other.longest_freeing_ns),
+        }
+    }
+}
