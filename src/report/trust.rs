@@ -138,6 +138,7 @@ mod tests {
                 repeat,
                 companion: repeat == 2,
                 seed: 1,
+                run: crate::result::TrialRun::default(),
                 outcome: Outcome::Finished(Box::new(measurement)),
             });
         }
