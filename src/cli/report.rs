@@ -10,8 +10,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use super::{Failure, Outcome, print, say, show};
 use crate::flink::export;
 use crate::report::{
-    Book, ChartError, FlinkConfiguration, PageOptions, ResultFile, Theme, chart_picture, page,
-    report_markdown,
+    Book, ChartError, FlinkConfiguration, PageOptions, ResultFile, Theme, chart_picture, page, report_markdown,
 };
 use crate::result::{RunResult, save_file};
 use crate::workload::{FlinkVersion, folder_of};
@@ -171,7 +170,8 @@ fn load(paths: &[PathBuf]) -> Result<Vec<(String, RunResult)>, Failure> {
     for path in paths {
         let result = show::load(path)?;
         let name = label(path);
-        let same = results.iter().filter(|(other, _)| *other == name || other.starts_with(&format!("{name} #"))).count();
+        let same =
+            results.iter().filter(|(other, _)| *other == name || other.starts_with(&format!("{name} #"))).count();
         results.push((if same > 0 { format!("{name} #{}", same + 1) } else { name }, result));
     }
     Ok(results)

@@ -70,7 +70,10 @@ pub(crate) fn sweep(values: u32) -> RunResult {
         "[matrix]\n\"taskmanager.memory.managed.size\" = [\"8mb\", \"16mb\"]\n\"keys.cardinality\" = [1000, 2000]\n",
     );
     result.variants = (0..values)
-        .map(|at| VariantInfo { label: format!("keys.cardinality={}", 1000_u64 << at), workload: result.workload.clone() })
+        .map(|at| VariantInfo {
+            label: format!("keys.cardinality={}", 1000_u64 << at),
+            workload: result.workload.clone(),
+        })
         .collect();
     for variant in 0..values {
         for size in 0..values {
@@ -258,7 +261,10 @@ fn measurement(seed: u64, rate: f64, median_ns: f64) -> Measurement {
         busy_s: vec![1_000_000.0 / rate],
         throughput_events_per_s: rate,
         event_latency: latency(median_ns, seed, 1_000_000),
-        access_latency: vec![AccessLatency { kind: "value.get".to_owned(), latency: latency(median_ns / 2.0, seed + 1, 100_000) }],
+        access_latency: vec![AccessLatency {
+            kind: "value.get".to_owned(),
+            latency: latency(median_ns / 2.0, seed + 1, 100_000),
+        }],
         resident_bytes: Some(200 << 20),
         resident_peak_bytes: Some((200 << 20) + (noise(seed) * 1e7) as u64),
         checkpoint_bytes: Some(90 << 20),
@@ -295,7 +301,8 @@ fn timeline(seed: u64, rate: f64, median_ns: f64) -> Timeline {
         let events = (rate * 0.1 * dip) as u64;
         let bucket = heat_bucket(median_ns as u64);
         let tail = bucket.saturating_add(if at % 20 == 10 { 40 } else { 18 });
-        let heat = (bucket - 3..tail).map(|b| (b, (events as f64 / 1.6_f64.powi(i32::from(b.abs_diff(bucket)))) as u32 + 1));
+        let heat =
+            (bucket - 3..tail).map(|b| (b, (events as f64 / 1.6_f64.powi(i32::from(b.abs_diff(bucket)))) as u32 + 1));
         Interval {
             events,
             busy_ns: 100_000_000,
@@ -315,5 +322,10 @@ fn timeline(seed: u64, rate: f64, median_ns: f64) -> Timeline {
         bytes: Some(20 << 20),
         detail: None,
     };
-    Timeline { interval_ms: 100, intervals: (0..100).map(interval).collect(), episodes: (0..5).map(checkpoint).collect(), unlisted_episodes: 0 }
+    Timeline {
+        interval_ms: 100,
+        intervals: (0..100).map(interval).collect(),
+        episodes: (0..5).map(checkpoint).collect(),
+        unlisted_episodes: 0,
+    }
 }

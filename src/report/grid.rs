@@ -84,11 +84,8 @@ fn configurations(summary: &Summary) -> Grid {
             let _ = write!(failed, " ({} out of memory)", row.out_of_memory);
         }
         let ratio = row.throughput_ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{}×", significant(ratio)));
-        let mut cells = vec![
-            with_regime(&row.configuration, row.regime, row.trials),
-            format!("{}{failed}", row.trials),
-            ratio,
-        ];
+        let mut cells =
+            vec![with_regime(&row.configuration, row.regime, row.trials), format!("{}{failed}", row.trials), ratio];
         cells.extend(metrics.iter().map(|metric| median(&row.metrics, metric)));
         let throughput = row.metrics.get(METRICS[0].name);
         cells.insert(4, throughput.map_or_else(|| "-".to_owned(), |spread| percent_spread(*spread)));

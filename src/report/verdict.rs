@@ -35,14 +35,16 @@ pub(super) fn verdict(book: &Book<'_>) -> Verdict {
     let (problems, cautions) = (count(Weight::Problem), count(Weight::Caution) + unsteady(book).len());
     let mut badges = Vec::new();
     if let Ok(comparisons) = &book.comparisons {
-        let counts = |count: fn(&crate::compare::Counts) -> usize| comparisons.iter().map(|(_, c)| count(&c.counts)).sum();
+        let counts =
+            |count: fn(&crate::compare::Counts) -> usize| comparisons.iter().map(|(_, c)| count(&c.counts)).sum();
         let words: [(&str, usize, &str); 4] = [
             ("problem", counts(|c| c.regressed), "▲ worse than the baseline"),
             ("better", counts(|c| c.improved), "▼ better"),
             ("muted", counts(|c| c.no_change), "= unchanged"),
             ("muted", counts(|c| c.inconclusive), "? inconclusive"),
         ];
-        badges.extend(words.into_iter().filter(|word| word.1 > 0).map(|(class, n, word)| (class, format!("{n} {word}"))));
+        badges
+            .extend(words.into_iter().filter(|word| word.1 > 0).map(|(class, n, word)| (class, format!("{n} {word}"))));
     }
     let plural = |n: usize, one: &str, many: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {many}") };
     if problems > 0 {
@@ -81,7 +83,8 @@ fn rate(value: f64) -> String {
 
 /// What a case does, in figures.
 fn performance(case: &Case<'_>) -> String {
-    let told = |metric: &str, label: &str| Some(format!("{label} {}", with_unit(case.median(metric)?, Unit::Nanoseconds)));
+    let told =
+        |metric: &str, label: &str| Some(format!("{label} {}", with_unit(case.median(metric)?, Unit::Nanoseconds)));
     let latency = told("response_p99_ns", "a response p99 of")
         .or_else(|| told("latency_p99_ns", "a p99 of"))
         .or_else(|| told("latency_p50_ns", "a p50 of"))

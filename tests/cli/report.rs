@@ -26,7 +26,9 @@ fn a_page_is_written_once_and_is_the_same_each_time() {
     assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (Some(0), "", ""));
     let page = place.text("page.html");
     assert!(page.starts_with("<!DOCTYPE html><html lang=\"en\">") && page.ends_with("</html>\n"), "{}", &page[..200]);
-    for words in ["<h1>job</h1>", "Content-Security-Policy", "heap", "rocksdb", "id=\"chart-percentiles\"", "href=\"./r.json\""] {
+    for words in
+        ["<h1>job</h1>", "Content-Security-Policy", "heap", "rocksdb", "id=\"chart-percentiles\"", "href=\"./r.json\""]
+    {
         assert!(page.contains(words), "{words}");
     }
     assert!(page.len() < 300_000, "{}", page.len());
@@ -96,7 +98,11 @@ fn pages_of_bad_runs_say_what_is_missing() {
         }
     });
     let page = place.statebench("report failed.json").ok();
-    assert!(page.contains("none of 2 trials finished (2 failed)") && page.contains("~/data is full") && !page.contains("joe"));
+    assert!(
+        page.contains("none of 2 trials finished (2 failed)")
+            && page.contains("~/data is full")
+            && !page.contains("joe")
+    );
     assert!(place.statebench("report failed.json --include-host").ok().contains("/home/joe/data is full"));
     changed(&place, "interrupted.json", |result| {
         result["interrupted"] = json!(true);
@@ -154,7 +160,11 @@ fn charts_are_pictures() {
     let place = with_result();
     place.statebench("chart r.json --chart percentiles -o p.svg").ok();
     let svg = place.text("p.svg");
-    assert!(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" width=\"1200\" height=\"675\""), "{}", &svg[..300]);
+    assert!(
+        svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"img\" width=\"1200\" height=\"675\""),
+        "{}",
+        &svg[..300]
+    );
     assert_eq!(place.statebench("chart r.json --chart percentiles").ok(), svg);
     assert_ne!(place.statebench("chart r.json --chart percentiles --theme dark").ok(), svg);
     place.statebench("chart r.json --chart overview -o o.PNG").ok();

@@ -27,7 +27,9 @@ pub use measured::{
     MeasuredOutcome, MeasuredRun, MeasuredWorkload, Observed, RunsError, Shape, built_in_runs, load_runs,
 };
 pub use overlay::{Events, Overlaid, Span};
-pub use predict::{Forecast, ForecastRow, FullCollections, MOST_HEAP_BYTES, Request, SmallestHeap, forecast, forecast_rows};
+pub use predict::{
+    Forecast, ForecastRow, FullCollections, MOST_HEAP_BYTES, Request, SmallestHeap, forecast, forecast_rows,
+};
 pub use render::{forecast_json, forecast_text, validation_text};
 pub use trial::{Beside, TrialJob, jobs_of};
 pub use turnover::{Slots, Turnover};

@@ -159,9 +159,9 @@ impl Axis {
         let ticks = match &self.scale {
             Scale::Linear => linear_ticks(self.from, self.to, self.quantity),
             Scale::Log => log_ticks(self.from, self.to, self.quantity),
-            Scale::Tail => std::iter::once(0.0)
-                .chain([0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999_999, 0.999_999_9])
-                .collect(),
+            Scale::Tail => {
+                std::iter::once(0.0).chain([0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999_999, 0.999_999_9]).collect()
+            }
             Scale::Names(names) => (0..names.len()).map(|at| at as f64).collect(),
         };
         let slack = 1e-9 * (self.to - self.from);
@@ -259,9 +259,11 @@ mod tests {
         let values = [0.0, -5.0, f64::NAN, f64::INFINITY, f64::MAX, f64::MIN_POSITIVE, 1e-300, u64::MAX as f64];
         for a in values {
             for b in values {
-                for axis in
-                    [Axis::log("", Quantity::Time, [a, b]), Axis::from_zero("", Quantity::Bytes, [a, b]), Axis::tail("", a)]
-                {
+                for axis in [
+                    Axis::log("", Quantity::Time, [a, b]),
+                    Axis::from_zero("", Quantity::Bytes, [a, b]),
+                    Axis::tail("", a),
+                ] {
                     let ends = axis.place(axis.from)..axis.place(axis.to);
                     assert!(ends.start.is_finite() && ends.end.is_finite() && ends.start < ends.end, "{axis:?}");
                     assert!(axis.ticks().len() < 40, "{axis:?}");

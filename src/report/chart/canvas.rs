@@ -158,7 +158,13 @@ impl Canvas {
                 (0, dy) => write!(d, "v{dy}"),
                 (dx, dy) => {
                     // A sign parts numbers too, and a letter that is repeated may be left out.
-                    let before = if !is_relative { "l" } else if dx < 0 { "" } else { " " };
+                    let before = if !is_relative {
+                        "l"
+                    } else if dx < 0 {
+                        ""
+                    } else {
+                        " "
+                    };
                     write!(d, "{before}{dx}{}{dy}", if dy < 0 { "" } else { " " })
                 }
             };
@@ -222,7 +228,13 @@ impl DrawingBackend for Surface {
         let stroke = (!fill).then(|| style.stroke_width());
         let Some(look) = canvas.look(style.color(), stroke) else { return Ok(()) };
         let path = canvas.path_of(look);
-        let _ = write!(path, "M{} {y}a{radius} {radius} 0 1 0 {} 0 {radius} {radius} 0 1 0 -{} 0z", x - radius as i32, 2 * radius, 2 * radius);
+        let _ = write!(
+            path,
+            "M{} {y}a{radius} {radius} 0 1 0 {} 0 {radius} {radius} 0 1 0 -{} 0z",
+            x - radius as i32,
+            2 * radius,
+            2 * radius
+        );
         Ok(())
     }
 

@@ -31,14 +31,17 @@ impl<'a> Changed<'a> {
         let groups = |(label, comparison): &'a (String, Comparison)| {
             comparison.groups.iter().flat_map(move |group| of_group(label, group))
         };
-        let mut all: Vec<_> = comparisons.iter().flat_map(groups).filter(|one| one.metric.change_percent.is_some()).collect();
+        let mut all: Vec<_> =
+            comparisons.iter().flat_map(groups).filter(|one| one.metric.change_percent.is_some()).collect();
         let size = |one: &Self| one.metric.change_percent.map_or(0.0, |percent| ratio(percent).abs().ln().abs());
-        let order = |one: &Self| one.metric.verdict.map_or(u8::MAX, |verdict| match verdict {
-            Verdict::Regressed => 0,
-            Verdict::Improved => 1,
-            Verdict::Inconclusive => 2,
-            Verdict::NoChange => 3,
-        });
+        let order = |one: &Self| {
+            one.metric.verdict.map_or(u8::MAX, |verdict| match verdict {
+                Verdict::Regressed => 0,
+                Verdict::Improved => 1,
+                Verdict::Inconclusive => 2,
+                Verdict::NoChange => 3,
+            })
+        };
         all.sort_by(|a, b| order(a).cmp(&order(b)).then(size(b).total_cmp(&size(a))));
         all
     }
@@ -92,13 +95,14 @@ pub(super) fn forest(context: &Context<'_>) -> Result<Chart, String> {
         draw_row(&mut panel, at as f64, one);
     }
     panel.marks.push(Mark::of(Ink::Text, Shape::RuleX(1.0, String::new())));
-    let row = |one: &Changed<'_>| {
-        vec![one.place.clone(), one.label().to_owned(), metric_summary(one.metric)]
-    };
-    let sentences: Vec<_> = comparisons.iter().map(|(label, comparison)| {
-        let sentence = verdict_sentence(comparison);
-        if label.is_empty() { sentence } else { format!("{label}: {sentence}") }
-    }).collect();
+    let row = |one: &Changed<'_>| vec![one.place.clone(), one.label().to_owned(), metric_summary(one.metric)];
+    let sentences: Vec<_> = comparisons
+        .iter()
+        .map(|(label, comparison)| {
+            let sentence = verdict_sentence(comparison);
+            if label.is_empty() { sentence } else { format!("{label}: {sentence}") }
+        })
+        .collect();
     let place = if is_of_one { format!("{}: ", drawn[0].place) } else { String::new() };
     Ok(Chart {
         title: format!("{place}{}", sentences.join("; ")),
@@ -108,7 +112,10 @@ pub(super) fn forest(context: &Context<'_>) -> Result<Chart, String> {
         alternative: String::new(),
         views: vec![View::new("", vec![panel])],
         series: Vec::new(),
-        table: (["configurations", "metric", "change and verdict"].map(str::to_owned).into(), all.iter().map(row).collect()),
+        table: (
+            ["configurations", "metric", "change and verdict"].map(str::to_owned).into(),
+            all.iter().map(row).collect(),
+        ),
     })
 }
 

@@ -4,8 +4,8 @@ use super::axis::{Axis, Quantity};
 use super::ink::Ink;
 use super::{Chart, Context, Mark, Panel, Shape, View};
 use crate::model::gc::{
-    Beside, Collector, Constants, ForecastRow, FullCollections, MOST_HEAP_BYTES, Rate, Request, TrialJob,
-    Validation, built_in_runs, forecast_rows, jobs_of,
+    Beside, Collector, Constants, ForecastRow, FullCollections, MOST_HEAP_BYTES, Rate, Request, TrialJob, Validation,
+    built_in_runs, forecast_rows, jobs_of,
 };
 use crate::result::printable;
 use crate::state::JvmHeap;
@@ -101,7 +101,8 @@ fn rows(one: &Modelled) -> Vec<Vec<String>> {
             Quantity::Bytes.text(row.heap_bytes as f64),
             Quantity::Factor.text(row.heap_over_live),
         ];
-        let pause = |range: crate::model::gc::Range| format!("{:.0} to {:.0} ms", range.without_full_ms, range.with_full_ms);
+        let pause =
+            |range: crate::model::gc::Range| format!("{:.0} to {:.0} ms", range.without_full_ms, range.with_full_ms);
         match &row.prediction {
             Some(p) => cells.extend([Quantity::Share.text(p.pause_share), pause(p.p99), pause(p.longest)]),
             None => cells.extend([const { String::new() }; 3].map(|_| "-".to_owned())),

@@ -27,13 +27,16 @@ pub(super) fn growth<'a>(context: &Context<'a>) -> Result<Chart, String> {
     };
     let grown: Vec<(String, &Growth)> = cases.iter().filter_map(of).collect();
     if grown.is_empty() {
-        return Err("the state was not looked at: a workload that sets something of its states has it counted".to_owned());
+        return Err(
+            "the state was not looked at: a workload that sets something of its states has it counted".to_owned()
+        );
     }
     let samples = || grown.iter().flat_map(|(_, growth)| &growth.samples);
     let begin = samples().map(|sample| sample.time_ms).min().unwrap_or(0) as f64;
     let end = samples().map(|sample| sample.time_ms).max().unwrap_or(0) as f64;
     let (unit_ms, unit) = unit_of(end - begin);
-    let x = Axis::between(&format!("time on the virtual clock, {unit}"), Quantity::Number, begin / unit_ms, end / unit_ms);
+    let x =
+        Axis::between(&format!("time on the virtual clock, {unit}"), Quantity::Number, begin / unit_ms, end / unit_ms);
     let values = samples().map(|sample| sample.held_bytes() as f64);
     let mut panel = Panel::new(300, x, Axis::from_zero("state held: keys and values", Quantity::Bytes, values));
     let place = |sample: &GrowthSample, bytes: u64| (sample.time_ms as f64 / unit_ms, bytes as f64);

@@ -93,7 +93,9 @@ pub(super) fn memory(context: &Context<'_>) -> Result<Chart, String> {
                   resident memory is the whole process, the harness included.",
         alternative: String::new(),
         views,
-        series: ["RocksDB, at most", "state on a Java heap (modelled)", "resident memory of the process"].map(str::to_owned).into(),
+        series: ["RocksDB, at most", "state on a Java heap (modelled)", "resident memory of the process"]
+            .map(str::to_owned)
+            .into(),
         table: (header.map(str::to_owned).into(), uses.iter().map(row).collect()),
     })
 }

@@ -57,23 +57,83 @@ pub(super) enum Section {
 
 /// Every chart, in the order of a page.
 pub(super) static CHARTS: &[Kind] = &[
-    Kind { name: "overview", about: "throughput and p99 of every configuration", section: Section::Summary, make: overview::overview },
-    Kind { name: "compare", about: "changes against a baseline with their intervals", section: Section::Compare, make: forest::forest },
+    Kind {
+        name: "overview",
+        about: "throughput and p99 of every configuration",
+        section: Section::Summary,
+        make: overview::overview,
+    },
+    Kind {
+        name: "compare",
+        about: "changes against a baseline with their intervals",
+        section: Section::Compare,
+        make: forest::forest,
+    },
     Kind { name: "percentiles", about: "latency by percentile", section: Section::Latency, make: latency::percentiles },
     Kind { name: "heat", about: "latency over time", section: Section::Latency, make: latency::heat },
-    Kind { name: "throughput", about: "throughput and p99 over time, with what went on meanwhile", section: Section::Throughput, make: over_time::throughput },
+    Kind {
+        name: "throughput",
+        about: "throughput and p99 over time, with what went on meanwhile",
+        section: Section::Throughput,
+        make: over_time::throughput,
+    },
     Kind { name: "memory", about: "memory used against the budget", section: Section::State, make: memory::memory },
-    Kind { name: "memory-over-time", about: "memory over time by what it is used for", section: Section::State, make: over_time::memory },
-    Kind { name: "growth", about: "state held over time, with its trend", section: Section::State, make: growth::growth },
-    Kind { name: "levels", about: "sizes of the levels of the RocksDB tree", section: Section::State, make: tree::levels },
-    Kind { name: "amplification", about: "write, read and space amplification", section: Section::State, make: tree::amplification },
+    Kind {
+        name: "memory-over-time",
+        about: "memory over time by what it is used for",
+        section: Section::State,
+        make: over_time::memory,
+    },
+    Kind {
+        name: "growth",
+        about: "state held over time, with its trend",
+        section: Section::State,
+        make: growth::growth,
+    },
+    Kind {
+        name: "levels",
+        about: "sizes of the levels of the RocksDB tree",
+        section: Section::State,
+        make: tree::levels,
+    },
+    Kind {
+        name: "amplification",
+        about: "write, read and space amplification",
+        section: Section::State,
+        make: tree::amplification,
+    },
     Kind { name: "cache", about: "hit rate of the block cache", section: Section::State, make: tree::cache },
-    Kind { name: "gc", about: "share of time that a JVM would collect garbage, by heap size", section: Section::State, make: gc::gc },
-    Kind { name: "checkpoints", about: "time and size of each checkpoint", section: Section::Checkpoints, make: snapshots::checkpoints },
-    Kind { name: "scaling", about: "throughput, p99 and checkpoints against the size of the workload", section: Section::Scaling, make: sweep::scaling },
-    Kind { name: "knobs", about: "throughput and p99 against each option that is varied", section: Section::Tuning, make: sweep::knobs },
+    Kind {
+        name: "gc",
+        about: "share of time that a JVM would collect garbage, by heap size",
+        section: Section::State,
+        make: gc::gc,
+    },
+    Kind {
+        name: "checkpoints",
+        about: "time and size of each checkpoint",
+        section: Section::Checkpoints,
+        make: snapshots::checkpoints,
+    },
+    Kind {
+        name: "scaling",
+        about: "throughput, p99 and checkpoints against the size of the workload",
+        section: Section::Scaling,
+        make: sweep::scaling,
+    },
+    Kind {
+        name: "knobs",
+        about: "throughput and p99 against each option that is varied",
+        section: Section::Tuning,
+        make: sweep::knobs,
+    },
     Kind { name: "pareto", about: "p99 against memory", section: Section::Tuning, make: overview::pareto },
-    Kind { name: "runs", about: "every trial in the order in which they ran", section: Section::Runs, make: overview::runs },
+    Kind {
+        name: "runs",
+        about: "every trial in the order in which they ran",
+        section: Section::Runs,
+        make: overview::runs,
+    },
 ];
 
 /// Series that a chart draws at most, and that it shows before a reader asks for more.
@@ -219,10 +279,7 @@ pub(super) enum Shape {
     /// A pale area within an outline.
     Area(Vec<(f64, f64)>),
     /// A bar between two corners.
-    Bar {
-        from: (f64, f64),
-        to: (f64, f64),
-    },
+    Bar { from: (f64, f64), to: (f64, f64) },
     /// Markers.
     Dots(Vec<(f64, f64)>, Marker),
     /// A line from foot to head, with what it means.

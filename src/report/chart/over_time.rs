@@ -94,26 +94,39 @@ pub(super) fn throughput(context: &Context<'_>) -> Result<Chart, String> {
     let row = |(one, rate): (&Timed<'_>, &Vec<(f64, f64)>)| {
         let least = rate.iter().map(|point| point.1).fold(f64::INFINITY, f64::min);
         let count = |kind| one.timeline.episodes.iter().filter(|episode| episode.kind == kind).count().to_string();
-        let mut row =
-            vec![one.name.to_owned(), Quantity::Rate.text(median(rate)), Quantity::Rate.text(least)];
+        let mut row = vec![one.name.to_owned(), Quantity::Rate.text(median(rate)), Quantity::Rate.text(least)];
         row.extend([EpisodeKind::Checkpoint, EpisodeKind::Flush, EpisodeKind::Compaction].map(count));
         row.push(format!("{:.2} s of {:.1} s", one.time_in_s(&STALLS), one.end_s()));
         row
     };
-    let header = ["configuration", "median", "least of an interval", "checkpoints", "flushes", "compactions", "writes held back"];
+    let header = [
+        "configuration",
+        "median",
+        "least of an interval",
+        "checkpoints",
+        "flushes",
+        "compactions",
+        "writes held back",
+    ];
     // The linear scale first where one picture can show all.
     let medians: Vec<_> = rates.iter().map(|rate| median(rate)).collect();
-    let (least, most) = (medians.iter().copied().fold(f64::INFINITY, f64::min), medians.iter().copied().fold(0.0, f64::max));
+    let (least, most) =
+        (medians.iter().copied().fold(f64::INFINITY, f64::min), medians.iter().copied().fold(0.0, f64::max));
     let mut views = vec![View::new("linear", linear), View::new("logarithmic", log)];
     if most > 8.0 * least {
         views.reverse();
     }
+    let unlisted: u64 = timed.iter().map(|one| one.timeline.unlisted_episodes).fold(0, u64::saturating_add);
     Ok(Chart {
         title: throughput_title(&timed, &rates),
         kind: "measured, the trial of the median throughput",
         reading: "Events over the time of the busiest subtask, interval by interval. The lanes at the foot tell what went on in the \
                   store: a dip above a bar is what that costs.",
-        alternative: String::new(),
+        alternative: if unlisted > 0 {
+            format!("{unlisted} further flushes, compactions and stalls were too many to be listed.")
+        } else {
+            String::new()
+        },
         views,
         series: timed.iter().map(|one| one.name.to_owned()).collect(),
         table: (header.map(str::to_owned).into(), timed.iter().zip(&rates).map(row).collect()),
@@ -183,10 +196,12 @@ fn parts(used: &StoreUse) -> [f64; 3] {
 
 /// Memory over time, by what it is used for.
 pub(super) fn memory(context: &Context<'_>) -> Result<Chart, String> {
-    const PARTS: [&str; 4] = ["memtables", "blocks in the cache", "readers outside the cache", "resident memory of the process"];
+    const PARTS: [&str; 4] =
+        ["memtables", "blocks in the cache", "readers outside the cache", "resident memory of the process"];
     let cases = context.cases()?;
     let mut timed = timed(&cases)?;
-    let has_memory = |one: &Timed<'_>| one.timeline.intervals.iter().any(|i| i.store.is_some() || i.resident_bytes.is_some());
+    let has_memory =
+        |one: &Timed<'_>| one.timeline.intervals.iter().any(|i| i.store.is_some() || i.resident_bytes.is_some());
     timed.retain(has_memory);
     timed.truncate(MOST_MEMORIES);
     if timed.is_empty() {

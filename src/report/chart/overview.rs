@@ -28,7 +28,8 @@ pub(super) fn overview(context: &Context<'_>) -> Result<Chart, String> {
         let spreads: Vec<_> = cases.iter().map(|case| case.row.metrics.get(metric).copied()).collect();
         let values = spreads.iter().flatten().flat_map(|spread| [spread.min, spread.max]);
         let names = cases.iter().rev().map(|case| case.name.clone()).collect();
-        let mut panel = Panel::new(62 + 24 * cases.len() as u32, Axis::log(label, quantity, values), Axis::names("", names));
+        let mut panel =
+            Panel::new(62 + 24 * cases.len() as u32, Axis::log(label, quantity, values), Axis::names("", names));
         for (series, spread) in spreads.iter().enumerate() {
             let Some(spread) = spread else { continue };
             let at = (cases.len() - 1 - series) as f64;
@@ -53,7 +54,12 @@ pub(super) fn overview(context: &Context<'_>) -> Result<Chart, String> {
                 |s| format!("{} ({} … {})", quantity.text(s.median), quantity.text(s.min), quantity.text(s.max)),
             )
         };
-        vec![case.name.clone(), case.row.trials.to_string(), told(THROUGHPUT, Quantity::Rate), told(latency, Quantity::Time)]
+        vec![
+            case.name.clone(),
+            case.row.trials.to_string(),
+            told(THROUGHPUT, Quantity::Rate),
+            told(latency, Quantity::Time),
+        ]
     };
     Ok(Chart {
         title: overview_title(&cases),
@@ -109,7 +115,11 @@ pub(super) fn pareto(context: &Context<'_>) -> Result<Chart, String> {
         let is_front = front.iter().any(|(other, _)| other == at);
         panel.dots(*at, vec![*point], if is_front { Marker::of(*at) } else { Marker::Ring });
         if placed.len() <= 10 || is_front {
-            panel.marks.push(Mark { series: Some(*at), ink: Ink::Text, shape: Shape::Text(*point, cases[*at].name.clone()) });
+            panel.marks.push(Mark {
+                series: Some(*at),
+                ink: Ink::Text,
+                shape: Shape::Text(*point, cases[*at].name.clone()),
+            });
         }
     }
     let row = |(at, (memory, ns)): &(usize, (f64, f64))| {
@@ -146,7 +156,11 @@ pub(super) fn runs(context: &Context<'_>) -> Result<Chart, String> {
     let order: BTreeMap<*const Trial, usize> = all.enumerate().map(|(place, trial)| (trial, place)).collect();
     let rates = |case: &Case<'_>| {
         let of = |trial: &&Trial| match &trial.outcome {
-            Outcome::Finished(m) => Some((*order.get(&std::ptr::from_ref::<Trial>(trial))? as f64 + 1.0, m.throughput_events_per_s, m.is_slow())),
+            Outcome::Finished(m) => Some((
+                *order.get(&std::ptr::from_ref::<Trial>(trial))? as f64 + 1.0,
+                m.throughput_events_per_s,
+                m.is_slow(),
+            )),
             _ => None,
         };
         case.trials.iter().filter_map(of).collect::<Vec<_>>()
@@ -156,7 +170,8 @@ pub(super) fn runs(context: &Context<'_>) -> Result<Chart, String> {
     let x = Axis::between("trial, in the order in which they ran", Quantity::Number, 0.5, order.len() as f64 + 0.5);
     let mut panel = Panel::new(280, x, Axis::log("throughput, events/s", Quantity::Rate, values));
     for (series, rates) in all.iter().enumerate() {
-        let points = |slow: bool| rates.iter().filter(move |rate| rate.2 == slow).map(|rate| (rate.0, rate.1)).collect();
+        let points =
+            |slow: bool| rates.iter().filter(move |rate| rate.2 == slow).map(|rate| (rate.0, rate.1)).collect();
         let line: Vec<_> = rates.iter().map(|rate| (rate.0, rate.1)).collect();
         panel.mark(series, Shape::Thin(line));
         panel.dots(series, points(false), Marker::of(series));
@@ -171,11 +186,9 @@ pub(super) fn runs(context: &Context<'_>) -> Result<Chart, String> {
         Some((spread.max / spread.min, case))
     });
     let title = match widest.max_by(|a, b| a.0.total_cmp(&b.0)) {
-        Some((factor, case)) if case.measured.len() > 1 => format!(
-            "Trials of one configuration differ by up to {:.0} % ({})",
-            100.0 * (factor - 1.0),
-            case.name
-        ),
+        Some((factor, case)) if case.measured.len() > 1 => {
+            format!("Trials of one configuration differ by up to {:.0} % ({})", 100.0 * (factor - 1.0), case.name)
+        }
         _ => "Trials in the order in which they ran".to_owned(),
     };
     Ok(Chart {
@@ -202,8 +215,17 @@ fn run_table(context: &Context<'_>) -> (Vec<String>, Vec<Vec<String>>) {
             ),
             _ => ("-".to_owned(), "-".to_owned(), why_unfinished(trial).unwrap_or_default()),
         };
-        let name = if label.is_empty() { trial.configuration.clone() } else { format!("{label}: {}", trial.configuration) };
-        vec![(at + 1).to_string(), name, (u64::from(trial.repeat) + 1).to_string(), trial.seed.to_string(), rate, p99, outcome]
+        let name =
+            if label.is_empty() { trial.configuration.clone() } else { format!("{label}: {}", trial.configuration) };
+        vec![
+            (at + 1).to_string(),
+            name,
+            (u64::from(trial.repeat) + 1).to_string(),
+            trial.seed.to_string(),
+            rate,
+            p99,
+            outcome,
+        ]
     };
     let all = book.entries.iter().flat_map(|entry| {
         entry.result.trials.iter().map(|trial| {

@@ -129,8 +129,7 @@ pub(in crate::report) struct Embedded {
 pub(in crate::report) fn embed(chart: &Chart, id: &str) -> Embedded {
     let (mut svgs, mut boxes) = (Vec::new(), Vec::new());
     for (at, view) in chart.views.iter().enumerate() {
-        let frame =
-            Frame { width: EMBEDDED, height: None, theme: Theme::Light, heading: None, names: &chart.series };
+        let frame = Frame { width: EMBEDDED, height: None, theme: Theme::Light, heading: None, names: &chart.series };
         let picture = draw(view, &frame);
         svgs.push(document(&picture, &chart.title, &chart.spoken(), Some(&format!("{id}-{at}")), 1.0));
         boxes.push(picture.boxes);
@@ -146,7 +145,9 @@ pub(in crate::report) fn style_sheet() -> String {
     };
     let class = |ink: Ink| {
         let code = ink.code();
-        format!(".t{code}{{stroke:var(--i{code})}}.f{code}{{fill:var(--i{code})}}.b{code}{{background:var(--i{code})}}\n")
+        format!(
+            ".t{code}{{stroke:var(--i{code})}}.f{code}{{fill:var(--i{code})}}.b{code}{{background:var(--i{code})}}\n"
+        )
     };
     let (light, dark) = (variables(Theme::Light), variables(Theme::Dark));
     format!(

@@ -49,7 +49,11 @@ pub(super) fn checkpoints(context: &Context<'_>) -> Result<Chart, String> {
     let mut time = Panel::new(
         240,
         x(""),
-        Axis::log("time: filled from trigger to complete, ring while processing stood still", Quantity::Time, durations),
+        Axis::log(
+            "time: filled from trigger to complete, ring while processing stood still",
+            Quantity::Time,
+            durations,
+        ),
     );
     let mut size = Panel::new(
         240,

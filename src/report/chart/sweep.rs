@@ -85,7 +85,8 @@ impl<'a> Sweep<'a> {
         let is_time = !is_plain && !is_size && self.values.iter().all(|value| value.parse::<Time>().is_ok());
         let quantity = if is_size { Quantity::Bytes } else { Quantity::Number };
         let label = if is_time { format!("{}, s", self.axis) } else { self.axis.to_owned() };
-        let (least, most) = (values.iter().copied().fold(f64::MAX, f64::min), values.iter().copied().fold(0.0, f64::max));
+        let (least, most) =
+            (values.iter().copied().fold(f64::MAX, f64::min), values.iter().copied().fold(0.0, f64::max));
         if least > 0.0 && most >= WIDE * least {
             Axis::log(&label, quantity, values)
         } else {
@@ -146,7 +147,8 @@ impl<'a> Sweep<'a> {
         for (x, spread) in calm.iter().chain(&slow).filter(|(_, spread)| spread.max > spread.min) {
             panel.mark(series, Shape::Thin(vec![(*x, spread.min), (*x, spread.max)]));
         }
-        let medians = |points: &[(f64, Spread)]| points.iter().map(|(x, spread)| (*x, spread.median)).collect::<Vec<_>>();
+        let medians =
+            |points: &[(f64, Spread)]| points.iter().map(|(x, spread)| (*x, spread.median)).collect::<Vec<_>>();
         if !calm.is_empty() {
             if self.is_numeric() {
                 panel.line(series, medians(&calm), true);
@@ -174,7 +176,9 @@ impl<'a> Sweep<'a> {
             let points = |line: &Line<'_>| self.points(line, "throughput_events_per_s", false);
             let (a, b) = (points(first), points(other));
             let ratio = |x: f64| {
-                let at = |points: &[(f64, Spread)]| points.iter().find(|point| point.0.total_cmp(&x).is_eq()).map(|p| p.1.median);
+                let at = |points: &[(f64, Spread)]| {
+                    points.iter().find(|point| point.0.total_cmp(&x).is_eq()).map(|p| p.1.median)
+                };
                 Some((x, (at(&a)? / at(&b)?).ln())).filter(|(_, ratio)| ratio.is_finite())
             };
             let ratios: Vec<_> = a.iter().filter_map(|point| ratio(point.0)).collect();
@@ -183,7 +187,8 @@ impl<'a> Sweep<'a> {
                 if (r0 > 0.0) != (r1 > 0.0) && x0 > 0.0 {
                     let share = r0 / (r0 - r1);
                     let x = (x0.ln() + share * (x1.ln() - x0.ln())).exp();
-                    let text = format!("{} and {} cross at about {}", first.base, other.base, self.x_axis().quantity.tick(x));
+                    let text =
+                        format!("{} and {} cross at about {}", first.base, other.base, self.x_axis().quantity.tick(x));
                     places.push((x, crate::result::printable(&text)));
                 }
             }

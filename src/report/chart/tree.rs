@@ -72,7 +72,8 @@ struct Amplification {
 
 impl Amplification {
     fn of(case: &Case<'_>) -> Self {
-        let figures = ["write_amplification", "read_amplification", "space_amplification"].map(|name| case.median(name));
+        let figures =
+            ["write_amplification", "read_amplification", "space_amplification"].map(|name| case.median(name));
         Self { name: case.name.clone(), figures }
     }
 }
@@ -91,18 +92,19 @@ pub(super) fn amplification(context: &Context<'_>) -> Result<Chart, String> {
         return Err("no trial counted: run.counters adds a companion trial in which RocksDB counts".to_owned());
     }
     let names: Vec<_> = all.iter().rev().map(|one| one.name.clone()).collect();
-    let panels = WHAT.iter().enumerate().filter(|(at, _)| all.iter().any(|one| one.figures[*at].is_some())).map(|(at, what)| {
-        let values = all.iter().filter_map(|one| one.figures[at]);
-        let x = Axis::from_zero(what, Quantity::Factor, values);
-        let mut panel = Panel::new(60 + 18 * all.len() as u32, x, Axis::names("", names.clone()));
-        for (row, one) in all.iter().rev().enumerate() {
-            if let Some(value) = one.figures[at] {
-                let row = row as f64;
-                panel.mark(at, Shape::Bar { from: (0.0, row - 0.3), to: (value, row + 0.3) });
+    let panels =
+        WHAT.iter().enumerate().filter(|(at, _)| all.iter().any(|one| one.figures[*at].is_some())).map(|(at, what)| {
+            let values = all.iter().filter_map(|one| one.figures[at]);
+            let x = Axis::from_zero(what, Quantity::Factor, values);
+            let mut panel = Panel::new(60 + 18 * all.len() as u32, x, Axis::names("", names.clone()));
+            for (row, one) in all.iter().rev().enumerate() {
+                if let Some(value) = one.figures[at] {
+                    let row = row as f64;
+                    panel.mark(at, Shape::Bar { from: (0.0, row - 0.3), to: (value, row + 0.3) });
+                }
             }
-        }
-        panel
-    });
+            panel
+        });
     let panels: Vec<_> = panels.collect();
     let shown = |value: &Option<f64>| value.map_or_else(|| "-".to_owned(), |value| Quantity::Factor.text(value));
     let row = |one: &Amplification| {
@@ -112,7 +114,9 @@ pub(super) fn amplification(context: &Context<'_>) -> Result<Chart, String> {
     Ok(Chart {
         title: most.map_or_else(
             || "Amplification by configuration".to_owned(),
-            |(write, name)| format!("{name} writes {} bytes to files for each byte put, the most of all", significant(write)),
+            |(write, name)| {
+                format!("{name} writes {} bytes to files for each byte put, the most of all", significant(write))
+            },
         ),
         kind: "measured: writes and reads in the companion trial in which RocksDB counts, space by RocksDB's own estimate",
         reading: "Shorter is cheaper. Writes above one are flushes and compactions, reads above one are blocks that are read whole for one value, \
@@ -120,10 +124,7 @@ pub(super) fn amplification(context: &Context<'_>) -> Result<Chart, String> {
         alternative: String::new(),
         views: vec![View::new("", panels)],
         series: WHAT.map(str::to_owned).into(),
-        table: (
-            ["configuration", "write", "read", "space"].map(str::to_owned).into(),
-            all.iter().map(row).collect(),
-        ),
+        table: (["configuration", "write", "read", "space"].map(str::to_owned).into(), all.iter().map(row).collect()),
     })
 }
 
@@ -146,7 +147,10 @@ pub(super) fn cache(context: &Context<'_>) -> Result<Chart, String> {
     };
     let rates: Vec<(String, f64, Vec<(f64, f64)>)> = cases.iter().filter_map(of).collect();
     if rates.is_empty() {
-        return Err("no trial counted the hits of a block cache: run.counters adds a companion trial in which RocksDB counts".to_owned());
+        return Err(
+            "no trial counted the hits of a block cache: run.counters adds a companion trial in which RocksDB counts"
+                .to_owned(),
+        );
     }
     let end = rates.iter().flat_map(|(_, _, line)| line).map(|point| point.0).fold(0.0, f64::max);
     let mut panels = Vec::new();
@@ -172,7 +176,10 @@ pub(super) fn cache(context: &Context<'_>) -> Result<Chart, String> {
     let least = rates.iter().min_by(|a, b| a.1.total_cmp(&b.1));
     Ok(Chart {
         title: least.map_or_else(String::new, |(name, rate, _)| {
-            format!("Lowest hit rate: {name} finds {} of the blocks that it needs in the cache", Quantity::Share.text(*rate))
+            format!(
+                "Lowest hit rate: {name} finds {} of the blocks that it needs in the cache",
+                Quantity::Share.text(*rate)
+            )
         }),
         kind: "measured, in the companion trial in which RocksDB counts",
         reading: "Each block that is not found is read from a file and unpacked. A rate that goes on rising is a cache that is still warming \
@@ -180,6 +187,9 @@ pub(super) fn cache(context: &Context<'_>) -> Result<Chart, String> {
         alternative: String::new(),
         views: vec![View::new("", panels)],
         series: rates.iter().map(|(name, ..)| name.clone()).collect(),
-        table: (["configuration", "hit rate", "least of an interval"].map(str::to_owned).into(), rates.iter().map(row).collect()),
+        table: (
+            ["configuration", "hit rate", "least of an interval"].map(str::to_owned).into(),
+            rates.iter().map(row).collect(),
+        ),
     })
 }

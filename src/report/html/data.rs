@@ -30,8 +30,7 @@ fn axis(axis: &Axis) -> Value {
         Scale::Log => "log",
         Scale::Tail => "tail",
     };
-    let mut value =
-        json!({ "scale": scale, "unit": axis.quantity.code(), "from": axis.from, "to": axis.to });
+    let mut value = json!({ "scale": scale, "unit": axis.quantity.code(), "from": axis.from, "to": axis.to });
     if let Scale::Names(names) = &axis.scale {
         value["names"] = json!(names);
     }

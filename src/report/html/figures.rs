@@ -72,7 +72,8 @@ fn shown_at_first(chart: &Chart) -> Vec<bool> {
 }
 
 fn figure(chart: &Chart, id: &str, embedded: &Embedded) -> Markup {
-    let has_toggles = chart.views.iter().flat_map(|view| &view.panels).any(|p| p.marks.iter().any(|m| m.series.is_some()));
+    let has_toggles =
+        chart.views.iter().flat_map(|view| &view.panels).any(|p| p.marks.iter().any(|m| m.series.is_some()));
     html! {
         figure id=(id) role="group" aria-labelledby={ (id) "-h" } {
             figcaption {

@@ -100,7 +100,10 @@ fn circumstances(manifest: &Manifest) -> Markup {
         ("RocksDB", build.rocksdb.clone().unwrap_or_else(|| "built without".to_owned())),
         ("allocator", build.allocator.clone()),
         ("seed", manifest.seed.to_string()),
-        ("quick", if manifest.quick { "yes: a check that the workload runs, not a measurement" } else { "no" }.to_owned()),
+        (
+            "quick",
+            if manifest.quick { "yes: a check that the workload runs, not a measurement" } else { "no" }.to_owned(),
+        ),
     ];
     html! { dl { @for (what, value) in rows { dt { (what) } dd { (value) } } } }
 }

@@ -130,7 +130,8 @@ fn policy(style: &str) -> String {
 
 /// A comment; nothing in it can end it.
 fn comment(text: &str) -> Markup {
-    let inner: String = text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | ':' | '-' | '.')).collect();
+    let inner: String =
+        text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | ':' | '-' | '.')).collect();
     PreEscaped(format!("<!-- {} -->", inner.replace("--", "-")))
 }
 
@@ -190,7 +191,9 @@ mod own {
     #[test]
     fn the_script_is_small_and_asks_for_nothing() {
         assert!(SCRIPT.len() < 12_000, "{}", SCRIPT.len());
-        for forbidden in ["fetch(", "XMLHttpRequest", "http:", "https:", "import(", "innerHTML", "eval(", "localStorage"] {
+        for forbidden in
+            ["fetch(", "XMLHttpRequest", "http:", "https:", "import(", "innerHTML", "eval(", "localStorage"]
+        {
             assert!(!SCRIPT.contains(forbidden) && !STYLE.contains(forbidden), "{forbidden}");
         }
         assert!(!SCRIPT.contains("</") && !STYLE.contains("url(") && !STYLE.contains("@import"));

@@ -28,12 +28,24 @@ pub(super) fn sections(book: &Book<'_>, options: &PageOptions, figures: &Figures
     let section = |id, title, content| Section { id, title, content };
     let mut all = vec![
         section("trust", "Can these figures be relied on?", trust(book)),
-        section("summary", "Configurations", html! { (summary::table(book)) (charts(Charts::Summary)) (findings(book)) }),
+        section(
+            "summary",
+            "Configurations",
+            html! { (summary::table(book)) (charts(Charts::Summary)) (findings(book)) },
+        ),
         section("compare", "Changes against the baseline", html! { (charts(Charts::Compare)) (compared(book)) }),
-        section("latency", "Latency", html! { (charts(Charts::Latency)) (of(&["accesses", "open-loop", "during", "pipeline", "phases"])) }),
+        section(
+            "latency",
+            "Latency",
+            html! { (charts(Charts::Latency)) (of(&["accesses", "open-loop", "during", "pipeline", "phases"])) },
+        ),
         section("throughput", "Throughput over time", charts(Charts::Throughput)),
         section("state", "State and memory", html! { (charts(Charts::State)) (of(&["memory", "growth", "timers"])) }),
-        section("checkpoints", "Checkpoints and restores", html! { (charts(Charts::Checkpoints)) (of(&["checkpoints", "restores"])) }),
+        section(
+            "checkpoints",
+            "Checkpoints and restores",
+            html! { (charts(Charts::Checkpoints)) (of(&["checkpoints", "restores"])) },
+        ),
         section("scaling", "Scaling", charts(Charts::Scaling)),
         section("tuning", "Settings", html! { (charts(Charts::Tuning)) (of(&["knobs"])) }),
         section("runs", "Every trial", charts(Charts::Runs)),

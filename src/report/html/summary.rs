@@ -3,9 +3,9 @@
 use maud::{Markup, html};
 
 use crate::model::gc::{Beside, Collector, Constants, Rate, Request, forecast_rows, jobs_of};
+use crate::report::Spread;
 use crate::report::book::{Book, Case};
 use crate::report::table::{significant, with_unit};
-use crate::report::Spread;
 use crate::result::{Better, METRICS, Measurement, Unit};
 
 /// A column of the table.
@@ -28,21 +28,54 @@ fn metric(case: &Case<'_>, name: &str) -> Option<Spread> {
 const COLUMNS: &[Column] = &[
     Column { label: "p50", unit: Unit::Nanoseconds, better: Some(Better::Lower), get: |c| metric(c, "latency_p50_ns") },
     Column { label: "p99", unit: Unit::Nanoseconds, better: Some(Better::Lower), get: |c| metric(c, "latency_p99_ns") },
-    Column { label: "p99.9", unit: Unit::Nanoseconds, better: Some(Better::Lower), get: |c| metric(c, "latency_p999_ns") },
-    Column { label: "response p99", unit: Unit::Nanoseconds, better: Some(Better::Lower), get: |c| metric(c, "response_p99_ns") },
-    Column { label: "longest pause", unit: Unit::Nanoseconds, better: Some(Better::Lower), get: |c| metric(c, "pause_max_ns") },
-    Column { label: "checkpoint written", unit: Unit::Bytes, better: Some(Better::Lower), get: |c| metric(c, "checkpoint_written_bytes") },
-    Column { label: "checkpoint pause", unit: Unit::Nanoseconds, better: Some(Better::Lower), get: |c| metric(c, "checkpoint_sync_ns") },
-    Column { label: "restore", unit: Unit::Nanoseconds, better: Some(Better::Lower), get: |c| metric(c, "restore_duration_ns") },
+    Column {
+        label: "p99.9",
+        unit: Unit::Nanoseconds,
+        better: Some(Better::Lower),
+        get: |c| metric(c, "latency_p999_ns"),
+    },
+    Column {
+        label: "response p99",
+        unit: Unit::Nanoseconds,
+        better: Some(Better::Lower),
+        get: |c| metric(c, "response_p99_ns"),
+    },
+    Column {
+        label: "longest pause",
+        unit: Unit::Nanoseconds,
+        better: Some(Better::Lower),
+        get: |c| metric(c, "pause_max_ns"),
+    },
+    Column {
+        label: "checkpoint written",
+        unit: Unit::Bytes,
+        better: Some(Better::Lower),
+        get: |c| metric(c, "checkpoint_written_bytes"),
+    },
+    Column {
+        label: "checkpoint pause",
+        unit: Unit::Nanoseconds,
+        better: Some(Better::Lower),
+        get: |c| metric(c, "checkpoint_sync_ns"),
+    },
+    Column {
+        label: "restore",
+        unit: Unit::Nanoseconds,
+        better: Some(Better::Lower),
+        get: |c| metric(c, "restore_duration_ns"),
+    },
     Column {
         label: "memory budget (configured)",
         unit: Unit::Bytes,
         better: None,
-        get: |c| spread(c, |m| {
-            let pools = m.store_memory.as_ref().and_then(|memory| memory.budget.as_ref()).map(|budget| budget.pool_bytes);
-            let heap = m.heap.as_ref().map(|heap| heap.jvm_heap_bytes.saturating_mul(heap.task_managers.into()));
-            pools.or(heap).map(|bytes| bytes as f64)
-        }),
+        get: |c| {
+            spread(c, |m| {
+                let pools =
+                    m.store_memory.as_ref().and_then(|memory| memory.budget.as_ref()).map(|budget| budget.pool_bytes);
+                let heap = m.heap.as_ref().map(|heap| heap.jvm_heap_bytes.saturating_mul(heap.task_managers.into()));
+                pools.or(heap).map(|bytes| bytes as f64)
+            })
+        },
     },
     Column {
         label: "of it used",
@@ -50,7 +83,12 @@ const COLUMNS: &[Column] = &[
         better: None,
         get: |c| spread(c, |m| m.store_memory.as_ref().map(|memory| memory.peak.total_bytes() as f64)),
     },
-    Column { label: "resident", unit: Unit::Bytes, better: Some(Better::Lower), get: |c| metric(c, "resident_peak_bytes") },
+    Column {
+        label: "resident",
+        unit: Unit::Bytes,
+        better: Some(Better::Lower),
+        get: |c| metric(c, "resident_peak_bytes"),
+    },
     Column {
         label: "Java heap (modelled)",
         unit: Unit::Bytes,
@@ -61,7 +99,8 @@ const COLUMNS: &[Column] = &[
 
 /// The table of configurations.
 pub(super) fn table(book: &Book<'_>) -> Markup {
-    let columns: Vec<_> = COLUMNS.iter().filter(|column| book.cases.iter().any(|case| (column.get)(case).is_some())).collect();
+    let columns: Vec<_> =
+        COLUMNS.iter().filter(|column| book.cases.iter().any(|case| (column.get)(case).is_some())).collect();
     let throughput = METRICS[0].name;
     let rates = || book.cases.iter().filter_map(|case| case.median(throughput));
     let most = rates().fold(0.0, f64::max);
@@ -181,7 +220,9 @@ fn pause_shares(book: &Book<'_>) -> Vec<(String, String)> {
                 None => continue,
             };
             let is_of = |case: &&Case<'_>| {
-                case.entry == position && case.row.workload == job.workload && case.row.configuration == job.configuration
+                case.entry == position
+                    && case.row.workload == job.workload
+                    && case.row.configuration == job.configuration
             };
             shares.extend(book.cases.iter().filter(is_of).map(|case| (case.name.clone(), share.clone())));
         }

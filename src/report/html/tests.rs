@@ -11,7 +11,8 @@ use crate::report::{ChartError, Theme, chart_picture, fixture, report_markdown};
 use crate::result::{LatencySummary, Outcome, RunResult};
 
 /// What must never come through: a tag, an attribute, an end of a script, text that runs backwards, a formula, a Markdown link.
-const HOSTILE: &str = "<img src=x onerror=alert(1)>\"'&</script><script>alert(2)</script>\u{202e}‮[x](javascript:alert(3))|%s";
+const HOSTILE: &str =
+    "<img src=x onerror=alert(1)>\"'&</script><script>alert(2)</script>\u{202e}[x](javascript:alert(3))|%s";
 
 fn options() -> PageOptions {
     PageOptions {
@@ -90,7 +91,9 @@ fn check(page: &str) {
     assert_eq!(page, printable_lines(page), "a character steers a terminal or reorders text");
     let remote = ["http://", "https://", "@import", "url("].iter().find(|remote| page.contains(**remote));
     assert_eq!(remote, None);
-    for id in ["verdict", "trust", "summary", "latency", "throughput", "state", "checkpoints", "tuning", "runs", "config"] {
+    for id in
+        ["verdict", "trust", "summary", "latency", "throughput", "state", "checkpoints", "tuning", "runs", "config"]
+    {
         assert!(ids.contains(id), "{id}");
     }
 }
@@ -105,7 +108,13 @@ fn a_page_holds_every_chart_that_its_result_has_data_for() {
         let id = format!("id=\"chart-{}\"", kind.name);
         assert!(page.contains(&id) || both.contains(&id), "no page has {}", kind.name);
     }
-    for words in ["heap is fastest: ", "what will hurt: ", "grows without bound", "writes are held back", "state.backend.type: rocksdb"] {
+    for words in [
+        "heap is fastest: ",
+        "what will hurt: ",
+        "grows without bound",
+        "writes are held back",
+        "state.backend.type: rocksdb",
+    ] {
         assert!(page.contains(words), "{words}");
     }
 }
@@ -167,7 +176,8 @@ fn hostile_names_are_text_everywhere() {
             Err(other) => panic!("{other}"),
         };
         let svg = resvg::usvg::roxmltree::Document::parse(&picture.svg).unwrap();
-        let names: BTreeSet<_> = svg.descendants().filter(|node| node.is_element()).map(|node| node.tag_name().name()).collect();
+        let names: BTreeSet<_> =
+            svg.descendants().filter(|node| node.is_element()).map(|node| node.tag_name().name()).collect();
         assert!(names.is_subset(&BTreeSet::from(["svg", "title", "desc", "g", "path", "text"])), "{names:?}");
     }
     let markdown = report_markdown(&book);
@@ -193,7 +203,10 @@ fn pages_say_what_is_missing() {
     interrupted.interrupted = true;
     let page = page_of(&[("interrupted", interrupted.clone())]);
     check(&page);
-    assert!(page.contains("none of 1 trials finished (1 were interrupted)") && page.contains("incomplete: 1 of 5 trials ran"));
+    assert!(
+        page.contains("none of 1 trials finished (1 were interrupted)")
+            && page.contains("incomplete: 1 of 5 trials ran")
+    );
     // The same beside a good one.
     check(&page_of(&[("none", none), ("failed", failed), ("good", fixture::result(1)), ("interrupted", interrupted)]));
 }
@@ -235,7 +248,8 @@ fn huge_values_and_long_names_break_nothing() {
         m.throughput_events_per_s = [f64::NAN, f64::INFINITY, 0.0, -1.0, f64::MAX][at % 5];
         m.events = u64::MAX;
         m.resident_peak_bytes = Some(u64::MAX);
-        m.heap = m.heap.map(|heap| crate::result::HeapMemory { jvm_heap_bytes: u64::MAX, task_managers: u16::MAX, ..heap });
+        m.heap =
+            m.heap.map(|heap| crate::result::HeapMemory { jvm_heap_bytes: u64::MAX, task_managers: u16::MAX, ..heap });
         let timeline = m.timeline.as_mut().unwrap();
         timeline.interval_ms = u64::MAX;
         timeline.intervals[0].events = u64::MAX;
@@ -278,9 +292,15 @@ fn pages_stay_small() {
 fn an_unknown_chart_is_told_with_the_nearest_name() {
     let results = vec![("orders".to_owned(), fixture::result(1))];
     let error = chart_picture(&Book::new(&results), "percentils", Theme::Light).err().unwrap().to_string();
-    assert!(error.starts_with("there is no chart `percentils`; did you mean `percentiles`?; there are overview, compare, "), "{error}");
+    assert!(
+        error.starts_with("there is no chart `percentils`; did you mean `percentiles`?; there are overview, compare, "),
+        "{error}"
+    );
     let error = chart_picture(&Book::new(&results), "scaling", Theme::Light).err().unwrap().to_string();
-    assert!(error.starts_with("there is nothing to draw in the chart `scaling`: no finished trials of a matrix"), "{error}");
+    assert!(
+        error.starts_with("there is nothing to draw in the chart `scaling`: no finished trials of a matrix"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -294,7 +314,8 @@ fn a_picture_in_pixels_shows_its_words_and_colours() {
         let corner = pixels.pixel(0, 0).unwrap();
         assert_eq!([corner.red(), corner.green(), corner.blue()], paper);
         // Without a font the heading would be blank.
-        let head = pixels.pixels().iter().take(2400 * 120).filter(|pixel| [pixel.red(), pixel.green(), pixel.blue()] != paper);
+        let head =
+            pixels.pixels().iter().take(2400 * 120).filter(|pixel| [pixel.red(), pixel.green(), pixel.blue()] != paper);
         assert!(head.count() > 2_000);
     }
 }
