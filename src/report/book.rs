@@ -3,7 +3,7 @@
 use super::summary::{Group, finished, groups};
 use super::{Row, Summary};
 use crate::compare::{Comparison, Observations, Parameters, compare};
-use crate::result::{Measurement, RunResult, Trial, printable};
+use crate::result::{Contrast, Measurement, RunResult, Trial, printable};
 
 /// Results that are shown together.
 pub struct Book<'a> {
@@ -77,6 +77,18 @@ impl<'a> Book<'a> {
     }
 }
 
+/// A name that a table and a chart can show: of a longer one both ends.
+fn shortened(name: &str) -> String {
+    const MOST: usize = 100;
+    let chars = name.chars().count();
+    if chars <= MOST {
+        return name.to_owned();
+    }
+    let head: String = name.chars().take(MOST / 2).collect();
+    let tail: String = name.chars().skip(chars - MOST / 2).collect();
+    format!("{head}…{tail}")
+}
+
 fn comparisons(entries: &[Entry<'_>]) -> Result<Vec<(String, Comparison)>, String> {
     let observed = entries.iter().map(|entry| Observations::of(entry.result).map_err(|why| why.to_string()));
     let observed = observed.collect::<Result<Vec<_>, _>>()?;
@@ -98,8 +110,7 @@ fn comparisons(entries: &[Entry<'_>]) -> Result<Vec<(String, Comparison)>, Strin
     match names.as_slice() {
         [first, others @ ..] if !others.is_empty() && names.len() <= MOST_COMPARED => {
             let parameters = |other: &str| Parameters {
-                base_configuration: Some((*first).to_owned()),
-                candidate_configuration: Some(other.to_owned()),
+                contrasts: vec![Contrast { base: (*first).to_owned(), candidate: other.to_owned() }],
                 ..Parameters::default()
             };
             others.iter().map(|other| Ok((String::new(), compared(base, &parameters(other))?))).collect()
@@ -114,7 +125,7 @@ impl<'a> Case<'a> {
         let own = super::grid::with_regime(&row.configuration, row.regime, row.trials);
         let words = [row.workload.as_str(), &own];
         let name = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
-        let name = printable(&name);
+        let name = shortened(&printable(&name));
         Self {
             entry: position,
             name: if entry.label.is_empty() { name } else { format!("{}: {name}", entry.label) },

@@ -130,7 +130,7 @@ pub(super) fn fitting(text: &str, room: f64, size: f64) -> String {
 fn draw_panel(area: &Area, panel: &Panel, surface: &Surface, frame: &Frame<'_>) -> Result<[i32; 4], Failed> {
     let caption = fitting(&panel.y.label, f64::from(area.dim_in_pixel().0) - 16.0, LABEL);
     area.draw(&Text::new(caption, (8, 4), text_style(Ink::Muted, LABEL)))?;
-    let (left, right) = (left_of(panel), right_of(panel, frame));
+    let (left, right) = (left_of(panel, area.dim_in_pixel().0), right_of(panel, frame));
     let mut chart = ChartBuilder::on(area)
         .margin_top(CAPTION + 2)
         .margin_right(right)
@@ -138,6 +138,8 @@ fn draw_panel(area: &Area, panel: &Panel, surface: &Surface, frame: &Frame<'_>) 
         .set_label_area_size(LabelAreaPosition::Bottom, if panel.x.label.is_empty() { 18 } else { BOTTOM })
         .build_cartesian_2d(Ruler::of(&panel.x), Ruler::of(&panel.y))?;
     let text = |axis: &Axis, tick: f64, room: f64| fitting(&axis.tick_text(tick), room, LABEL);
+    let width = f64::from(area.dim_in_pixel().0.saturating_sub(left + right));
+    let x_room = width / panel.x.ticks().len().max(1) as f64 - 4.0;
     chart
         .configure_mesh()
         .bold_line_style(colour(Ink::Grid))
@@ -149,7 +151,7 @@ fn draw_panel(area: &Area, panel: &Panel, surface: &Surface, frame: &Frame<'_>) 
         .x_labels(panel.x.ticks().len() + 1)
         .y_labels(panel.y.ticks().len() + 1)
         .x_desc(panel.x.label.as_str())
-        .x_label_formatter(&|tick| text(&panel.x, *tick, 18.0 * LABEL))
+        .x_label_formatter(&|tick| text(&panel.x, *tick, x_room))
         .y_label_formatter(&|tick| text(&panel.y, *tick, f64::from(left) - 10.0))
         .draw()?;
     let pixels = chart.plotting_area().get_pixel_range();
@@ -209,11 +211,12 @@ impl Ranged for Ruler {
 }
 
 /// Room for the texts of the y axis.
-fn left_of(panel: &Panel) -> u32 {
+fn left_of(panel: &Panel, width: u32) -> u32 {
+    let most_named = (width * 2 / 5).clamp(LEFT, 240);
     let is_named = matches!(panel.y.scale, Scale::Names(_));
     let widths = panel.y.ticks().into_iter().map(|tick| text_width(&panel.y.tick_text(tick), LABEL));
     let widest = widths.fold(0.0, f64::max) + 12.0;
-    (widest as u32).clamp(LEFT, if is_named { 220 } else { 110 })
+    (widest as u32).clamp(LEFT, if is_named { most_named } else { 110 })
 }
 
 /// Room for the labels behind the ends of lines.

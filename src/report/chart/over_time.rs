@@ -116,12 +116,17 @@ pub(super) fn throughput(context: &Context<'_>) -> Result<Chart, String> {
     if most > 8.0 * least {
         views.reverse();
     }
+    let unlisted: u64 = timed.iter().map(|one| one.timeline.unlisted_episodes).fold(0, u64::saturating_add);
     Ok(Chart {
         title: throughput_title(&timed, &rates),
         kind: "measured, the trial of the median throughput",
         reading: "Events over the time of the busiest subtask, interval by interval. The lanes at the foot tell what went on in the \
                   store: a dip above a bar is what that costs.",
-        alternative: String::new(),
+        alternative: if unlisted > 0 {
+            format!("{unlisted} further flushes, compactions and stalls were too many to be listed.")
+        } else {
+            String::new()
+        },
         views,
         series: timed.iter().map(|one| one.name.to_owned()).collect(),
         table: (header.map(str::to_owned).into(), timed.iter().zip(&rates).map(row).collect()),

@@ -12,7 +12,7 @@ use crate::result::{LatencySummary, Outcome, RunResult};
 
 /// What must never come through: a tag, an attribute, an end of a script, text that runs backwards, a formula, a Markdown link.
 const HOSTILE: &str =
-    "<img src=x onerror=alert(1)>\"'&</script><script>alert(2)</script>\u{202e}‮[x](javascript:alert(3))|%s";
+    "<img src=x onerror=alert(1)>\"'&</script><script>alert(2)</script>\u{202e}[x](javascript:alert(3))|%s";
 
 fn options() -> PageOptions {
     PageOptions {
