@@ -139,7 +139,6 @@ mod tests {
                 companion: repeat == 2,
                 seed: 1,
                 run: TrialRun::default(),
-                run: crate::result::TrialRun::default(),
                 outcome: Outcome::Finished(Box::new(measurement)),
             });
         }
