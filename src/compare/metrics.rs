@@ -143,6 +143,7 @@ pub(super) fn sample(
         _ if exact.contains(&name) => Some("compared exactly"),
         _ if !parameters.judges(name) => Some("shown beside"),
         MEDIAN_LATENCY if is_sampled => Some("the clock is too coarse, see cost"),
+        EVENT_COST if !is_sampled => Some("one side times every event"),
         _ if parameters.threshold(name).is_none() => Some("a largest value"),
         _ => None,
     };

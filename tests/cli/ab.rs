@@ -118,7 +118,7 @@ fn a_program_that_speaks_otherwise_is_refused() {
         format!("case $2 in --describe) echo '{{\"protocol\":1,\"build\":{build}}}';; *) echo '\"what\"';; esac");
     let (code, err) = program("liar", &talk);
     assert!(code == 3 && err.contains("the two programs differ in what they tell of a trial"), "{err}");
-    assert!(refused(&place, "ab job.toml --binary none", 2).contains("/none: cannot be run: No such file"));
+    assert!(refused(&place, "ab job.toml --binary none", 2).contains("none: cannot be run: No such file"));
     place.file("text", "no program");
     assert_eq!(place.statebench("ab job.toml --binary ./text").code, Some(3));
 }
@@ -166,7 +166,7 @@ fn wrong_input_is_refused() {
         ("--max-pairs 0", "0 is not in 1..=1000"),
         ("--budget soon", "`soon` is not a time"),
         ("--alpha 1", "expected a number from 0.000001 to 0.5"),
-        ("--handicap -5%", "expected 0% to 1000%"),
+        ("--handicap=-5%", "expected 0% to 1000%"),
     ] {
         let err = refused(&place, &format!("ab job.toml -q --output r.json --force {args}"), 2);
         assert!(err.contains(expected), "{args}: {err}");

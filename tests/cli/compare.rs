@@ -87,13 +87,16 @@ fn a_result_does_not_differ_from_itself() {
 
     configuration | metric | verdict | trials
     heap | events/s | = no change: the same trials | 1 pair
+    heap | typical/s | = no change: the same trials | 1 pair
     heap | p50 | = no change: the same trials | 1 pair
+    heap | cost | = no change: the same trials | 1 pair
     heap | longest | = no change: the same trials | 1 pair
     heap | CPU | = no change: the same trials | 1 pair
     heap | memory | = no change: the same trials | 1 pair
     heap | digest of results | = no change (exact) | 1 value
     heap | digest of state | = no change (exact) | 1 value
     rocksdb | events/s | = no change: the same trials | 1 pair
+    rocksdb | typical/s | = no change: the same trials | 1 pair
     rocksdb | p50 | = no change: the same trials | 1 pair
     rocksdb | p99 | = no change: the same trials | 1 pair
     rocksdb | longest | = no change: the same trials | 1 pair
@@ -105,7 +108,7 @@ fn a_result_does_not_differ_from_itself() {
 
     method: paired by repeat, signed ranks, no tests
     warning: a debug build: its figures mean nothing
-    regressed=0 improved=0 inconclusive=0 no-change=16
+    regressed=0 improved=0 inconclusive=0 no-change=19
     ");
     assert_eq!(place.statebench("compare r.json r.json --on-inconclusive fail").ok(), shown);
     let heap = place.statebench("compare r.json --base heap").ok();
@@ -118,11 +121,13 @@ fn two_configurations_of_a_result_are_pairs() {
     let one = place.statebench("compare r.json --base heap --candidate rocksdb").ok();
     assert_snapshot!(verdicts(&one), @"
     job
-    ? inconclusive: 6 metrics neither shown to change nor to stay
+    ? inconclusive: 7 metrics neither shown to change nor to stay
 
     configuration | metric | verdict | trials
     heap → rocksdb | events/s | ? inconclusive: one trial | 1 pair
+    heap → rocksdb | typical/s | ? inconclusive: one trial | 1 pair
     heap → rocksdb | p50 | ? inconclusive: one trial | 1 pair
+    heap → rocksdb | cost | not judged: one side times every event | 0 pairs
     heap → rocksdb | p99 | ? inconclusive: not in the base | 0 pairs
     heap → rocksdb | longest | not judged: a largest value | 1 pair
     heap → rocksdb | CPU | ? inconclusive: one trial | 1 pair
@@ -131,9 +136,9 @@ fn two_configurations_of_a_result_are_pairs() {
     heap → rocksdb | digest of results | = no change (exact) | 1 value
     heap → rocksdb | digest of state | = no change (exact) | 1 value
 
-    method: paired by repeat, signed ranks, 4 tests share α = 0.01
+    method: paired by repeat, signed ranks, 5 tests share α = 0.01
     warning: a debug build: its figures mean nothing
-    regressed=0 improved=0 inconclusive=6 no-change=2
+    regressed=0 improved=0 inconclusive=7 no-change=2
     ");
     place.file("many.json", repeated(&result, 20, noise).to_string());
     let many = ended(place.statebench("compare many.json --base heap --candidate rocksdb"), 1);
@@ -167,17 +172,20 @@ fn two_results_are_two_samples() {
     let shown = place.statebench("compare r.json s.json").ok();
     assert_snapshot!(verdicts(&shown), @"
     job
-    ? inconclusive: 10 metrics neither shown to change nor to stay (unpaired: indicative only)
+    ? inconclusive: 12 metrics neither shown to change nor to stay (unpaired: indicative only)
 
     configuration | metric | verdict | trials
     heap | events/s | ? inconclusive: one trial | 1, 1
-    heap | p50 | ? inconclusive: one trial | 1, 1
+    heap | typical/s | ? inconclusive: one trial | 1, 1
+    heap | p50 | not judged: the clock is too coarse, see cost | 1, 1
+    heap | cost | ? inconclusive: one trial | 1, 1
     heap | longest | not judged: a largest value | 1, 1
     heap | CPU | ? inconclusive: one trial | 1, 1
     heap | memory | ? inconclusive: one trial | 1, 1
     heap | digest of results | = no change (exact) | 1 value
     heap | digest of state | = no change (exact) | 1 value
     rocksdb | events/s | ? inconclusive: one trial | 1, 1
+    rocksdb | typical/s | ? inconclusive: one trial | 1, 1
     rocksdb | p50 | ? inconclusive: one trial | 1, 1
     rocksdb | p99 | ? inconclusive: one trial | 1, 1
     rocksdb | longest | not judged: a largest value | 1, 1
@@ -187,10 +195,10 @@ fn two_results_are_two_samples() {
     rocksdb | digest of results | = no change (exact) | 1 value
     rocksdb | digest of state | = no change (exact) | 1 value
 
-    method: two sessions, ranks of both samples, 10 tests share α = 0.01; a change must exceed the threshold
+    method: two sessions, ranks of both samples, 12 tests share α = 0.01; a change must exceed the threshold
     warning: base: a debug build: its figures mean nothing
     warning: candidate: a debug build: its figures mean nothing
-    regressed=0 improved=0 inconclusive=10 no-change=4
+    regressed=0 improved=0 inconclusive=12 no-change=4
     ");
 
     let only = "--metric throughput_events_per_s";

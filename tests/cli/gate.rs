@@ -45,20 +45,30 @@ fn an_unchanged_program_passes_and_a_slower_one_fails() {
     = no change (unpaired: indicative only)
 
     configuration | metric | verdict | trials
-    heap | events/s | = no change (±5 %) | 15, 15
-    heap | p50 | = no change (±5 %) | 15, 15
+    heap | events/s | not judged: shown beside | 15, 15
+    heap | typical/s | = no change (±5 %) | 15, 15
+    heap | p50 | not judged: the clock is too coarse, see cost | 15, 15
+    heap | cost | = no change (±5 %) | 15, 15
+    heap | longest | not judged: shown beside | 15, 15
+    heap | CPU | = no change (±5 %) | 15, 15
+    heap | memory | not judged: shown beside | 15, 15
     heap | digest of results | = no change (exact) | 15 values
     heap | digest of state | = no change (exact) | 15 values
-    rocksdb | events/s | = no change (±5 %) | 15, 15
+    rocksdb | events/s | not judged: shown beside | 15, 15
+    rocksdb | typical/s | = no change (±5 %) | 15, 15
     rocksdb | p50 | = no change (±5 %) | 15, 15
     rocksdb | p99 | = no change (±15 %) | 15, 15
+    rocksdb | longest | not judged: shown beside | 15, 15
+    rocksdb | CPU | = no change (±5 %) | 15, 15
+    rocksdb | memory | not judged: shown beside | 15, 15
+    rocksdb | disk | not judged: shown beside | 15, 15
     rocksdb | digest of results | = no change (exact) | 15 values
     rocksdb | digest of state | = no change (exact) | 15 values
 
-    method: two sessions, ranks of both samples, 5 tests share α = 0.01; a change must exceed the threshold
+    method: two sessions, ranks of both samples, 7 tests share α = 0.01; a change must exceed the threshold
     warning: base: a debug build: its figures mean nothing
     warning: candidate: a debug build: its figures mean nothing
-    regressed=0 improved=0 inconclusive=0 no-change=9
+    regressed=0 improved=0 inconclusive=0 no-change=11
     ");
     let (place, _) = with_baseline(-10.0, UNPAIRED);
     assert_eq!(ended(&place, GATE), (1, "error: gate failed: 2 regressed\n".to_owned()));
@@ -103,9 +113,14 @@ fn every_output_of_a_gate_tells_the_same() {
     let junit = place.text("gate.xml");
     let count = |text: &str| junit.matches(text).count();
     // In each of two suites: throughput and its limit fail, two digests hold.
-    assert!(junit.contains("<testsuites name=\"statebench\" tests=\"8\" failures=\"4\" errors=\"0\">"), "{junit}");
+    assert!(
+        junit.contains("<testsuites name=\"statebench\" tests=\"8\" failures=\"4\" errors=\"0\" time=\""),
+        "{junit}"
+    );
     assert_eq!((count("<testcase "), count("<failure type=\"regressed\" "), count("</testsuite>")), (8, 4, 2));
     assert!(junit.contains("classname=\"statebench.job.heap\" name=\"throughput_events_per_s\""), "{junit}");
+
+    assert_eq!(super::junit::errors(&junit), <[String; 0]>::default(), "{junit}");
 
     let annotations = place.text("gate.txt");
     let titles: Vec<_> = annotations.lines().map(|line| line.rsplit_once("::").unwrap().0).collect();
@@ -261,4 +276,56 @@ fn baselines_are_saved_listed_and_shown() {
     place.file("unfinished.json", unfinished.to_string());
     assert_eq!(ended(&place, "baseline save unfinished.json --dir other").0, 2);
     assert_snapshot!(ended(&place, "baseline list none").1, @"error: none: cannot list baselines: No such file or directory (os error 2)");
+}
+
+/// A policy that a debug build can be held to: one metric, however noisy.
+const ONE: &str = "[metric.cpu_per_event_ns]\nthreshold = 1000.0\n";
+
+#[test]
+fn a_workload_is_run_in_pairs_and_gated() {
+    let place = Place::with_job();
+    place.file("policy.toml", ONE);
+    let pairs = "gate job.toml --policy policy.toml --configuration heap --configuration rocksdb -q --max-pairs 2";
+    let shown = place.statebench(&format!("{pairs} -o r.json --write github=gate.txt --write junit=gate.xml")).ok();
+    assert!(shown.starts_with("gate passed, 1 inconclusive\n"), "{shown}");
+    assert!(verdicts(&shown).contains("heap → rocksdb | CPU | ? inconclusive: 2 of the "), "{shown}");
+    let warning = "::warning file=job.toml,title=heap → rocksdb%3A ? inconclusive::cpu_per_event_ns";
+    assert!(place.text("gate.txt").starts_with(warning), "{}", place.text("gate.txt"));
+    assert_eq!(super::junit::errors(&place.text("gate.xml")), <[String; 0]>::default());
+    // The result leads to the same gate again.
+    let again = place.statebench("gate r.json --policy policy.toml").ok();
+    assert_eq!(again, shown);
+    place.file("policy.toml", format!("on-inconclusive = 'fail'\nmax-pairs = 1\n{ONE}"));
+    let failing = "gate job.toml --policy policy.toml -q -o s.json";
+    assert_eq!(ended(&place, failing), (4, "error: gate inconclusive: 1 of its metrics\n".to_owned()));
+    assert_eq!(place.result("s.json").trials.len(), 2, "as many pairs as the policy says");
+}
+
+#[test]
+fn options_of_a_run_are_for_workloads_and_those_of_a_result_for_results() {
+    let (place, _) = with_baseline(0.0, ONE);
+    for (args, expected) in [
+        (
+            "gate after.json --policy policy.toml --baseline baselines --max-pairs 3",
+            "after.json: a result is judged as it is",
+        ),
+        (
+            "gate after.json --policy policy.toml --seed 3 --base heap --candidate rocksdb",
+            "after.json: a result is judged as it is",
+        ),
+        ("gate job.toml --policy policy.toml --baseline baselines", "job.toml: a workload is run"),
+        ("gate job.toml --policy policy.toml --base heap --candidate rocksdb", "job.toml: a workload is run"),
+        ("gate job.toml --policy policy.toml --configuration heap", "one configuration, heap"),
+        ("gate none.toml --policy policy.toml", "none.toml"),
+    ] {
+        let (code, err) = ended(&place, args);
+        assert!(code == 2 && err.contains(expected), "{args}: {err}");
+    }
+    for (policy, expected) in
+        [("budget = 'soon'", "budget"), ("max-pairs = 0", "max-pairs: found 0; allowed: 1 to 1000")]
+    {
+        place.file("policy.toml", policy);
+        let (code, err) = ended(&place, GATE);
+        assert!(code == 2 && err.contains(expected), "{policy}: {err}");
+    }
 }

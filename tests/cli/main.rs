@@ -17,6 +17,7 @@ mod formats;
 mod gate;
 mod gc_model;
 mod history;
+mod junit;
 mod others;
 mod phases;
 mod report;
