@@ -7,6 +7,7 @@
 //! | [`cli`] | the commands: arguments in, text and an exit code out |
 //! | [`flink`] | Flink's configuration files: taken over, written, looked through for mistakes |
 //! | [`report`] | what results, comparisons and gates look like to people and programs |
+//! | [`ab`] | interleaved pairs that are run until their comparison is decided |
 //! | [`gate`] | a comparison against a policy, and the baselines that it is made with |
 //! | [`compare`] | what changed between two results or configurations, by how much, how sure |
 //! | [`model`] | what cannot be measured here: garbage collection of a JVM, with its error |
@@ -16,8 +17,8 @@
 //! | [`checkpoint`] | where checkpoints are kept |
 //! | [`source`] | events, generated or read from a trace |
 //! | [`measure`] | when the clock is read, and what becomes of the readings |
-//! | [`statistics`] | rank tests, with the estimates and bounds that belong to them |
 //! | [`result`] | the versioned result file and the table of metrics |
+//! | [`statistics`] | rank tests, with the estimates and bounds that belong to them |
 //! | [`workload`] | the workload file: wire types, models, samplers, Flink's options, the plan |
 //! | [`state`] | typed keyed state: the interface, codecs, key groups, digests |
 //!
@@ -25,6 +26,7 @@
 //! can be read by a build without RocksDB (feature `rocksdb` off). Choices are data down to `run/dispatch.rs`; below it they are types, and the
 //! hot loop is statically dispatched.
 
+pub mod ab;
 pub mod backend;
 pub mod checkpoint;
 pub mod cli;

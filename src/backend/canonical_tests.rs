@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::heap::HeapSnapshot;
 use super::snapshot::SnapshotInfo;
 use super::tests::{TestKey, TestNamespace, Window};
-use super::{CanonicalSnapshot, ExpiringState, HeapBackend, RocksDbBackend, TtlBackend};
+use super::{CanonicalSnapshot, ExpiringState, HeapBackend, OpenMode, RocksDbBackend, TtlBackend};
 use crate::operator::{Average, Sum};
 use crate::state::{
     AggregatingState, CleanupStrategies, Digest, Key, KeyGroups, KeyedStateBackend, ListState, MapState, Payload,
@@ -62,7 +62,7 @@ impl<K: Key> Subject<K> for RocksDbBackend<K> {
         {
             options.set(&format!("state.backend.rocksdb.{key}"), value).unwrap();
         }
-        Self::open(folder, &options, groups, None, false, ttls).unwrap()
+        Self::open(folder, &options, groups, None, OpenMode::default(), ttls).unwrap()
     }
     fn begin(&mut self, compressed: bool) -> Box<dyn FnOnce() -> Written + Send> {
         let snapshot = self.begin_canonical(compressed).unwrap();

@@ -585,7 +585,8 @@ fn merging_leaves_out_what_has_expired_and_moves_a_lone_value_with_its_time() {
     let ttls: StateTtls = ["longest", "count", "list"].map(|name| (name.to_owned(), ttl)).into();
     let folder = crate::backend::test_folder();
     merge_expiring(TtlBackend::new(HeapBackend::<i64>::new(GROUPS, 0).with_ttls(ttls.clone())));
-    let rocksdb = RocksDbBackend::<i64>::open(folder.path(), &Options::default(), (GROUPS, 0), None, false, ttls);
+    let rocksdb =
+        RocksDbBackend::<i64>::open(folder.path(), &Options::default(), (GROUPS, 0), None, OpenMode::default(), ttls);
     merge_expiring(TtlBackend::new(rocksdb.unwrap()));
 }
 
@@ -632,9 +633,15 @@ fn a_name_is_taken_once() {
     assert!(heap.value_state::<VoidNamespace, i64>("a").is_ok());
     assert!(heap.list_state::<VoidNamespace, i64>("a").is_err());
     let folder = crate::backend::test_folder();
-    let mut rocksdb =
-        RocksDbBackend::<i64>::open(folder.path(), &Options::default(), (GROUPS, 0), None, false, StateTtls::new())
-            .unwrap();
+    let mut rocksdb = RocksDbBackend::<i64>::open(
+        folder.path(),
+        &Options::default(),
+        (GROUPS, 0),
+        None,
+        OpenMode::default(),
+        StateTtls::new(),
+    )
+    .unwrap();
     assert!(rocksdb.value_state::<VoidNamespace, i64>("a").is_ok());
     assert!(rocksdb.list_state::<VoidNamespace, i64>("a").is_err());
     assert!(rocksdb.list_state::<VoidNamespace, i64>("default").is_err(), "RocksDB reserves it");

@@ -25,6 +25,13 @@ use crate::workload::{
 pub struct WorkloadArgs {
     /// The workload file
     workload: PathBuf,
+    #[command(flatten)]
+    pub(super) overrides: Overrides,
+}
+
+/// What the command line lays over a workload file.
+#[derive(Debug, ClapArgs)]
+pub struct Overrides {
     /// Add the options of a Flink configuration file (config.yaml, or the flink-conf.yaml of Flink 1.x) as a
     /// configuration named after it
     #[arg(long, value_name = "FILE")]
@@ -59,13 +66,57 @@ pub struct WorkloadArgs {
 }
 
 impl WorkloadArgs {
+    /// The workload file.
+    pub fn path(&self) -> &Path {
+        &self.workload
+    }
+
+    /// Whether `--quick` was given.
+    pub fn quick(&self) -> bool {
+        self.overrides.quick
+    }
+
+    /// Reads the file and lays the overrides over it.
+    pub fn plan(&self) -> Result<Plan, Failure> {
+        self.overrides.plan(&self.workload)
+    }
+}
+
+impl Overrides {
     /// Whether `--quick` was given.
     pub fn quick(&self) -> bool {
         self.quick
     }
 
-    /// Reads the file and lays the overrides over it.
-    pub fn plan(&self) -> Result<Plan, Failure> {
+    /// The configurations that are named, in their order.
+    pub fn configurations(&self) -> &[String] {
+        &self.configuration
+    }
+
+    /// An option that makes no sense where trials are pairs, if it is given.
+    pub fn not_for_pairs(&self) -> Option<&'static str> {
+        [
+            ("--repeats", self.repeats.is_some()),
+            ("--checkpoint-dir", self.checkpoint_dir.is_some()),
+            ("--savepoint", self.savepoint.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(option, is_given)| is_given.then_some(option))
+    }
+
+    /// Whether anything is laid over a file.
+    pub fn is_empty(&self) -> bool {
+        let Self { flink_config, set, parallelism, seed, configuration, restore_from, quick, .. } = self;
+        let none_is_set = parallelism.is_none() && seed.is_none() && restore_from.is_none() && !quick;
+        none_is_set
+            && flink_config.is_empty()
+            && set.is_empty()
+            && configuration.is_empty()
+            && self.not_for_pairs().is_none()
+    }
+
+    /// Reads a workload file and lays the overrides over it.
+    pub fn plan(&self, workload: &Path) -> Result<Plan, Failure> {
         let mut settings = self.set.clone();
         settings.extend(self.parallelism.map(|n| Setting::of_flag("--parallelism", "run.parallelism", &n)));
         settings.extend(self.seed.map(|n| Setting::of_flag("--seed", "run.seed", &n)));
@@ -79,7 +130,7 @@ impl WorkloadArgs {
             let place = place.as_ref().map(|place| absolute(place)).transpose()?;
             settings.extend(place.map(|place| Setting::of_text(flag, path, &place)));
         }
-        let mut plan = Document::load(&self.workload)
+        let mut plan = Document::load(workload)
             .and_then(|document| Plan::with_flink(document, &self.flink_config, &settings, self.quick))
             .map_err(Failure::input)?;
         plan.keep_configurations(&self.configuration).map_err(Failure::input)?;

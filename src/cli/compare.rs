@@ -1,15 +1,18 @@
 //! `statebench compare`
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
 
+use super::baseline::DEFAULT_FOLDER;
 use super::{Failure, Outcome, print, show};
 use crate::compare::{
     CompareError, Comparison, Observations, Parameters, check_metric, compare as compare_observations,
 };
+use crate::gate::{Calibration, Key};
 use crate::report::{Format, render_comparison};
-use crate::result::{LoadError, RunResult};
+use crate::result::{Contrast, LoadError, RunResult};
 
 /// The largest change in percent that an option takes.
 const MOST_PERCENT: f64 = 1_000.0;
@@ -65,18 +68,18 @@ enum Difference {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum OnInconclusive {
+pub(super) enum OnInconclusive {
     /// Nothing
     Warn,
     /// Exit code 4
     Fail,
 }
 
-fn metric(name: &str) -> Result<String, String> {
+pub(super) fn metric(name: &str) -> Result<String, String> {
     check_metric(name).map(|()| name.to_owned())
 }
 
-fn threshold(text: &str) -> Result<(String, f64), String> {
+pub(super) fn threshold(text: &str) -> Result<(String, f64), String> {
     let (name, value) = text.split_once('=').ok_or("expected METRIC=PERCENT, such as latency_p99_ns=10")?;
     let value = percent(value)?;
     if value == 0.0 {
@@ -85,11 +88,11 @@ fn threshold(text: &str) -> Result<(String, f64), String> {
     Ok((metric(name)?, value))
 }
 
-fn percent(text: &str) -> Result<f64, String> {
+pub(super) fn percent(text: &str) -> Result<f64, String> {
     number_in(text, 0.0..=MOST_PERCENT)
 }
 
-fn probability(text: &str) -> Result<f64, String> {
+pub(super) fn probability(text: &str) -> Result<f64, String> {
     number_in(text, 1e-6..=0.5)
 }
 
@@ -101,29 +104,51 @@ fn number_in(text: &str, range: std::ops::RangeInclusive<f64>) -> Result<f64, St
 pub(super) fn compare(args: &Args) -> Outcome {
     let base = load(&args.base)?;
     let candidate = args.candidate.as_deref().map(load).transpose()?;
-    if candidate.is_none() && args.base_configuration.is_none() && args.candidate_configuration.is_none() {
+    if candidate.is_none() && base.interleaved.is_none() && args.contrasts().is_empty() {
         return Err(Failure::input(format!(
             "{}: one result: name two of its configurations with --base and --candidate, or give a second result",
             args.base.display()
         )));
     }
-    let comparison = compare_observations(&base, candidate.as_ref().unwrap_or(&base), &args.parameters())
-        .map_err(Failure::of_comparison)?;
-    // A metric that the user asks for and no result has is a mistake, not a pass.
-    let asked = args.metrics.iter().chain(args.thresholds.iter().map(|(name, _)| name));
-    if let Some(missing) = asked.into_iter().find(|name| !comparison.has_metric(name)) {
-        return Err(Failure::input(format!("neither side has the metric `{missing}`")));
-    }
+    let judged = candidate.as_ref().unwrap_or(&base);
+    let session_spreads = session_spreads(Path::new(DEFAULT_FOLDER), judged)?;
+    let parameters = Parameters { session_spreads, ..args.parameters() };
+    let comparison = compare_observations(&base, judged, &parameters).map_err(Failure::of_comparison)?;
+    check_asked(&comparison, args.metrics.iter().chain(args.thresholds.iter().map(|(name, _)| name)))?;
     print(&render_comparison(&comparison, args.format).map_err(Failure::environment)?)?;
     verdict(&comparison, args.on_inconclusive)
 }
 
+/// What two sessions differ by in each metric, as a share, where a folder of baselines has a calibration of a result's workload and
+/// kind of machine.
+pub(super) fn session_spreads(folder: &Path, result: &Observations) -> Result<BTreeMap<String, f64>, Failure> {
+    let calibration = Calibration::find(folder, &Key::of(result), &result.name).map_err(Failure::of_calibration)?;
+    Ok(calibration.map(|calibration| calibration.session_spreads()).unwrap_or_default())
+}
+
+/// A metric that the user asks for and no result has is a mistake, not a pass.
+pub(super) fn check_asked<'a>(comparison: &Comparison, mut asked: impl Iterator<Item = &'a String>) -> Outcome {
+    match asked.find(|name| !comparison.has_metric(name)) {
+        Some(missing) => Err(Failure::input(format!("neither side has the metric `{missing}`"))),
+        None => Ok(()),
+    }
+}
+
+/// The two configurations that options name; of one alone both.
+pub(super) fn contrast(base: Option<&String>, candidate: Option<&String>) -> Vec<Contrast> {
+    let names = base.or(candidate).zip(candidate.or(base));
+    names.map(|(base, candidate)| Contrast { base: base.clone(), candidate: candidate.clone() }).into_iter().collect()
+}
+
 impl Args {
+    fn contrasts(&self) -> Vec<Contrast> {
+        contrast(self.base_configuration.as_ref(), self.candidate_configuration.as_ref())
+    }
+
     fn parameters(&self) -> Parameters {
         let thresholds = self.thresholds.iter().map(|(name, percent)| (name.clone(), percent / 100.0));
         Parameters {
-            base_configuration: self.base_configuration.clone(),
-            candidate_configuration: self.candidate_configuration.clone(),
+            contrasts: self.contrasts(),
             metrics: self.metrics.clone(),
             thresholds: thresholds.collect(),
             alpha: self.alpha,
@@ -155,7 +180,7 @@ pub(super) fn load(path: &Path) -> Result<Observations, Failure> {
 }
 
 /// What of a comparison is an error.
-fn verdict(comparison: &Comparison, on_inconclusive: OnInconclusive) -> Outcome {
+pub(super) fn verdict(comparison: &Comparison, on_inconclusive: OnInconclusive) -> Outcome {
     let counts = &comparison.counts;
     if counts.regressed > 0 {
         return Err(Failure::regressed(format!("regressed: {} of what was compared", counts.regressed)));

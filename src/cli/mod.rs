@@ -1,12 +1,15 @@
 //! The command line: one file per command.
 
+mod ab;
 mod baseline;
+mod calibrate;
 mod check;
 mod checkpoint;
 mod compare;
 mod flink;
 mod gate;
 mod gc_model;
+mod history;
 mod init;
 mod list;
 mod report;
@@ -21,7 +24,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::report::printable_lines;
-use crate::run::TRIAL_COMMAND;
+use crate::run::{DESCRIBE, TRIAL_COMMAND};
 use crate::source::trace::TraceError;
 
 /// Tells how a stream processor's state will behave: which state backend, how much memory, which settings.
@@ -46,11 +49,17 @@ enum Command {
     Chart(report::ChartArgs),
     /// Tell what changed between two results, or two configurations of one
     Compare(compare::Args),
+    /// Run configurations or programs in turn until it is clear what differs
+    Ab(ab::Args),
     /// Hold a result against a baseline under a policy: pass or fail
     Gate(gate::Args),
     /// Keep what gates hold results against
     #[command(subcommand)]
     Baseline(baseline::Command),
+    /// Tell what noise there is on this machine, and what a gate can see here
+    Calibrate(calibrate::Args),
+    /// Show the results of a folder over time, and where their level changed
+    History(history::Args),
     /// Look into checkpoints and savepoints, verify them and clean up behind them
     #[command(subcommand)]
     Checkpoint(checkpoint::Command),
@@ -76,7 +85,11 @@ enum Command {
     },
     /// Run one trial for a parent process
     #[command(name = TRIAL_COMMAND, hide = true)]
-    Trial,
+    Trial {
+        /// Tell which version of the protocol it speaks
+        #[arg(long = DESCRIBE)]
+        describe: bool,
+    },
 }
 
 /// Why a command ended otherwise than well, by exit code.
@@ -141,8 +154,15 @@ pub fn main() -> ExitCode {
     }
 }
 
+impl Command {
+    /// Whether it runs trials, which the user may want to stop.
+    fn runs_trials(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Ab(_) | Self::Gate(_) | Self::Calibrate(_) | Self::Trial { .. })
+    }
+}
+
 fn dispatch(command: Command) -> Outcome {
-    if let Command::Run(_) | Command::Trial = command {
+    if command.runs_trials() {
         crate::run::handle_stop_signals().map_err(Failure::environment)?;
     }
     match command {
@@ -152,8 +172,11 @@ fn dispatch(command: Command) -> Outcome {
         Command::Report(args) => report::report(&args),
         Command::Chart(args) => report::chart(&args),
         Command::Compare(args) => compare::compare(&args),
+        Command::Ab(args) => ab::ab(&args),
         Command::Gate(args) => gate::gate(&args),
         Command::Baseline(command) => baseline::baseline(&command),
+        Command::Calibrate(args) => calibrate::calibrate(&args),
+        Command::History(args) => history::history(&args),
         Command::Checkpoint(command) => checkpoint::checkpoint(&command),
         Command::Trace(command) => trace::trace(&command),
         Command::Flink(command) => flink::flink(&command),
@@ -166,7 +189,8 @@ fn dispatch(command: Command) -> Outcome {
             clap_complete::generate(shell, &mut Cli::command(), "statebench", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
-        Command::Trial => crate::run::child_main().map_err(Failure::environment),
+        Command::Trial { describe: true } => print(&(crate::run::describe().map_err(Failure::environment)? + "\n")),
+        Command::Trial { describe: false } => crate::run::child_main().map_err(Failure::environment),
     }
 }
 

@@ -4,7 +4,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 
 use super::{Failure, Outcome, print};
 use crate::compare::Comparison;
-use crate::gate::{Gate, Policy};
+use crate::gate::{Calibration, Gate, History, Policy};
 use crate::result::RunResult;
 use crate::workload::WorkloadWire;
 
@@ -27,6 +27,10 @@ enum FileFormat {
     Policy,
     /// What `gate --format json` prints
     Gate,
+    /// What `calibrate` keeps
+    Calibration,
+    /// What `history --format json` prints
+    History,
 }
 
 pub(super) fn schema(args: &Args) -> Outcome {
@@ -36,6 +40,8 @@ pub(super) fn schema(args: &Args) -> Outcome {
         FileFormat::Comparison => schemars::schema_for!(Comparison),
         FileFormat::Policy => schemars::schema_for!(Policy),
         FileFormat::Gate => schemars::schema_for!(Gate),
+        FileFormat::Calibration => schemars::schema_for!(Calibration),
+        FileFormat::History => schemars::schema_for!(History),
     };
     let text = serde_json::to_string_pretty(&schema).map_err(Failure::environment)?;
     print(&(text + "\n"))

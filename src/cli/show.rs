@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 
 use super::{Failure, Outcome, print};
-use crate::report::{Format, render};
+use crate::report::{Format, render, runs_csv};
 use crate::result::{LoadError, RunResult};
 
 /// Prints a result: per configuration the median and spread over repeats, and the ratio to the first configuration.
@@ -16,11 +16,15 @@ pub struct Args {
     /// How it is printed
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// One row of CSV for each trial in the order in which they ran, with all of its metrics
+    #[arg(long, conflicts_with = "format")]
+    runs: bool,
 }
 
 pub(super) fn show(args: &Args) -> Outcome {
     let result = load(&args.result)?;
-    print(&render(&result, args.format).map_err(Failure::environment)?)
+    let text = if args.runs { runs_csv(&result) } else { render(&result, args.format) };
+    print(&text.map_err(Failure::environment)?)
 }
 
 /// Loads a result that the user named.

@@ -6,17 +6,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::exact::{ExactComparison, compare_exactly};
-use super::matching::{Matching, Partnerless, Side, pairs, unpaired_trials};
-use super::metrics::{Design, MetricComparison, Sampled, sample};
-use super::observations::{Cell, Observations, Quantity};
+use super::looks::Tested;
+use super::matching::{Matching, Partnerless, Side, check_definitions, pairs, unpaired_trials};
+use super::metrics::{Design, MetricComparison};
+use super::observations::{Cell, Observation, Observations, Quantity};
 use super::verdict::Verdict;
 use super::{CompareError, MOST_TRIALS, Parameters};
-use crate::result::{Manifest, printable};
+use crate::result::{Interleaved, Manifest, printable};
 
 /// The version of the JSON that this program writes.
 const SCHEMA: &str = "statebench.compare/1";
-/// Metrics that are not tested where sizes are compared exactly.
-const SIZES: [&str; 2] = ["checkpoint_written_bytes", "checkpoint_full_bytes"];
 
 /// What two sides differ in.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -33,11 +32,13 @@ pub struct Comparison {
     pub alpha: f64,
     /// Metrics that were tested.
     pub tests: usize,
-    /// The level of each test: `alpha` over `tests`.
+    /// The level of each test: `alpha` over `tests`, and over the looks of an interleaved run.
     pub test_alpha: f64,
     /// The probability that each bound of *no change* is wrong.
     pub beta: f64,
-    /// What two sessions may differ by; none where the sides were measured in one.
+    /// How an interleaved run was looked at, whose looks were made again here: none where there was but one look, at all trials.
+    pub interleaved: Option<Interleaved>,
+    /// What two sessions may differ by, in the metric in which that is most; none where the sides were measured in one.
     pub session_spread_percent: Option<f64>,
     /// Each workload under the configurations that are compared.
     pub groups: Vec<Group>,
@@ -69,6 +70,8 @@ pub struct Group {
     pub candidate_configuration: String,
     /// Options with different values, folders of the machine left out.
     pub option_changes: Vec<OptionChange>,
+    /// Time that the trials of both sides took, s; 0 where their results do not say.
+    pub took_s: f64,
     /// Metrics, tested.
     pub metrics: Vec<MetricComparison>,
     /// Quantities that noise cannot change.
@@ -109,13 +112,15 @@ pub fn compare(
     parameters: &Parameters,
 ) -> Result<Comparison, CompareError> {
     let design = if base == candidate { Design::Paired } else { Design::Unpaired };
-    let Matching { pairs: cells, mut partnerless } = {
-        let matching = Matching::of(base, candidate, parameters)?;
-        matching.check(parameters)?;
-        matching
+    let interleaved = base.interleaved.as_ref().filter(|_| design == Design::Paired);
+    let contrasts = match interleaved {
+        Some(interleaved) if parameters.contrasts.is_empty() => &interleaved.contrasts,
+        _ => &parameters.contrasts,
     };
-    let mut sampled = Vec::new();
-    for (base, candidate) in &cells {
+    let Matching { pairs: cells, mut partnerless } = Matching::of(base, candidate, contrasts)?;
+    let mut compared = Vec::new();
+    for &(base, candidate) in &cells {
+        check_definitions((base, candidate), parameters)?;
         check_size(base)?;
         check_size(candidate)?;
         let trials = pairs(base, candidate);
@@ -123,22 +128,12 @@ pub fn compare(
             partnerless.extend(unpaired_trials(Side::Base, base, &trials));
             partnerless.extend(unpaired_trials(Side::Candidate, candidate, &trials));
         }
-        let exact = if base.definition == candidate.definition {
-            compare_exactly(base, candidate, &trials)
-        } else {
-            Vec::new()
-        };
-        let exact_sizes: &[_] = if has_exact_sizes(&exact) { &SIZES } else { &[] };
-        let pairs = (design == Design::Paired).then_some(&trials[..]);
-        sampled.push((sample(base, candidate, pairs, parameters, exact_sizes), exact));
+        let same = base.definition == candidate.definition;
+        let exact = if same { compare_exactly(base, candidate, &trials) } else { Vec::new() };
+        compared.push(Compared { base, candidate, pairs: trials, exact });
     }
-    let tests = sampled.iter().flat_map(|(metrics, _)| metrics).filter(|metric| metric.is_test()).count();
-    let test_alpha = parameters.alpha / tests.max(1) as f64;
-    let decided = cells.iter().zip(sampled).map(|((base, candidate), (metrics, exact))| {
-        let metrics = metrics.into_iter().map(|metric: Sampled| metric.decide(test_alpha, parameters)).collect();
-        Group::of(base, candidate, metrics, exact)
-    });
-    let groups: Vec<_> = decided.collect();
+    let tested = Tested::of(&compared, (design, interleaved), parameters);
+    let groups: Vec<_> = compared.into_iter().zip(tested.metrics).map(|(own, metrics)| own.group(metrics)).collect();
     let source = |side: &Observations| Source { name: side.name.clone(), manifest: side.manifest.clone() };
     Ok(Comparison {
         schema: SCHEMA,
@@ -146,15 +141,24 @@ pub fn compare(
         candidate: source(candidate),
         design,
         alpha: parameters.alpha,
-        tests,
-        test_alpha,
+        tests: tested.tests,
+        test_alpha: tested.alpha,
         beta: parameters.beta,
-        session_spread_percent: (design == Design::Unpaired).then_some(100.0 * parameters.session_spread),
+        interleaved: interleaved.cloned(),
+        session_spread_percent: (design == Design::Unpaired).then(|| 100.0 * parameters.largest_session_spread()),
         counts: Counts::of(&groups),
         warnings: warnings(base, candidate, &cells, design),
         groups,
         partnerless,
     })
+}
+
+/// Two cells with their pairs, and what was compared exactly.
+pub(super) struct Compared<'a> {
+    pub base: &'a Cell,
+    pub candidate: &'a Cell,
+    pub pairs: Vec<(&'a Observation, &'a Observation)>,
+    pub exact: Vec<ExactComparison>,
 }
 
 /// Walsh averages grow with the square of the trials.
@@ -183,21 +187,30 @@ impl Comparison {
     }
 }
 
-/// Whether checkpoints were compared exactly: their sizes need no test.
-fn has_exact_sizes(exact: &[ExactComparison]) -> bool {
-    exact.iter().any(|exact| exact.quantity == Quantity::HeapCheckpointBytes)
+impl Compared<'_> {
+    /// Whether checkpoints were compared exactly: their sizes need no test.
+    pub fn has_exact_sizes(&self) -> bool {
+        self.exact.iter().any(|exact| exact.quantity == Quantity::HeapCheckpointBytes)
+    }
+
+    fn group(self, metrics: Vec<MetricComparison>) -> Group {
+        let seconds = |cell: &Cell| cell.trials.iter().filter_map(|trial| trial.took_s).sum::<f64>();
+        Group {
+            workload: self.base.workload.clone(),
+            base_configuration: self.base.configuration.clone(),
+            candidate_configuration: self.candidate.configuration.clone(),
+            option_changes: option_changes(&self.base.options, &self.candidate.options),
+            took_s: seconds(self.base) + seconds(self.candidate),
+            metrics,
+            exact: self.exact,
+        }
+    }
 }
 
 impl Group {
-    fn of(base: &Cell, candidate: &Cell, metrics: Vec<MetricComparison>, exact: Vec<ExactComparison>) -> Self {
-        Self {
-            workload: base.workload.clone(),
-            base_configuration: base.configuration.clone(),
-            candidate_configuration: candidate.configuration.clone(),
-            option_changes: option_changes(&base.options, &candidate.options),
-            metrics,
-            exact,
-        }
+    /// Whether more pairs could still decide a metric.
+    pub fn is_open(&self) -> bool {
+        self.metrics.iter().any(MetricComparison::is_open)
     }
 
     /// Whether either side has a metric.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Cell, CompareError, Observation, Observations, Parameters};
-use crate::result::printable;
+use crate::result::{Contrast, printable};
 use crate::workload::nearest;
 
 /// Differences of two workloads that are named.
@@ -55,32 +55,26 @@ pub(super) struct Matching<'a> {
 
 impl<'a> Matching<'a> {
     /// Matches each cell of the base with the one of the candidate that has the same choices of the workload's matrix, and
-    /// the same configuration or the ones that `parameters` name.
+    /// the same configuration or the one that a contrast names.
     pub fn of(
         base: &'a Observations,
         candidate: &'a Observations,
-        parameters: &Parameters,
+        contrasts: &[Contrast],
     ) -> Result<Self, CompareError> {
-        let names = [parameters.base_configuration.as_deref(), parameters.candidate_configuration.as_deref()];
-        let [base_name, candidate_name] = [names[0].or(names[1]), names[1].or(names[0])];
-        let bases = named(base, base_name, Side::Base)?;
-        let candidates = named(candidate, candidate_name, Side::Candidate)?;
-        let is_partner = |base: &Cell, candidate: &Cell| {
-            base.workload == candidate.workload
-                && (base_name.is_some() || base.configuration == candidate.configuration)
-        };
         let mut matching = Self { pairs: Vec::new(), partnerless: Vec::new() };
-        for base in &bases {
-            match candidates.iter().find(|candidate| is_partner(base, candidate)) {
-                Some(candidate) => matching.pairs.push((base, candidate)),
-                None => matching.partnerless.push(Partnerless::cell(Side::Base, base)),
-            }
+        if contrasts.is_empty() {
+            matching.add(base.cells.iter().collect(), candidate.cells.iter().collect(), |base, candidate| {
+                base.configuration == candidate.configuration
+            });
         }
-        let alone = candidates.iter().filter(|candidate| !bases.iter().any(|base| is_partner(base, candidate)));
-        matching.partnerless.extend(alone.map(|cell| Partnerless::cell(Side::Candidate, cell)));
+        for contrast in contrasts {
+            let bases = named(base, &contrast.base, Side::Base)?;
+            let candidates = named(candidate, &contrast.candidate, Side::Candidate)?;
+            matching.add(bases, candidates, |_, _| true);
+        }
         if matching.pairs.is_empty() {
-            let has = |cells: &[&Cell]| cells.iter().map(|cell| title(cell)).collect::<Vec<_>>().join(", ");
-            let (bases, candidates) = (has(&bases), has(&candidates));
+            let has = |cells: &[Cell]| cells.iter().map(title).collect::<Vec<_>>().join(", ");
+            let (bases, candidates) = (has(&base.cells), has(&candidate.cells));
             return Err(CompareError::NotComparable(format!(
                 "nothing to compare: the base has {bases}; the candidate has {candidates}"
             )));
@@ -88,31 +82,45 @@ impl<'a> Matching<'a> {
         Ok(matching)
     }
 
-    /// Refuses what differs in workload or seed, where `parameters` do not allow it.
-    pub fn check(&self, parameters: &Parameters) -> Result<(), CompareError> {
-        for (base, candidate) in &self.pairs {
-            let all = differences(base, candidate);
-            let (seeds, others): (Vec<_>, Vec<_>) = all.iter().partition(|line| line.starts_with(SEED));
-            for (allowed, lines, what) in
-                [(parameters.allow_workload, others, "workload"), (parameters.allow_seed, seeds, "seed")]
-            {
-                if allowed || lines.is_empty() {
-                    continue;
-                }
-                let mut message =
-                    format!("{} differs in its {what}; allow `{what}` to compare nevertheless:", title(base));
-                for line in lines.iter().take(DIFFERENCES_NAMED) {
-                    message.push_str("\n  ");
-                    message.push_str(line);
-                }
-                if lines.len() > DIFFERENCES_NAMED {
-                    let _ = write!(message, "\n  and {} more", lines.len() - DIFFERENCES_NAMED);
-                }
-                return Err(CompareError::NotComparable(message));
+    /// Matches cells of the same workload.
+    fn add(&mut self, bases: Vec<&'a Cell>, candidates: Vec<&'a Cell>, may_meet: impl Fn(&Cell, &Cell) -> bool) {
+        let is_partner =
+            |base: &Cell, candidate: &Cell| base.workload == candidate.workload && may_meet(base, candidate);
+        for base in &bases {
+            match candidates.iter().find(|candidate| is_partner(base, candidate)) {
+                Some(candidate) => self.pairs.push((base, candidate)),
+                None => self.partnerless.push(Partnerless::cell(Side::Base, base)),
             }
         }
-        Ok(())
+        let alone = candidates.iter().filter(|candidate| !bases.iter().any(|base| is_partner(base, candidate)));
+        self.partnerless.extend(alone.map(|cell| Partnerless::cell(Side::Candidate, cell)));
     }
+}
+
+/// Refuses cells that differ in workload or seed, where `parameters` do not allow it.
+pub(super) fn check_definitions(
+    (base, candidate): (&Cell, &Cell),
+    parameters: &Parameters,
+) -> Result<(), CompareError> {
+    let all = differences(base, candidate);
+    let (seeds, others): (Vec<_>, Vec<_>) = all.iter().partition(|line| line.starts_with(SEED));
+    for (allowed, lines, what) in
+        [(parameters.allow_workload, others, "workload"), (parameters.allow_seed, seeds, "seed")]
+    {
+        if allowed || lines.is_empty() {
+            continue;
+        }
+        let mut message = format!("{} differs in its {what}; allow `{what}` to compare nevertheless:", title(base));
+        for line in lines.iter().take(DIFFERENCES_NAMED) {
+            message.push_str("\n  ");
+            message.push_str(line);
+        }
+        if lines.len() > DIFFERENCES_NAMED {
+            let _ = write!(message, "\n  and {} more", lines.len() - DIFFERENCES_NAMED);
+        }
+        return Err(CompareError::NotComparable(message));
+    }
+    Ok(())
 }
 
 impl Partnerless {
@@ -121,20 +129,18 @@ impl Partnerless {
     }
 }
 
-/// The cells of a configuration, or all.
-fn named<'a>(side: &'a Observations, name: Option<&str>, which: Side) -> Result<Vec<&'a Cell>, CompareError> {
-    let cells: Vec<_> = side.cells.iter().filter(|cell| name.is_none_or(|name| cell.configuration == name)).collect();
-    match name {
-        Some(name) if cells.is_empty() => {
-            let known: BTreeSet<_> = side.cells.iter().map(|cell| cell.configuration.as_str()).collect();
-            let hint = nearest(name, known.iter().copied());
-            let hint = hint.map_or_else(String::new, |hint| format!("; did you mean `{}`?", printable(hint)));
-            let known: Vec<_> = known.into_iter().map(printable).collect();
-            let known = known.join(", ");
-            Err(CompareError::Input(format!("--{which} {}: the result has {known}{hint}", printable(name))))
-        }
-        _ => Ok(cells),
+/// The cells of a configuration.
+fn named<'a>(side: &'a Observations, name: &str, which: Side) -> Result<Vec<&'a Cell>, CompareError> {
+    let cells: Vec<_> = side.cells.iter().filter(|cell| cell.configuration == name).collect();
+    if !cells.is_empty() {
+        return Ok(cells);
     }
+    let known: BTreeSet<_> = side.cells.iter().map(|cell| cell.configuration.as_str()).collect();
+    let hint = nearest(name, known.iter().copied());
+    let hint = hint.map_or_else(String::new, |hint| format!("; did you mean `{}`?", printable(hint)));
+    let known: Vec<_> = known.into_iter().map(printable).collect();
+    let known = known.join(", ");
+    Err(CompareError::Input(format!("--{which} {}: the result has {known}{hint}", printable(name))))
 }
 
 /// Workload and configuration of a cell, to be printed.

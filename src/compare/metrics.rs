@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Parameters;
 use super::observations::{Cell, Observation};
 use super::verdict::{Margin, Rule, Verdict};
+use super::{EVENT_COST, MEDIAN_LATENCY, Parameters};
 use crate::result::{Better, METRICS, Metric};
 use crate::statistics::{Shift, median};
 
@@ -68,6 +68,20 @@ pub struct MetricComparison {
     pub verdict: Option<Verdict>,
     /// Why, where the verdict does not follow from the figures above.
     pub reason: Option<String>,
+    /// The look that decided it, from 1, whose pairs the figures above are of; none where there was but one, or none did.
+    pub look: Option<u32>,
+}
+
+impl MetricComparison {
+    /// Whether more pairs could still decide it: it is tested, and neither a change nor its absence is shown.
+    pub fn is_open(&self) -> bool {
+        self.verdict == Some(Verdict::Inconclusive) && self.is_tested()
+    }
+
+    /// Whether there was something to test.
+    pub fn is_tested(&self) -> bool {
+        self.threshold_percent.is_some() && self.p_regressed.is_some()
+    }
 }
 
 /// Two groups of values with nothing between them.
@@ -109,8 +123,8 @@ pub(super) struct Sampled {
     /// None where it is shown and not judged.
     margin: Option<Margin>,
     is_same: bool,
-    /// Whether it is compared exactly, so that there is nothing to test.
-    is_exact: bool,
+    /// Why it is shown and not judged, where it is.
+    unjudged: Option<&'static str>,
 }
 
 /// The metrics that either cell has; those of `exact` are compared exactly elsewhere.
@@ -122,18 +136,24 @@ pub(super) fn sample(
     exact: &[&str],
 ) -> Vec<Sampled> {
     let is_same = !base.trials.is_empty() && base.trials == candidate.trials;
-    let has = |metric: &Metric| {
-        let mut trials = base.trials.iter().chain(&candidate.trials);
-        trials.any(|trial| trial.metrics.contains_key(metric.name))
+    let on = |cell: &Cell, name: &str| cell.trials.iter().any(|trial| trial.metrics.contains_key(name));
+    let has = |metric: &Metric| on(base, metric.name) || on(candidate, metric.name);
+    let is_sampled = on(base, EVENT_COST) && on(candidate, EVENT_COST);
+    let unjudged = |name: &str| match name {
+        _ if exact.contains(&name) => Some("compared exactly"),
+        _ if !parameters.judges(name) => Some("shown beside"),
+        MEDIAN_LATENCY if is_sampled => Some("the clock is too coarse, see cost"),
+        _ if parameters.threshold(name).is_none() => Some("a largest value"),
+        _ => None,
     };
-    let wanted = METRICS.iter().filter(|metric| parameters.includes(metric.name));
+    let wanted = METRICS.iter().filter(|metric| parameters.shows_others || parameters.judges(metric.name));
     let sampled = wanted.filter(|metric| has(metric)).map(|metric| {
         let design = if pairs.is_some() { Design::Paired } else { Design::Unpaired };
         let (base, candidate) = sides(metric, base, candidate, pairs);
         let shift = shift(metric, design, &base, &candidate);
-        let is_exact = exact.contains(&metric.name);
-        let margin = parameters.threshold(metric.name).filter(|_| !is_exact).map(Margin::of);
-        Sampled { metric, design, base, candidate, shift, margin, is_same, is_exact }
+        let unjudged = unjudged(metric.name);
+        let margin = parameters.threshold(metric.name).filter(|_| unjudged.is_none()).map(Margin::of);
+        Sampled { metric, design, base, candidate, shift, margin, is_same, unjudged }
     });
     sampled.collect()
 }
@@ -186,6 +206,17 @@ fn differences(base: &[f64], candidate: &[f64]) -> Vec<f64> {
 }
 
 impl Sampled {
+    /// The name of the metric.
+    pub fn name(&self) -> &'static str {
+        self.metric.name
+    }
+
+    /// Takes it out of what is judged.
+    pub fn withhold(&mut self, why: &'static str) {
+        self.margin = None;
+        self.unjudged = Some(why);
+    }
+
     /// Whether it is a test, with which others share the probability of a false alarm.
     pub fn is_test(&self) -> bool {
         self.shift.is_ok() && self.margin.is_some() && !self.is_same
@@ -193,7 +224,7 @@ impl Sampled {
 
     /// Decides, with a test at the level `alpha`.
     pub fn decide(self, alpha: f64, parameters: &Parameters) -> MetricComparison {
-        let session_spread = (self.design == Design::Unpaired).then_some(parameters.session_spread);
+        let session_spread = (self.design == Design::Unpaired).then(|| parameters.session_spread(self.metric.name));
         let rule = self.margin.map(|margin| Rule { margin, alpha, beta: parameters.beta, session_spread });
         let (verdict, reason) = self.verdict(rule.as_ref());
         let shift = self.shift.as_ref().ok();
@@ -228,6 +259,7 @@ impl Sampled {
             candidate_modes: Modes::of(&self.candidate),
             verdict,
             reason,
+            look: None,
             base_values: self.base,
             candidate_values: self.candidate,
         }
@@ -238,8 +270,7 @@ impl Sampled {
             return (Some(Verdict::NoChange), Some("the same trials".to_owned()));
         }
         let Some(rule) = rule else {
-            let why = if self.is_exact { "compared exactly" } else { "a largest value" };
-            return (None, Some(why.to_owned()));
+            return (None, self.unjudged.map(str::to_owned));
         };
         match &self.shift {
             Err(reason) => (Some(Verdict::Inconclusive), Some(reason.clone())),

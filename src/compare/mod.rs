@@ -7,6 +7,8 @@
 
 mod comparison;
 mod exact;
+mod flips;
+mod looks;
 mod matching;
 mod metrics;
 mod observations;
@@ -16,14 +18,15 @@ mod verdict;
 
 pub use comparison::{Comparison, Counts, Group, OptionChange, Source, compare};
 pub use exact::ExactComparison;
+pub use flips::FalseAlarms;
 pub use matching::{Partnerless, Side};
 pub use metrics::{Design, MetricComparison, Modes};
-pub use observations::{Cell, Exact, ExactValue, Observation, Observations, Quantity};
+pub use observations::{Cell, Exact, ExactValue, Observation, Observations, Quantity, definition};
 pub use verdict::Verdict;
 
 use std::collections::BTreeMap;
 
-use crate::result::METRICS;
+use crate::result::{Contrast, METRICS};
 use crate::workload::nearest;
 
 /// The most trials of a configuration that are compared: as many as a workload can ask for.
@@ -32,12 +35,13 @@ const MOST_TRIALS: usize = 1_000;
 /// How a comparison is made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parameters {
-    /// The configuration of the base; of both where the candidate's is not named, every one where neither is.
-    pub base_configuration: Option<String>,
-    /// The configuration of the candidate.
-    pub candidate_configuration: Option<String>,
-    /// The metrics that are compared; every one where none is named.
+    /// Which configurations are compared. Where none are named: those that one interleaved run was made to compare, else each
+    /// with the one of the same name.
+    pub contrasts: Vec<Contrast>,
+    /// The metrics that are judged; every one where none is named.
     pub metrics: Vec<String>,
+    /// Whether the other metrics are shown beside them.
+    pub shows_others: bool,
     /// Thresholds by metric in place of the default ones, as shares.
     pub thresholds: BTreeMap<String, f64>,
     /// The probability of a false alarm that all tests share.
@@ -46,6 +50,8 @@ pub struct Parameters {
     pub beta: f64,
     /// What two sessions on this machine may differ by, as a share.
     pub session_spread: f64,
+    /// The same of single metrics, where it is known for them and larger.
+    pub session_spreads: BTreeMap<String, f64>,
     /// Whether other workloads are compared.
     pub allow_workload: bool,
     /// Whether other seeds are compared.
@@ -55,13 +61,14 @@ pub struct Parameters {
 impl Default for Parameters {
     fn default() -> Self {
         Self {
-            base_configuration: None,
-            candidate_configuration: None,
+            contrasts: Vec::new(),
             metrics: Vec::new(),
+            shows_others: false,
             thresholds: BTreeMap::new(),
             alpha: 0.01,
             beta: 0.01,
             session_spread: 0.0,
+            session_spreads: BTreeMap::new(),
             allow_workload: false,
             allow_seed: false,
         }
@@ -69,16 +76,42 @@ impl Default for Parameters {
 }
 
 impl Parameters {
-    /// Whether a metric is compared.
-    fn includes(&self, metric: &str) -> bool {
-        self.metrics.is_empty() || self.metrics.iter().any(|name| name == metric)
+    /// Whether a metric is judged.
+    fn judges(&self, metric: &str) -> bool {
+        let named = |metric: &str| self.metrics.iter().any(|name| name == metric);
+        self.metrics.is_empty() || named(metric) || (metric == EVENT_COST && named(MEDIAN_LATENCY))
     }
 
     /// The threshold of a metric, as a share; none where it is not judged.
     fn threshold(&self, metric: &str) -> Option<f64> {
-        self.thresholds.get(metric).copied().or_else(|| verdict::default_threshold(metric))
+        let set = |metric: &str| self.thresholds.get(metric).copied();
+        let of_latency = || if metric == EVENT_COST { set(MEDIAN_LATENCY) } else { None };
+        set(metric).or_else(of_latency).or_else(|| verdict::default_threshold(metric))
+    }
+
+    /// What two sessions may differ by in the metric in which that is most, as a share.
+    fn largest_session_spread(&self) -> f64 {
+        self.session_spreads.values().copied().fold(self.session_spread, f64::max)
+    }
+
+    /// What two sessions may differ by in a metric, as a share.
+    fn session_spread(&self, metric: &str) -> f64 {
+        self.session_spreads.get(metric).copied().unwrap_or(0.0).max(self.session_spread)
     }
 }
+
+/// The metrics that a gate or an interleaved run judges where none are named, and whether each trial has them: a short one may
+/// lack percentiles. Events over busy time are shown beside them: stalls and neighbours move them several times as much.
+pub const GATED_METRICS: [(&str, bool); 4] = [
+    ("throughput_typical_events_per_s", true),
+    (MEDIAN_LATENCY, false),
+    ("cpu_per_event_ns", false),
+    ("latency_p99_ns", false),
+];
+/// The median latency of an event.
+const MEDIAN_LATENCY: &str = "latency_p50_ns";
+/// What is judged in its place where events are sampled, since they are too fast for the clock.
+const EVENT_COST: &str = "event_cost_p50_ns";
 
 /// Why two results cannot be compared.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::CompareError;
-use crate::result::{From, METRICS, Manifest, Measurement, Outcome, RunResult, Trial, contradiction, printable};
+use crate::result::{
+    From, Interleaved, METRICS, Manifest, Measurement, Outcome, RunResult, Trial, contradiction, printable,
+};
 use crate::state::Digest;
 use crate::workload::WorkloadWire;
 
@@ -36,6 +38,9 @@ pub struct Observations {
     pub cells: Vec<Cell>,
     /// What makes the figures unfit to rely on, a line each.
     pub warnings: Vec<String>,
+    /// How its pairs were run and looked at; none where it was no interleaved run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interleaved: Option<Interleaved>,
 }
 
 /// One workload under one configuration.
@@ -68,6 +73,9 @@ pub struct Observation {
     pub companion: bool,
     /// The seed of its event stream.
     pub seed: u64,
+    /// How long it took with everything, s; none where the result does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_s: Option<f64>,
     /// Whether more than 1 % of its events took over 300 µs.
     pub slow: bool,
     /// Whether events arrived faster than they could be done, so that response times mean nothing.
@@ -150,7 +158,8 @@ impl Observations {
         }
         let cells = cells.into_values().collect();
         let (name, manifest) = (result.name.clone(), result.manifest.clone());
-        Ok(Self { name, manifest, cells, warnings: warnings(result) }.in_order())
+        let (warnings, interleaved) = (warnings(result), result.interleaved.clone());
+        Ok(Self { name, manifest, cells, warnings, interleaved }.in_order())
     }
 
     /// The same with the trials of each cell in the order that pairing goes by.
@@ -204,6 +213,7 @@ impl Observation {
             repeat: trial.repeat,
             companion: trial.companion,
             seed: trial.seed,
+            took_s: trial.run.took_s,
             slow: measurement.is_slow(),
             saturated: measurement.open_loop.as_ref().is_some_and(|open_loop| open_loop.saturated),
             metrics: metrics.filter_map(|metric| Some((metric.name.to_owned(), (metric.get)(measurement)?))).collect(),
@@ -251,8 +261,12 @@ fn computes_the_same(result: &RunResult, trial: &Trial) -> bool {
     !is_null && result.agreements.iter().any(|a| (a.variant, a.repeat) == (trial.variant, trial.repeat))
 }
 
-/// The values of a workload by their paths, as text; what is not set is not there.
-fn definition(workload: &WorkloadWire) -> Result<BTreeMap<String, String>, CompareError> {
+/// The values of a workload by their paths, as text; what is not set is not there, and neither is what is beside the workload: its
+/// name, the backends, and how often it is run.
+///
+/// # Errors
+/// None of ours; the type is what the JSON writer returns.
+pub fn definition(workload: &WorkloadWire) -> Result<BTreeMap<String, String>, CompareError> {
     let value = serde_json::to_value(workload).map_err(|error| CompareError::Input(error.to_string()))?;
     let mut paths = BTreeMap::new();
     flatten("", &value, &mut paths);
@@ -281,6 +295,11 @@ fn flatten(path: &str, value: &Value, out: &mut BTreeMap<String, String>) {
 /// What makes the figures of a result unfit to rely on.
 fn warnings(result: &RunResult) -> Vec<String> {
     let mut warnings: Vec<_> = contradiction(result).into_iter().collect();
+    if let Some(handicap) = result.trials.iter().find_map(|trial| trial.run.handicap_percent.filter(|by| *by > 0.0)) {
+        warnings.push(format!(
+            "trials were slowed down on purpose, by {handicap} % and the like: no figures of the program"
+        ));
+    }
     if result.interrupted || result.trials.len() < result.planned_trials {
         warnings.push(format!("incomplete: {} of {} trials ran", result.trials.len(), result.planned_trials));
     }

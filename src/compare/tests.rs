@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::result::{BuildInfo, Host, Manifest};
+use crate::result::{BuildInfo, Host, Interleaved, Manifest, Stop};
 use crate::workload::{Rng, Stream};
 
 fn manifest() -> Manifest {
@@ -30,6 +30,7 @@ fn trial(repeat: u32, metrics: &[(&str, f64)]) -> Observation {
         repeat,
         companion: false,
         seed: u64::from(repeat),
+        took_s: None,
         slow: false,
         saturated: false,
         metrics: metrics.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
@@ -50,7 +51,7 @@ fn cell(configuration: &str, trials: Vec<Observation>) -> Cell {
 }
 
 fn observations(cells: Vec<Cell>) -> Observations {
-    Observations { name: "job".to_owned(), manifest: manifest(), cells, warnings: Vec::new() }
+    Observations { name: "job".to_owned(), manifest: manifest(), cells, warnings: Vec::new(), interleaved: None }
 }
 
 /// One configuration whose throughput has these values.
@@ -152,12 +153,8 @@ fn repeats_without_a_partner_are_listed_and_left_out() {
         repeats.iter().map(|&repeat| trial(repeat, &[("latency_p50_ns", value)])).collect::<Vec<_>>()
     };
     let all = observations(vec![cell("heap", of(&[0, 1, 2], 5.0)), cell("rocksdb", of(&[1, 2, 3], 6.0))]);
-    let named = |name: &str| Some(name.to_owned());
-    let parameters = Parameters {
-        base_configuration: named("heap"),
-        candidate_configuration: named("rocksdb"),
-        ..Parameters::default()
-    };
+    let contrasts = vec![Contrast { base: "heap".to_owned(), candidate: "rocksdb".to_owned() }];
+    let parameters = Parameters { contrasts, ..Parameters::default() };
     let comparison = compare(&all, &all, &parameters).unwrap();
     assert_eq!(comparison.design, Design::Paired);
     assert_eq!(comparison.groups[0].metrics[0].pair_log_ratios.len(), 2);
@@ -256,4 +253,123 @@ fn more_trials_than_a_workload_can_ask_for_are_refused() {
     let many: Vec<f64> = (0..2_001).map(f64::from).collect();
     let refused = compare(&throughputs(&many), &throughputs(&[5.0]), &Parameters::default());
     assert!(matches!(refused, Err(CompareError::Input(_))));
+}
+
+/// A run of interleaved pairs that looked after so many of them, with metrics by name, base and candidate.
+fn interleaved(looks: &[u32], metrics: &[(&str, Vec<f64>, Vec<f64>)]) -> Observations {
+    let side = |name: &str, values: fn(&(&str, Vec<f64>, Vec<f64>)) -> Vec<f64>| {
+        let pairs = metrics.iter().map(|metric| values(metric).len()).max().unwrap_or(0);
+        let of = |repeat: usize| {
+            let own = metrics.iter().filter_map(|metric| Some((metric.0, *values(metric).get(repeat)?)));
+            trial(repeat as u32, &own.filter(|(_, value)| !value.is_nan()).collect::<Vec<_>>())
+        };
+        cell(name, (0..pairs).map(of).collect())
+    };
+    let cells = vec![side("a", |metric| metric.1.clone()), side("b", |metric| metric.2.clone())];
+    let run = Interleaved {
+        contrasts: vec![Contrast { base: "a".to_owned(), candidate: "b".to_owned() }],
+        planned_looks: 5,
+        looks: looks.to_vec(),
+        stopped: Some(Stop::Budget),
+        budget_s: None,
+        took_s: 1.0,
+    };
+    Observations { interleaved: Some(run), ..observations(cells) }
+}
+
+#[test]
+fn a_look_that_decides_a_metric_freezes_it() {
+    let mut rng = Rng::for_block(11, Stream::Order, 0);
+    let (quiet, noisy) = (draw(&mut rng, 18, 1.0, 0.01), draw(&mut rng, 18, 1.0, 0.3));
+    let slower: Vec<f64> = quiet.iter().enumerate().map(|(i, v)| v * if i < 12 { 0.9 } else { 2.0 }).collect();
+    let metrics =
+        [("throughput_events_per_s", quiet, slower), ("resident_peak_bytes", noisy, draw(&mut rng, 18, 1.0, 0.3))];
+    let run = interleaved(&[12, 18], &metrics);
+    let comparison = compared(&run, &run);
+    assert_eq!((comparison.tests, comparison.test_alpha), (2, 0.01 / 2.0 / 5.0));
+    let [throughput, memory] = &comparison.groups[0].metrics[..] else { panic!("{comparison:?}") };
+    let found = (throughput.verdict, throughput.look, throughput.pair_log_ratios.len(), throughput.is_open());
+    assert_eq!(found, (Some(Verdict::Regressed), Some(1), 12, false), "what came later does not touch it");
+    assert_eq!((memory.look, memory.pair_log_ratios.len(), memory.is_open()), (None, 18, true));
+    assert!(comparison.groups[0].is_open());
+    // The same pairs at one look, as any result: they would tell something else.
+    let at_once = Observations { interleaved: None, ..run };
+    let contrasts = vec![Contrast { base: "a".to_owned(), candidate: "b".to_owned() }];
+    let all = compare(&at_once, &at_once, &Parameters { contrasts, ..Parameters::default() }).unwrap();
+    assert_eq!((all.test_alpha, all.groups[0].metrics[0].look), (0.01 / 2.0, None));
+    assert_eq!(all.groups[0].metrics[0].pair_log_ratios.len(), 18);
+}
+
+#[test]
+fn a_metric_that_comes_later_has_no_part_of_the_probability() {
+    let values = |n: usize| (0..n).map(|i| 5.0 + i as f64 / 1e3).collect::<Vec<_>>();
+    let late: Vec<f64> = (0..18).map(|i| if i < 12 { f64::NAN } else { 7.0 }).collect();
+    let metrics = [("latency_p50_ns", values(18), values(18)), ("latency_p99_ns", late.clone(), late)];
+    let run = interleaved(&[12, 18], &metrics);
+    let comparison = compared(&run, &run);
+    assert_eq!(comparison.tests, 1);
+    let p99 = comparison.groups[0].metrics.iter().find(|metric| metric.metric == "latency_p99_ns").unwrap();
+    assert_eq!((p99.verdict, p99.reason.as_deref(), p99.is_open()), (None, Some("not in the first look"), false));
+}
+
+#[test]
+fn the_cost_of_an_event_takes_the_place_of_a_median_that_the_clock_cannot_tell() {
+    let with = |cost: bool| {
+        let values = vec![50.0; 15];
+        let mut metrics = vec![("latency_p50_ns", values.clone(), values)];
+        if cost {
+            metrics.push(("event_cost_p50_ns", vec![51.0; 15], vec![52.0; 15]));
+        }
+        interleaved(&[], &metrics)
+    };
+    let parameters = Parameters {
+        metrics: vec!["latency_p50_ns".to_owned()],
+        thresholds: [("latency_p50_ns".to_owned(), 0.01)].into(),
+        ..Parameters::default()
+    };
+    let judged = |run: &Observations| {
+        let group = compare(run, run, &parameters).unwrap().groups.remove(0);
+        group.metrics.iter().map(|metric| (metric.metric.clone(), metric.verdict)).collect::<Vec<_>>()
+    };
+    assert_eq!(judged(&with(false)), [("latency_p50_ns".to_owned(), Some(Verdict::NoChange))]);
+    let cost = ("event_cost_p50_ns".to_owned(), Some(Verdict::Regressed));
+    assert_eq!(judged(&with(true)), [("latency_p50_ns".to_owned(), None), cost]);
+}
+
+#[test]
+fn gates_on_made_up_noise_are_red_as_often_as_promised() {
+    let names = ["throughput_typical_events_per_s", "cpu_per_event_ns", "latency_p50_ns"];
+    let gate = |rng: &mut Rng, change: f64| {
+        let side = |rng: &mut Rng, name: &str, change: f64| {
+            let is_rate = name.starts_with("throughput");
+            draw(rng, 59, if is_rate { 1.0 / (1.0 + change) } else { 1.0 + change }, 0.03 / 2.0_f64.sqrt())
+        };
+        let metrics = names.map(|name| (name, side(rng, name, 0.0), side(rng, name, change)));
+        let run = interleaved(&[11, 17, 26, 39, 59], &metrics);
+        compared(&run, &run)
+    };
+    let mut rng = Rng::for_block(12, Stream::Order, 0);
+    let mut count = |change: f64, verdict: Verdict| {
+        (0..60).filter(|_| gate(&mut rng, change).groups[0].metrics.iter().any(|m| m.verdict == Some(verdict))).count()
+    };
+    assert!(count(0.0, Verdict::Regressed) <= 2);
+    assert!(count(0.05, Verdict::Regressed) >= 57);
+    assert!(count(-0.05, Verdict::Improved) >= 57);
+    let unchanged = gate(&mut Rng::for_block(13, Stream::Order, 0), 0.0);
+    assert!(!unchanged.groups[0].is_open() && unchanged.counts.no_change == 3, "{:?}", unchanged.counts);
+}
+
+#[test]
+fn swapped_sides_of_unchanged_pairs_are_hardly_ever_red() {
+    let mut rng = Rng::for_block(14, Stream::Order, 0);
+    let metrics = ["cpu_per_event_ns", "latency_p50_ns", "latency_p99_ns"]
+        .map(|name| (name, draw(&mut rng, 150, 1.0, 0.1), draw(&mut rng, 150, 1.0, 0.1)));
+    let run = interleaved(&[], &metrics);
+    let comparison = compared(&run, &run);
+    let alarms = FalseAlarms::of(&[comparison.clone()], 4_000, 1).unwrap();
+    // At most 1 %, with three standard errors of 4,000 draws.
+    assert!(alarms.draws == 4_000 && alarms.pairs == 150 && alarms.alarms <= 59, "{alarms:?}");
+    assert!(alarms.alarms > 0, "a test that never finds anything would do as well: {alarms:?}");
+    assert_eq!(FalseAlarms::of(&[comparison.clone(), comparison], 100, 1).unwrap().pairs, 300);
+    assert_eq!(FalseAlarms::of(&[], 100, 1), None);
 }

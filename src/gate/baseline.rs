@@ -1,6 +1,6 @@
 //! What a gate holds a result against: the run-level metrics of an earlier one, kept in the user's repository.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::compare::Observations;
+use crate::compare::{CompareError, Observations, definition};
 use crate::result::{Manifest, printable, save_json};
+use crate::workload::{Plan, Variant};
 
 /// The version of the format that this program writes and reads.
 const SCHEMA: &str = "statebench.baseline/1";
@@ -68,10 +69,28 @@ pub enum BaselineError {
 impl Key {
     /// Of what a result holds.
     pub fn of(observations: &Observations) -> Self {
+        let cells = observations.cells.iter().map(|cell| (&cell.workload, &cell.definition));
+        Self::of_workloads(cells, &observations.manifest)
+    }
+
+    /// Of what a plan will have measured on this machine, whose manifest that of its result will be.
+    ///
+    /// # Errors
+    /// None of ours; the type is what the JSON writer returns.
+    pub fn of_plan(plan: &Plan, manifest: &Manifest) -> Result<Self, CompareError> {
+        let defined = |variant: &Variant| Ok((variant.label.clone(), definition(&variant.wire)?));
+        let workloads = plan.variants.iter().map(defined).collect::<Result<Vec<_>, CompareError>>()?;
+        Ok(Self::of_workloads(workloads.iter().map(|(label, definition)| (label, definition)), manifest))
+    }
+
+    fn of_workloads<'a>(
+        workloads: impl Iterator<Item = (&'a String, &'a BTreeMap<String, String>)>,
+        manifest: &Manifest,
+    ) -> Self {
         let mut lines = BTreeSet::new();
-        for cell in &observations.cells {
-            let values = cell.definition.iter().map(|(path, value)| format!("{path}={value}"));
-            lines.insert((cell.workload.clone(), values.collect::<Vec<_>>()));
+        for (workload, definition) in workloads {
+            let values = definition.iter().map(|(path, value)| format!("{path}={value}"));
+            lines.insert((workload.clone(), values.collect::<Vec<_>>()));
         }
         let mut hasher = Xxh3::new();
         for (workload, values) in &lines {
@@ -81,16 +100,21 @@ impl Key {
                 hasher.update(text.as_bytes());
             }
         }
-        Self { workload_digest: format!("{:016x}", hasher.digest()), host_class: host_class(&observations.manifest) }
+        Self { workload_digest: format!("{:016x}", hasher.digest()), host_class: host_class(manifest) }
     }
 
-    /// A file name that tells the workload, and by short digests its definition and the kind of machine.
+    /// The file name of a baseline: it tells the workload, and by short digests its definition and the kind of machine.
     pub fn file_name(&self, workload: &str) -> String {
+        self.name_of(workload, "baseline")
+    }
+
+    /// The same of a file of another kind.
+    pub(super) fn name_of(&self, workload: &str, kind: &str) -> String {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let name: String = workload.chars().map(|c| if is_plain(c) { c } else { '-' }).take(60).collect();
         let digits: String = self.workload_digest.chars().take(8).collect();
         let host = xxhash_rust::xxh3::xxh3_64(self.host_class.as_bytes()) >> 32;
-        format!("{name}.{digits}.{host:08x}.baseline.json")
+        format!("{name}.{digits}.{host:08x}.{kind}.json")
     }
 }
 

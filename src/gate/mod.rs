@@ -1,9 +1,14 @@
-//! A comparison against a policy: pass or fail, for a build that must not get worse unnoticed.
+//! A comparison against a policy: pass or fail, for a build that must not get worse unnoticed; and what is kept for it: baselines,
+//! calibrations, the results of many days.
 
 mod baseline;
+mod calibration;
+mod history;
 mod policy;
 
 pub use baseline::{Baseline, BaselineError, Key};
+pub use calibration::{Calibration, CalibrationError, Noise, Session};
+pub use history::{ChangePoint, History, LEAST_RESULTS, Point, Series};
 pub use policy::{Difference, Limit, MetricPolicy, OnInconclusive, Policy, PolicyError};
 
 use schemars::JsonSchema;
@@ -27,6 +32,10 @@ pub struct Gate {
     pub schema: &'static str,
     /// Whether it passes.
     pub decision: Decision,
+    /// The workload file, where the gate has run it.
+    pub workload_file: Option<String>,
+    /// The metrics that the policy gates; the others of the comparison are shown beside them.
+    pub metrics: Vec<String>,
     /// The comparison that it rests on.
     pub comparison: Comparison,
     /// Absolute limits that the policy sets.
@@ -64,20 +73,19 @@ pub struct LimitCheck {
     pub is_kept: bool,
 }
 
-/// Gates a candidate against a baseline, or two configurations of one result: `base` and `candidate` are then equal.
+/// Gates a candidate against a baseline, or configurations of one result: `base` and `candidate` are then equal, and an
+/// interleaved run knows which ones it was made to compare. The parameters are those of the policy, with what beside it is known.
 ///
 /// # Errors
 /// The sides are not comparable, or one lacks a metric that the policy requires.
 pub fn gate(
     base: &Observations,
     candidate: &Observations,
-    names: [Option<String>; 2],
+    parameters: &Parameters,
     policy: &Policy,
 ) -> Result<Gate, CompareError> {
     check_circumstances(&base.manifest, &candidate.manifest, policy)?;
-    let [base_configuration, candidate_configuration] = names;
-    let parameters = Parameters { base_configuration, candidate_configuration, ..policy.parameters() };
-    let mut comparison = compare(base, candidate, &parameters)?;
+    let mut comparison = compare(base, candidate, parameters)?;
     check_that_nothing_is_left_out(&comparison)?;
     check_required(&comparison, policy)?;
     if comparison.design == Design::Unpaired && !policy.allow_unpaired {
@@ -90,7 +98,9 @@ pub fn gate(
         OnInconclusive::Fail if comparison.counts.inconclusive > 0 => Decision::Inconclusive,
         _ => Decision::Passed,
     };
-    Ok(Gate { schema: SCHEMA, decision, comparison, limits, on_inconclusive: policy.on_inconclusive })
+    let metrics = policy.metric.keys().cloned().collect();
+    let on_inconclusive = policy.on_inconclusive;
+    Ok(Gate { schema: SCHEMA, decision, workload_file: None, metrics, comparison, limits, on_inconclusive })
 }
 
 /// Refuses another kind of machine or another program, where the policy does not allow it.

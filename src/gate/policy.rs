@@ -6,17 +6,14 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::compare::{Parameters, check_metric};
+use crate::compare::{GATED_METRICS, Parameters, check_metric};
 use crate::result::{Better, METRICS, Metric, Unit};
 use crate::workload::{Bytes, Time};
 
-/// The metrics that are gated where a policy names none, and whether each trial has them: short ones lack percentiles.
-const DEFAULT_METRICS: [(&str, bool); 3] =
-    [("throughput_events_per_s", true), ("latency_p50_ns", false), ("latency_p99_ns", false)];
 /// Percent of a whole.
 const PERCENT: f64 = 100.0;
 
-/// A policy. Everything has a default: an empty file gates throughput, p50 and p99.
+/// A policy. Everything has a default: an empty file gates typical throughput, p50, processor time and p99.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Policy {
@@ -37,6 +34,12 @@ pub struct Policy {
     /// Age from which on a baseline is stale; none where it never is.
     #[schemars(with = "Option<String>")]
     pub max_baseline_age: Option<Time>,
+    /// How long an interleaved run may take; 10 minutes where it is not set.
+    #[schemars(with = "Option<String>")]
+    pub budget: Option<Time>,
+    /// The most pairs of an interleaved run; as many as its last look needs where it is not set.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_pairs: Option<u32>,
     /// Differences that do not keep a baseline from being compared.
     pub allow: Vec<Difference>,
     /// The gated metrics by name.
@@ -125,6 +128,8 @@ impl Default for Policy {
             allow_unpaired: false,
             session_spread: 0.0,
             max_baseline_age: None,
+            budget: None,
+            max_pairs: None,
             allow: Vec::new(),
             metric: BTreeMap::new(),
         }
@@ -155,7 +160,7 @@ impl Policy {
             toml::from_str(&text).map_err(|error| invalid(error.to_string().trim_end().to_owned()))?;
         if policy.metric.is_empty() {
             let own = |required| MetricPolicy { required, ..MetricPolicy::default() };
-            policy.metric = DEFAULT_METRICS.map(|(name, required)| (name.to_owned(), own(required))).into();
+            policy.metric = GATED_METRICS.map(|(name, required)| (name.to_owned(), own(required))).into();
         }
         policy.check().map_err(invalid)?;
         Ok(policy)
@@ -169,6 +174,9 @@ impl Policy {
         in_range("alpha", self.alpha, 1e-6..=0.5)?;
         in_range("beta", self.beta, 1e-6..=0.5)?;
         in_range("session-spread", self.session_spread, 0.0..=1_000.0)?;
+        if let Some(pairs) = self.max_pairs {
+            in_range("max-pairs", f64::from(pairs), 1.0..=1_000.0)?;
+        }
         for (name, own) in &self.metric {
             check_metric(name).map_err(|message| format!("metric.{name}: {message}"))?;
             if let Some(threshold) = own.threshold {
@@ -196,6 +204,7 @@ impl Policy {
         let thresholds = self.metric.iter().filter_map(|(name, own)| Some((name.clone(), own.threshold? / PERCENT)));
         Parameters {
             metrics: self.metric.keys().cloned().collect(),
+            shows_others: true,
             thresholds: thresholds.collect(),
             alpha: self.alpha,
             beta: self.beta,

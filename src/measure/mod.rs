@@ -2,6 +2,7 @@
 
 mod access;
 mod conditions;
+mod handicap;
 mod open_loop;
 mod probe;
 mod process;

@@ -11,12 +11,16 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use super::handicap::Handicap;
 use super::{AccessKind, Condition, ConditionSet, Conditions};
 
 /// The longest latency that is told apart; longer ones count as this. One hour.
 const LONGEST_NS: u64 = 3_600_000_000_000;
 /// Significant decimal digits of a histogram: 2 keep it at 30 KiB, small enough not to evict what is measured.
 const DIGITS: u8 = 2;
+/// Those of a histogram whose median is gated, of which steps of a percent would be a fifth of a threshold: 270 KiB, of which the
+/// latencies of one trial touch a few.
+const GATED_DIGITS: u8 = 3;
 
 /// Largest share of throughput that timing may cost when operations are sampled.
 const MAX_LOSS_SHARE: f64 = 0.02;
@@ -129,17 +133,22 @@ pub struct Recorder {
     pub firing_ns: u64,
 }
 
-#[expect(clippy::expect_used, reason = "the bounds are constants that the histogram accepts")]
 pub(super) fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, LONGEST_NS, DIGITS).expect("constant bounds")
+    with_digits(DIGITS)
+}
+
+#[expect(clippy::expect_used, reason = "the bounds are constants that the histogram accepts")]
+fn with_digits(digits: u8) -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONGEST_NS, digits).expect("constant bounds")
 }
 
 impl Default for Recorder {
     fn default() -> Self {
         let accesses = AccessKind::ALL.iter().map(|_| histogram()).collect();
-        let event_during = Condition::ALL.iter().map(|_| histogram()).collect();
-        let (event, event_disturbed) = (histogram(), histogram());
-        let (windows, firings) = (histogram(), histogram());
+        let gated = || with_digits(GATED_DIGITS);
+        let event_during = Condition::ALL.iter().map(|_| gated()).collect();
+        let (event, event_disturbed) = (gated(), gated());
+        let (windows, firings) = (gated(), histogram());
         Self { event, event_during, event_disturbed, accesses, windows, firings, timers_fired: 0, firing_ns: 0 }
     }
 }
@@ -250,6 +259,7 @@ pub struct Probe {
     /// What goes on by the word of the job, and what goes on in the store.
     in_job: ConditionSet,
     in_store: Arc<Conditions>,
+    handicap: Option<Handicap>,
 }
 
 impl Probe {
@@ -272,6 +282,7 @@ impl Probe {
             accesses: 0,
             in_job: ConditionSet::default(),
             in_store: Arc::default(),
+            handicap: None,
         }
     }
 
@@ -296,6 +307,23 @@ impl Probe {
     /// Looks from here on at what goes on in a store.
     pub fn watch(&mut self, store: Arc<Conditions>) {
         self.in_store = store;
+    }
+
+    /// From here on each event is to take so much longer, ns.
+    pub fn set_handicap(&mut self, event_ns: f64) {
+        self.handicap = Some(Handicap::new(event_ns, self.empty_ns));
+    }
+
+    /// Whether events are slowed down on purpose.
+    pub fn is_handicapped(&self) -> bool {
+        self.handicap.is_some()
+    }
+
+    /// Slows down so many events.
+    pub fn hold_back(&mut self, events: usize) {
+        if let Some(handicap) = &mut self.handicap {
+            handicap.hold_back(events);
+        }
     }
 
     /// What was recorded.

@@ -1,6 +1,7 @@
 //! A comparison as a table for the terminal, Markdown, CSV or JSON.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use comfy_table::Table;
 
@@ -9,7 +10,8 @@ use super::table::{align, cell_text, name, significant, table, with_unit};
 use crate::compare::{
     Comparison, Design, ExactComparison, ExactValue, Group, MetricComparison, Modes, Partnerless, Quantity, Verdict,
 };
-use crate::result::{METRICS, Metric, Unit, printable};
+use crate::result::{Interleaved, METRICS, Metric, Unit, printable};
+use crate::workload::Time;
 
 /// Characters of Markdown that a comment on a code host can take.
 pub(super) const MARKDOWN_CHARS: usize = 60_000;
@@ -157,7 +159,7 @@ fn dash() -> String {
 }
 
 /// Percent with as many digits as help.
-fn percent_text(percent: f64) -> String {
+pub(super) fn percent_text(percent: f64) -> String {
     let digits = usize::from(percent.abs() < 10.0 && (percent * 10.0).round() % 10.0 != 0.0);
     if percent.abs() < 1e6 { format!("{percent:.digits$} %") } else { format!("{percent:.1e} %") }
 }
@@ -255,6 +257,11 @@ pub(super) fn rows(comparison: &Comparison) -> (Vec<String>, Vec<Vec<String>>) {
 /// What a reader must know beside the figures, printable.
 pub(super) fn notes(comparison: &Comparison) -> Vec<String> {
     let mut notes = vec![method(comparison)];
+    if comparison.groups.iter().flat_map(|group| &group.metrics).any(|metric| metric.look.is_some()) {
+        notes.push(
+            "figures of a decided metric are those at the look that decided it, as few pairs as it took".to_owned(),
+        );
+    }
     notes.extend(comparison.groups.iter().flat_map(mode_notes));
     notes.extend(comparison.groups.iter().flat_map(option_notes));
     notes.extend(comparison.partnerless.iter().map(partnerless_note));
@@ -269,7 +276,10 @@ fn method(comparison: &Comparison) -> String {
         tests => format!("{tests} tests share α = {}", comparison.alpha),
     };
     match comparison.design {
-        Design::Paired => format!("method: paired by repeat, signed ranks, {shared}"),
+        Design::Paired => match &comparison.interleaved {
+            Some(interleaved) => interleaved_method(interleaved, &shared),
+            None => format!("method: paired by repeat, signed ranks, {shared}"),
+        },
         Design::Unpaired => format!(
             "method: two sessions, ranks of both samples, {shared}; a change must exceed the threshold{}",
             comparison.session_spread_percent.filter(|spread| *spread > 0.0).map_or_else(String::new, |spread| {
@@ -277,6 +287,17 @@ fn method(comparison: &Comparison) -> String {
             })
         ),
     }
+}
+
+/// How interleaved pairs were looked at, and why there are no more.
+fn interleaved_method(interleaved: &Interleaved, shared: &str) -> String {
+    let Interleaved { planned_looks, looks, stopped, took_s, .. } = interleaved;
+    let over = if *planned_looks > 1 { format!(" over {planned_looks} looks") } else { String::new() };
+    let made: Vec<_> = looks.iter().map(u32::to_string).collect();
+    let after = if made.is_empty() { String::new() } else { format!("; looked at after {} pairs", made.join(", ")) };
+    let end = stopped.map_or_else(|| "it was cut short".to_owned(), |stop| stop.to_string());
+    let took = Time(Duration::from_secs(took_s.max(0.0).min(1e9).round() as u64));
+    format!("method: interleaved pairs, signed ranks, {shared}{over}{after}; ended after {took}: {end}")
 }
 
 /// A configuration with the workload's choices in the matrix.

@@ -49,6 +49,7 @@ pub(crate) fn empty(workload: &str) -> RunResult {
         trials: Vec::new(),
         agreements: Vec::new(),
         max_rates: Vec::new(),
+        interleaved: None,
         interrupted: false,
     }
 }
@@ -106,6 +107,7 @@ pub(crate) fn add(result: &mut RunResult, configuration: &str, repeat: u32, meas
         repeat,
         companion: false,
         seed: u64::from(repeat),
+        run: TrialRun::default(),
         outcome: Outcome::Finished(Box::new(measurement)),
     });
 }
@@ -140,6 +142,7 @@ pub(crate) fn heap(seed: u64) -> Measurement {
             task_managers: 1,
             process_live_bytes: Some(120 << 20),
             process_allocated_bytes: Some(64_000_000),
+            rehash: None,
         }),
         ..measurement(seed, 4_000_000.0, 180.0)
     }

@@ -8,7 +8,7 @@ use super::comparison::{
     verdict_word,
 };
 use super::table::{align, name, table, with_unit};
-use crate::compare::{Comparison, Group, Verdict};
+use crate::compare::{Comparison, Group, MetricComparison, Verdict};
 use crate::gate::{Decision, Gate, LimitCheck};
 use crate::result::{METRICS, printable};
 
@@ -110,7 +110,8 @@ struct Finding {
 }
 
 fn findings(gate: &Gate, group: &Group) -> Vec<Finding> {
-    let metrics = group.metrics.iter().map(|metric| Finding {
+    let is_gated = |metric: &&MetricComparison| metric.verdict.is_some() || gate.metrics.contains(&metric.metric);
+    let metrics = group.metrics.iter().filter(is_gated).map(|metric| Finding {
         name: metric.metric.clone(),
         verdict: metric.verdict,
         message: metric_summary(metric),
@@ -141,18 +142,25 @@ fn junit(gate: &Gate) -> String {
     let tests: usize = groups.iter().map(|(_, findings)| findings.len()).sum();
     let failed: usize = groups.iter().map(|(_, findings)| failures(findings)).sum();
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let _ = writeln!(out, "<testsuites name=\"statebench\" tests=\"{tests}\" failures=\"{failed}\" errors=\"0\">");
+    let took_s: f64 = groups.iter().map(|(group, _)| group.took_s).sum();
+    let _ = writeln!(
+        out,
+        "<testsuites name=\"statebench\" tests=\"{tests}\" failures=\"{failed}\" errors=\"0\" time=\"{took_s:.3}\">"
+    );
     for (group, findings) in &groups {
         let suite = xml(&format!("{} {}", gate.comparison.candidate.name, place(group)));
         let class = format!("{}.{}", gate.comparison.candidate.name.replace('.', "-"), place(group).replace('.', "-"));
         let _ = writeln!(
             out,
-            "  <testsuite name=\"{suite}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">",
+            "  <testsuite name=\"{suite}\" tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\" time=\"{:.3}\">",
             findings.len(),
             failures(findings),
-            findings.iter().filter(|finding| is_skipped(finding)).count()
+            findings.iter().filter(|finding| is_skipped(finding)).count(),
+            group.took_s
         );
         properties(&gate.comparison, group, &mut out);
+        // One trial gives all of its metrics: each has an equal part of the time.
+        let time = group.took_s / findings.len().max(1) as f64;
         for finding in findings {
             let message = xml(&finding.message);
             let outcome = match finding.verdict {
@@ -165,7 +173,7 @@ fn junit(gate: &Gate) -> String {
             };
             let _ = writeln!(
                 out,
-                "    <testcase classname=\"statebench.{}\" name=\"{}\">{outcome}</testcase>",
+                "    <testcase classname=\"statebench.{}\" name=\"{}\" time=\"{time:.3}\">{outcome}</testcase>",
                 xml(&class),
                 xml(&finding.name)
             );
@@ -209,6 +217,7 @@ fn xml(text: &str) -> String {
 /// notice where it improved; and one that sums up.
 fn annotations(gate: &Gate) -> String {
     let mut lines: Vec<(&str, String)> = Vec::new();
+    let file = gate.workload_file.as_deref();
     for group in &gate.comparison.groups {
         let findings = findings(gate, group);
         for (verdict, kind) in
@@ -218,13 +227,13 @@ fn annotations(gate: &Gate) -> String {
             let messages: Vec<_> = of_kind.map(|finding| finding.message.clone()).collect();
             if !messages.is_empty() {
                 let title = format!("{}: {}", place(group), verdict_word(Some(verdict)));
-                lines.push((kind, annotation(kind, &title, &messages.join("; "))));
+                lines.push((kind, annotation(kind, &title, file, &messages.join("; "))));
                 break;
             }
         }
     }
     lines.extend(
-        gate.comparison.warnings.iter().map(|warning| ("warning", annotation("warning", "statebench", warning))),
+        gate.comparison.warnings.iter().map(|warning| ("warning", annotation("warning", "statebench", None, warning))),
     );
     let kind = match gate.decision {
         Decision::Passed => "notice",
@@ -244,15 +253,16 @@ fn annotations(gate: &Gate) -> String {
         }
     }
     let more = if hidden > 0 { format!("; {hidden} more lines are in the report") } else { String::new() };
-    let _ = writeln!(out, "{}", annotation(kind, "statebench gate", &format!("{}{more}", gate_decision(gate))));
+    let _ = writeln!(out, "{}", annotation(kind, "statebench gate", None, &format!("{}{more}", gate_decision(gate))));
     out
 }
 
-/// A workflow command; what would end a property or the line is escaped.
-fn annotation(kind: &str, title: &str, message: &str) -> String {
+/// A workflow command, at a file where one is named; what would end a property or the line is escaped.
+fn annotation(kind: &str, title: &str, file: Option<&str>, message: &str) -> String {
     let escape = |text: &str| printable(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    let title = escape(title).replace(':', "%3A").replace(',', "%2C");
-    format!("::{kind} title={title}::{}", escape(message))
+    let property = |text: &str| escape(text).replace(':', "%3A").replace(',', "%2C");
+    let file = file.map_or_else(String::new, |file| format!("file={},", property(file)));
+    format!("::{kind} {file}title={}::{}", property(title), escape(message))
 }
 
 #[cfg(test)]
@@ -262,6 +272,8 @@ mod tests {
     #[test]
     fn names_end_neither_an_attribute_nor_a_command() {
         assert_eq!(xml("a<b>&\"'\u{1}"), "a&lt;b&gt;&amp;&quot;&apos;\\u{1}");
-        assert_eq!(annotation("error", "a:b,c", "50 %\n::error::"), "::error title=a%3Ab%2Cc::50 %25\\n::error::");
+        let of = |file| annotation("error", "a:b,c", file, "50 %\n::error::");
+        assert_eq!(of(None), "::error title=a%3Ab%2Cc::50 %25\\n::error::");
+        assert_eq!(of(Some("w,1.toml")), "::error file=w%2C1.toml,title=a%3Ab%2Cc::50 %25\\n::error::");
     }
 }

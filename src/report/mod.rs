@@ -2,6 +2,7 @@
 
 mod baseline;
 mod book;
+mod calibration;
 mod chart;
 mod checkpoints;
 mod comparison;
@@ -10,12 +11,14 @@ mod curves;
 pub(crate) mod fixture;
 mod gate;
 mod grid;
+mod history;
 mod html;
 mod knobs;
 mod limits;
 mod markdown;
 mod notes;
 mod open_loop;
+mod runs;
 mod stores;
 mod stream;
 mod summary;
@@ -25,11 +28,14 @@ mod verdict;
 
 pub use baseline::{BaselineRow, baseline_table, list_table};
 pub use book::Book;
+pub use calibration::calibration_table;
 pub use chart::{ChartError, Picture, Theme, chart_names, chart_picture};
 pub use comparison::render_comparison;
 pub use gate::{GateFormat, gate_decision, render_gate};
+pub use history::render_history;
 pub use html::{FlinkConfiguration, PageOptions, ResultFile, page, utc};
 pub use markdown::report_markdown;
+pub use runs::runs_csv;
 pub use summary::{AccessRow, PhaseRow, Regime, Row, Spread, Summary};
 pub use table::{Format, render};
 

@@ -101,7 +101,8 @@ fn harness_line(result: &RunResult) -> Option<String> {
     });
     let looking = most(|timing| timing.looking_share)?;
     Some(format!(
-        "harness: reading the clock {}, recording a latency {}{outside}; looking at the stores {:.2} % of the time (measured, the most of all trials)",
+        "harness: reading the clock {}, recording a latency {}{outside}; looking at the stores {:.2} % of the time \
+         (measured, the most of all trials)",
         ns(clock),
         ns(record),
         100.0 * looking
@@ -137,6 +138,7 @@ mod tests {
                 repeat,
                 companion: repeat == 2,
                 seed: 1,
+                run: crate::result::TrialRun::default(),
                 outcome: Outcome::Finished(Box::new(measurement)),
             });
         }
@@ -175,7 +177,10 @@ mod tests {
     #[test]
     fn what_goes_on_beside_events_has_a_column_each() {
         let result = result([trial(9e5), trial(1e6), trial(7e5)]);
-        assert_snapshot!(during_rows(&result)[0].join(" | "), @"");
+        assert_snapshot!(
+            during_rows(&result)[0].join(" | "),
+            @"rocksdb | 803 ns | 803 ns (80.0 %) | - | 5.02 µs (20.0 %) | - | - | -"
+        );
     }
 
     #[test]
@@ -184,6 +189,12 @@ mod tests {
             working_set: Some(WorkingSet { served_from: ServedFrom::PageCache, evidence: "counters".to_owned() }),
             ..trial(7e5)
         };
-        assert_snapshot!(lines(&result([trial(9e5), trial(1.1e6), counted])).join("\n"), @"");
+        assert_snapshot!(lines(&result([trial(9e5), trial(1.1e6), counted])).join("\n"), @"
+        not steady rocksdb repeat 1: throughput changed by -10.0 % from the third quarter to the last; a warm-up of 3.5 s would have done (modelled, MSER-5)
+        not steady rocksdb repeat 2: throughput changed by -10.0 % from the third quarter to the last; a warm-up of 3.5 s would have done (modelled, MSER-5)
+        working set rocksdb: served from the page cache: counters
+        counters rocksdb: -30.00 % throughput where RocksDB counts, one trial against the median of the others
+        harness: reading the clock 0.00 ns, recording a latency 9.00 ns; making and routing an event 110 ns, outside of every figure; looking at the stores 0.04 % of the time (measured, the most of all trials)
+        ");
     }
 }

@@ -103,8 +103,13 @@ macro_rules! metrics {
 metrics! {
     "throughput_events_per_s", "events/s", EventsPerSecond, Higher, Both, Measured,
         |m| Some(m.throughput_events_per_s), |p| Some(p.throughput_events_per_s);
+    "throughput_typical_events_per_s", "typical/s", EventsPerSecond, Higher, Knobs, Measured,
+        |m| m.timeline.as_ref()?.typical_throughput_events_per_s(), |_| None;
     "latency_p50_ns", "p50", Nanoseconds, Lower, Both, Measured,
         |m| m.event_latency.summary.p50_ns.map(|ns| ns as f64), |p| p.event_latency.summary.p50_ns.map(|ns| ns as f64);
+    "event_cost_p50_ns", "cost", Nanoseconds, Lower, Knobs, Measured,
+        |m| cost_p50_ns(m.timing.sample_every, m.window_duration.as_ref()),
+        |_| None;
     "latency_p99_ns", "p99", Nanoseconds, Lower, Both, Measured,
         |m| m.event_latency.summary.p99_ns.map(|ns| ns as f64), |p| p.event_latency.summary.p99_ns.map(|ns| ns as f64);
     "latency_p999_ns", "p99.9", Nanoseconds, Lower, Configurations, Measured,
@@ -150,7 +155,50 @@ fn response(measurement: &Measurement) -> Option<LatencySummary> {
     (!open_loop.saturated).then_some(open_loop.response.summary)
 }
 
+/// What an event takes in the median window of sampled events: a clock whose steps are a fifth of an event's latency says little
+/// of one event, and much of a window of them.
+fn cost_p50_ns(events_of_a_window: u32, windows: Option<&Latency>) -> Option<f64> {
+    Some(windows?.summary.p50_ns? as f64 / f64::from(events_of_a_window.max(1)))
+}
+
 /// The longest time that one event can have taken: of a timed event, or of a window that holds it.
 fn longest_ns(events: &Latency, windows: Option<&Latency>) -> f64 {
     windows.map_or(0, |windows| windows.summary.max_ns).max(events.summary.max_ns) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::{Interval, Timeline};
+
+    fn value(name: &str, measurement: &Measurement) -> Option<f64> {
+        (METRICS.iter().find(|metric| metric.name == name).unwrap().get)(measurement)
+    }
+
+    #[test]
+    fn the_typical_throughput_is_that_of_the_median_slice() {
+        let slice =
+            |events: u64, busy_ms: u64| Interval { events, busy_ns: busy_ms * 1_000_000, ..Interval::default() };
+        // One slice waits for a stall, in one nothing ends.
+        let intervals = vec![slice(100, 100), slice(90, 100), slice(1, 100), slice(0, 0), slice(110, 100)];
+        let timeline = Timeline { interval_ms: 100, intervals, ..Timeline::default() };
+        let measurement = Measurement { timeline: Some(timeline), ..Measurement::of_nothing() };
+        assert_eq!(value("throughput_typical_events_per_s", &measurement), Some(950.0));
+        let empty = Measurement { timeline: Some(Timeline::default()), ..Measurement::of_nothing() };
+        assert_eq!(value("throughput_typical_events_per_s", &empty), None);
+        assert_eq!(value("throughput_typical_events_per_s", &Measurement::of_nothing()), None);
+    }
+
+    #[test]
+    fn the_cost_of_an_event_is_its_part_of_the_median_window() {
+        let windows = |p50_ns| {
+            let summary = LatencySummary { p50_ns, ..LatencySummary::default() };
+            Some(Latency { summary, histogram: String::new() })
+        };
+        let mut measurement = Measurement { window_duration: windows(Some(12_800)), ..Measurement::of_nothing() };
+        measurement.timing.sample_every = 256;
+        assert_eq!(value("event_cost_p50_ns", &measurement), Some(50.0));
+        measurement.window_duration = windows(None);
+        assert_eq!(value("event_cost_p50_ns", &measurement), None);
+    }
 }

@@ -3,6 +3,7 @@
 mod checkpoint;
 mod consistency;
 mod growth;
+mod interleaved;
 mod latency;
 mod manifest;
 mod metric;
@@ -20,6 +21,7 @@ mod timeline;
 pub use checkpoint::{Changelog, CheckpointRecord, Checkpoints, Materialization, Restore};
 pub use consistency::contradiction;
 pub use growth::{Growth, GrowthSample, Trend, trend};
+pub use interleaved::{Contrast, Interleaved, Program, Stop, TrialRun};
 pub use latency::{Latency, LatencySummary};
 pub use manifest::{BuildInfo, Host, Manifest};
 pub use metric::{Better, From, Kind, METRICS, Metric, Shown, Unit};

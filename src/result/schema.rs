@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Checkpoints, Growth, Latency, Manifest, MaxRate, OpenLoop, PhaseMeasurement, ProcessUse, RehashStalls, Steadiness,
-    StoreCounters, StoreMemory, StoreShape, Timeline, WorkingSet, save_json,
+    Checkpoints, Growth, Interleaved, Latency, Manifest, MaxRate, OpenLoop, PhaseMeasurement, ProcessUse, RehashStalls,
+    Steadiness, StoreCounters, StoreMemory, StoreShape, Timeline, TrialRun, WorkingSet, save_json,
 };
 use crate::state::Digest;
 use crate::workload::WorkloadWire;
@@ -41,6 +41,9 @@ pub struct RunResult {
     /// The highest rates that a search has found; empty where none was made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub max_rates: Vec<MaxRate>,
+    /// How its pairs were run and looked at; none where trials were not interleaved to be compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interleaved: Option<Interleaved>,
     /// Whether the user stopped the run.
     pub interrupted: bool,
 }
@@ -75,6 +78,9 @@ pub struct Trial {
     pub companion: bool,
     /// The seed of its event stream (configured).
     pub seed: u64,
+    /// How it was run.
+    #[serde(default)]
+    pub run: TrialRun,
     /// What came of it.
     pub outcome: Outcome,
 }

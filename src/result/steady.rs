@@ -14,8 +14,8 @@ pub struct Steadiness {
     pub course: Course,
     /// What had not settled; empty where all had.
     pub unsettled: Vec<Unsettled>,
-    /// The warm-up that would have done, s, by MSER-5 over the throughput of the intervals (modelled); none where throughput
-    /// had settled, and where it never did.
+    /// The warm-up that would have done, s, where throughput at the beginning of the measured part is not that of the rest: by
+    /// MSER-5 over the intervals (modelled). None where it is, and where throughput never settled.
     pub warm_up_s: Option<f64>,
     /// What becomes of the 99th percentile of the intervals if the run goes on like this, ns and days of the machine's clock.
     pub latency_trend: Trend,
@@ -52,7 +52,7 @@ pub struct Unsettled {
 impl Steadiness {
     /// Whether something had not settled.
     pub fn is_unsteady(&self) -> bool {
-        !self.unsettled.is_empty()
+        !self.unsettled.is_empty() || self.warm_up_s.is_some()
     }
 }
 
@@ -63,10 +63,18 @@ impl std::fmt::Display for Steadiness {
             let change = 100.0 * (last_quarter / third_quarter - 1.0);
             write!(f, "{separator}{figure} changed by {change:+.1} % from the third quarter to the last")?;
         }
-        match self.warm_up_s {
-            _ if self.unsettled.is_empty() => f.write_str("steady"),
-            Some(warm_up_s) => write!(f, "; a warm-up of {warm_up_s:.1} s would have done (modelled, MSER-5)"),
-            None => f.write_str("; no warm-up within this run would have done"),
+        match (self.unsettled.is_empty(), self.warm_up_s) {
+            (true, None) => f.write_str("steady"),
+            (true, Some(warm_up_s)) => {
+                write!(
+                    f,
+                    "the beginning is not as the rest; a warm-up of {warm_up_s:.1} s would have done (modelled, MSER-5)"
+                )
+            }
+            (false, Some(warm_up_s)) => {
+                write!(f, "; a warm-up of {warm_up_s:.1} s would have done (modelled, MSER-5)")
+            }
+            (false, None) => f.write_str("; no warm-up within this run would have done"),
         }
     }
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{StoreCounters, StoreUse};
+use crate::statistics::median;
 
 /// Buckets of a heat column in each doubling of latency.
 const BUCKETS_PER_DOUBLING: f64 = 4.0;
@@ -164,6 +165,15 @@ impl StoreSample {
         if let Some(counted) = &other.counters {
             self.counters = Some(self.counters.map_or(*counted, |sum| sum.plus(counted)));
         }
+    }
+}
+
+impl Timeline {
+    /// Median of the intervals' throughputs, 1/s: what the trial did in a typical tenth of a second, whatever stalls took from a
+    /// few of them. None where nothing ended in any.
+    pub fn typical_throughput_events_per_s(&self) -> Option<f64> {
+        let rates: Vec<_> = self.intervals.iter().filter_map(Interval::throughput_events_per_s).collect();
+        median(&rates)
     }
 }
 

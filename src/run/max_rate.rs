@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::base::Base;
-use super::{RunError, RunOptions, Runner};
+use super::{RunError, RunOptions, RunWith, Runner};
 use crate::result::{CONFIRMATIONS, MaxRate, Outcome, RateTrial, RunResult, VariantInfo};
 use crate::workload::{LoadWire, Plan, PlannedTrial, Workload};
 
@@ -153,7 +153,7 @@ fn try_rate(
     let info = VariantInfo { label: variant.label.clone(), workload: variant.wire.clone() };
     let number = runner.variant(info);
     let planned = PlannedTrial { cell, repeat, companion: false };
-    let trial = runner.run_as(&open, &planned, &Base::None, (place, number))?;
+    let trial = runner.run_as(&open, &planned, &Base::None, (place, number), &RunWith::default())?;
     let Outcome::Finished(measured) = &trial.outcome else { return Ok(None) };
     let Some(open_loop) = &measured.open_loop else { return Ok(None) };
     let p99_ns = open_loop.response.summary.p99_ns;

@@ -12,6 +12,7 @@ mod dispatch;
 mod drive;
 mod growth;
 mod heap;
+mod interleave;
 mod max_rate;
 mod memory_limit;
 mod observe;
@@ -19,6 +20,7 @@ mod open_loop;
 mod pipeline;
 mod predict;
 mod process;
+mod program;
 mod progress;
 mod restore;
 mod stage;
@@ -31,15 +33,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 
 pub use dispatch::run_trial;
 pub use drive::drive;
+pub use interleave::{Arm, Interleaver, RunWith};
 pub use max_rate::{RateTarget, find_max_rates};
 pub use predict::{IndexCliff, Prediction, index_cliff, predict};
 pub use process::{TRIAL_COMMAND, child_main};
+pub use program::{DESCRIBE, OtherProgram, ProgramError, describe};
 pub use trial::{Blame, Phase, PrefillFrom, Progress, Report, TrialError, TrialSpec};
 
 use crate::result::{Agreement, BuildInfo, Host, Manifest, Outcome, RunResult, SCHEMA_VERSION, Trial, VariantInfo};
@@ -109,13 +113,22 @@ pub enum RunError {
 /// # Errors
 /// The state folder or the output cannot be written, or no process can be started.
 pub fn run_plan(plan: &Plan, options: &RunOptions) -> Result<RunResult, RunError> {
+    run_plan_with(plan, options, &RunWith::default())
+}
+
+/// The same with every trial run in another way than the plan says.
+///
+/// # Errors
+/// As [`run_plan`].
+pub fn run_plan_with(plan: &Plan, options: &RunOptions, with: &RunWith) -> Result<RunResult, RunError> {
     let trials = plan.trials();
     let mut runner = Runner::new(plan, options, trials.len())?;
     let mut bases = Bases::of(plan);
     for planned in &trials {
         let io = |error| RunError::Io(options.state_folder.clone(), "cannot make a folder for a prefill", error);
         let base = bases.before(plan, planned, &options.state_folder).map_err(io)?;
-        let trial = runner.run(plan, planned, &base, plan.cells[planned.cell].variant)?;
+        let variant = plan.cells[planned.cell].variant;
+        let trial = runner.run_as(plan, planned, &base, (variant, variant), with)?;
         // What the input made fail once fails again in every other trial.
         let hopeless = matches!(trial.outcome, Outcome::Failed { environment: false, .. });
         bases.after(plan, planned);
@@ -132,6 +145,7 @@ struct Runner<'a> {
     result: RunResult,
     reports: Reports,
     line: ProgressLine,
+    started: Instant,
 }
 
 impl<'a> Runner<'a> {
@@ -141,7 +155,8 @@ impl<'a> Runner<'a> {
         // What cannot be done is said before the first trial.
         plan.variants.iter().try_for_each(|variant| memory_group(&variant.workload).map(drop))?;
         let line = ProgressLine::new(trials, options.quiet);
-        Ok(Self { options, result: empty_result(plan, options), reports: Reports::new(), line })
+        let started = Instant::now();
+        Ok(Self { options, result: empty_result(plan, options), reports: Reports::new(), line, started })
     }
 
     /// The number of a workload in the result, which gets it if it does not have it.
@@ -155,21 +170,38 @@ impl<'a> Runner<'a> {
 
     /// Runs a trial of a plan, whose result is compared with those of the same workload.
     fn run(&mut self, plan: &Plan, planned: &PlannedTrial, base: &Base, variant: usize) -> Result<&Trial, RunError> {
-        self.run_as(plan, planned, base, (variant, variant))
+        self.run_as(plan, planned, base, (variant, variant), &RunWith::default())
     }
 
-    /// The same, as one of the workload of the second number.
+    /// The same in another way, as one of the workload of the second number.
     fn run_as(
         &mut self,
         plan: &Plan,
         planned: &PlannedTrial,
         base: &Base,
-        (compared, variant): (usize, usize),
+        variants: (usize, usize),
+        with: &RunWith,
     ) -> Result<&Trial, RunError> {
-        let label = trial_label(plan, planned);
+        self.run_unsaved(plan, planned, base, variants, with)?;
+        save(&self.result, self.options)?;
+        Ok(&self.result.trials[self.result.trials.len() - 1])
+    }
+
+    /// The same without saving the result.
+    fn run_unsaved(
+        &mut self,
+        plan: &Plan,
+        planned: &PlannedTrial,
+        base: &Base,
+        (compared, variant): (usize, usize),
+        with: &RunWith,
+    ) -> Result<(), RunError> {
+        let label = trial_label(plan, planned, with);
         self.line.begin(self.result.trials.len(), &label);
-        let line = &self.line;
-        let (trial, report) = run_one(plan, planned, self.options, base, |progress| line.update(progress))?;
+        let (line, began) = (&self.line, self.started.elapsed());
+        let (mut trial, report) = run_one(plan, planned, self.options, base, with, |progress| line.update(progress))?;
+        trial.run.began_s = Some(began.as_secs_f64());
+        trial.run.took_s = Some((self.started.elapsed() - began).as_secs_f64());
         match &trial.outcome {
             Outcome::Failed { reason, .. } => self.line.say(&format!("{label}: failed: {reason}")),
             Outcome::OutOfMemory(verdict) => self.line.say(&format!("{label}: {verdict}")),
@@ -180,16 +212,15 @@ impl<'a> Runner<'a> {
             let may_see_expired = plan.variants[cell.variant].workload.may_see_expired();
             // The null backend keeps nothing, so it computes something else.
             if cell.configuration.options.backend != BackendType::Null && !may_see_expired {
-                let with = if planned.companion { " (with counters)" } else { "" };
-                let name = format!("{}{with}", cell.configuration.name);
+                let counting = if planned.companion { " (with counters)" } else { "" };
+                let name = format!("{}{counting}", trial.configuration);
                 self.reports.entry((compared, planned.repeat)).or_default().push((name, *report));
             }
         }
         self.result.interrupted = matches!(trial.outcome, Outcome::Interrupted) || stop_requested();
         self.result.trials.push(Trial { variant, ..trial });
         self.result.agreements = agreements(&self.reports);
-        save(&self.result, self.options)?;
-        Ok(&self.result.trials[self.result.trials.len() - 1])
+        Ok(())
     }
 
     /// The result, saved.
@@ -221,25 +252,35 @@ fn save(result: &RunResult, options: &RunOptions) -> Result<(), RunError> {
     result.save(&options.output).map_err(error)
 }
 
-/// The result of a plan before its first trial.
-pub(crate) fn empty_result(plan: &Plan, options: &RunOptions) -> RunResult {
+/// The circumstances of a run of a plan that begins now.
+pub fn manifest(plan: &Plan, state_folder: &Path, quick: bool) -> Manifest {
+    Manifest {
+        started_epoch_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        host: Host::of_this_machine(state_folder),
+        build: own_build(),
+        seed: plan.wire.run.seed,
+        quick,
+    }
+}
+
+/// This program.
+fn own_build() -> BuildInfo {
     #[cfg(feature = "rocksdb")]
     let rocksdb = Some(crate::backend::ROCKSDB_VERSION);
     #[cfg(not(feature = "rocksdb"))]
     let rocksdb = None;
+    BuildInfo::of_this_program(rocksdb)
+}
+
+/// The result of a plan before its first trial.
+pub(crate) fn empty_result(plan: &Plan, options: &RunOptions) -> RunResult {
     let variant = |variant: &crate::workload::Variant| VariantInfo {
         label: variant.label.clone(),
         workload: variant.wire.clone(),
     };
     RunResult {
         schema_version: SCHEMA_VERSION,
-        manifest: Manifest {
-            started_epoch_s: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-            host: Host::of_this_machine(&options.state_folder),
-            build: BuildInfo::of_this_program(rocksdb),
-            seed: plan.wire.run.seed,
-            quick: options.quick,
-        },
+        manifest: manifest(plan, &options.state_folder, options.quick),
         name: plan.name.clone(),
         description: plan.description.clone(),
         workload: plan.wire.clone(),
@@ -248,6 +289,7 @@ pub(crate) fn empty_result(plan: &Plan, options: &RunOptions) -> RunResult {
         trials: Vec::new(),
         agreements: Vec::new(),
         max_rates: Vec::new(),
+        interleaved: None,
         interrupted: false,
     }
 }
@@ -257,16 +299,18 @@ pub fn state_parent<'a>(cell: &'a Cell, state_folder: &'a Path) -> &'a Path {
     cell.configuration.options.localdir.0.as_ref().map_or(state_folder, |dir| &dir.0)
 }
 
-fn trial_label(plan: &Plan, trial: &PlannedTrial) -> String {
+fn trial_label(plan: &Plan, trial: &PlannedTrial, with: &RunWith) -> String {
     let cell = &plan.cells[trial.cell];
     let variant = &plan.variants[cell.variant];
     let place = if variant.label.is_empty() { String::new() } else { format!("{} ", variant.label) };
     let which = if trial.companion {
         "with counters".to_owned()
+    } else if with.is_paired {
+        format!("pair {}", trial.repeat + 1)
     } else {
         format!("repeat {}/{}", trial.repeat + 1, variant.workload.run.repeats)
     };
-    format!("{place}{} {which}", cell.configuration.name)
+    format!("{place}{} {which}", with.name(&cell.configuration.name))
 }
 
 /// Runs one trial in a child process with a folder of its own, which is removed whatever happens.
@@ -275,6 +319,7 @@ fn run_one(
     planned: &PlannedTrial,
     options: &RunOptions,
     base: &Base,
+    with: &RunWith,
     mut progress: impl FnMut(&Progress),
 ) -> Result<(Trial, Option<Box<Report>>), RunError> {
     let PlannedTrial { repeat, companion, .. } = *planned;
@@ -292,6 +337,7 @@ fn run_one(
         counters: companion,
         prefill: PrefillFrom::Own,
         memory_group: None,
+        handicap_percent: with.handicap_percent,
     };
     let logs = log_tempdir(&spec.options)?;
     if let Some(logs) = &logs {
@@ -300,7 +346,8 @@ fn run_one(
     let mut run = |spec: &TrialSpec| {
         let error =
             |error| RunError::Io(spec.state_folder.clone(), "cannot run a trial in a process of its own", error);
-        run_in_child(spec, &mut progress).map_err(error)
+        let program = with.program.as_ref().map(|program| program.path.as_path());
+        run_in_child(spec, program, &mut progress).map_err(error)
     };
     let made = match base {
         Base::Make(path) => {
@@ -334,13 +381,14 @@ fn run_one(
     };
     let trial = Trial {
         variant: cell.variant,
-        configuration: cell.configuration.name.clone(),
+        configuration: with.name(&cell.configuration.name),
         base: cell.configuration.base.clone(),
         knobs: variant.knobs.iter().chain(&cell.configuration.knobs).map(|(k, v)| (k.clone(), v.clone())).collect(),
         options: cell.configuration.options.resolved().collect(),
         repeat,
         companion,
         seed,
+        run: with.noted(),
         outcome,
     };
     Ok((trial, report))

@@ -2,6 +2,7 @@
 //! trial that dies is a failed trial, not a failed run.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -33,12 +34,17 @@ pub enum Ending {
     Interrupted,
 }
 
-/// Runs a trial in a child process of the same binary and hands its progress to `progress`.
+/// Runs a trial in a child process, of the same binary where no other is named, and hands its progress to `progress`.
 ///
 /// # Errors
 /// The process cannot be started or spoken to.
-pub fn run_in_child(spec: &TrialSpec, mut progress: impl FnMut(&Progress)) -> std::io::Result<Ending> {
-    let mut child = Command::new(std::env::current_exe()?)
+pub fn run_in_child(
+    spec: &TrialSpec,
+    program: Option<&Path>,
+    mut progress: impl FnMut(&Progress),
+) -> std::io::Result<Ending> {
+    let own = std::env::current_exe()?;
+    let mut child = Command::new(program.unwrap_or(&own))
         .arg(TRIAL_COMMAND)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -63,8 +69,13 @@ pub fn run_in_child(spec: &TrialSpec, mut progress: impl FnMut(&Progress)) -> st
                 Ok(Message::OutOfMemory(verdict)) => ending = Some(Ending::OutOfMemory(verdict)),
                 Ok(Message::Interrupted) => ending = Some(Ending::Interrupted),
                 Err(error) => {
-                    let reason = format!("the trial's process sent something else than a message: {error}");
+                    let mut reason = format!("the trial's process sent something else than a message: {error}");
+                    if program.is_some() {
+                        reason.push_str("; the two programs differ in what they tell of a trial");
+                    }
                     ending = Some(Ending::Failed { reason, blame: Blame::Environment });
+                    // What comes behind it is no more understood: the process ends when nobody listens.
+                    break;
                 }
             }
             if ending.is_none() && stop_requested() {

@@ -105,6 +105,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     };
     let calibration = calibrate(&mut subtasks);
     let strategy = strategy(setup, calibration);
+    hold_back(setup, calibration, &mut subtasks)?;
     let started = Instant::now();
     subtasks.iter_mut().for_each(|noted| noted.begin_measuring((workload, setup.spec.stream_seed), begin, started));
     let heap_before = java_heap_use(&subtasks);
@@ -782,6 +783,18 @@ fn strategy<K>(setup: &Setup<'_, K>, calibration: Option<Calibration>) -> Strate
         (None, Some(calibration), _) => calibration.strategy,
         (None, None, BackendType::HashMap | BackendType::Null) => Strategy::Sampled(UNCALIBRATED_EVERY),
     }
+}
+
+/// From here on events take longer by the handicap, where the trial has one.
+fn hold_back<K>(
+    setup: &Setup<'_, K>,
+    calibration: Option<Calibration>,
+    subtasks: &mut [Noted<K>],
+) -> Result<(), TrialError> {
+    let Some(percent) = setup.spec.handicap_percent.filter(|percent| *percent > 0.0) else { return Ok(()) };
+    let event_ns = percent / 100.0 * calibration.ok_or(TrialError::NoHandicap)?.untimed_ns;
+    subtasks.iter_mut().for_each(|noted| noted.subtask.probe().set_handicap(event_ns));
+    Ok(())
 }
 
 /// Events over the time of the busiest subtask, which is what holds a job back.

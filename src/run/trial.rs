@@ -28,6 +28,9 @@ pub struct TrialSpec {
     pub counters: bool,
     /// Where its prefill comes from.
     pub prefill: PrefillFrom,
+    /// By how much its operator is slowed down on purpose, in percent of the time of an event.
+    #[serde(default)]
+    pub handicap_percent: Option<f64>,
     /// The folder of the control group that limits its memory; its process joins it.
     pub memory_group: Option<PathBuf>,
 }
@@ -142,6 +145,11 @@ pub enum TrialError {
     /// The warm-up took every event that the source has.
     #[error("the warm-up takes all {0} events of the trace, so none is left to measure; `run.warm-up` must be smaller")]
     NothingMeasured(u64),
+    /// The time of an event, which a handicap is a share of, is not known.
+    #[error(
+        "the warm-up is too short to tell how long an event takes, of which the handicap is a share; `run.warm-up` must be larger"
+    )]
+    NoHandicap,
     /// The backend is not part of this build.
     #[error("this statebench was built without RocksDB (feature `rocksdb`)")]
     NoRocksDb,
@@ -181,7 +189,7 @@ impl TrialError {
     /// Who is to blame.
     pub fn blame(&self) -> Blame {
         match self {
-            Self::Workload(_) | Self::NothingMeasured(_) | Self::NoRocksDb => Blame::Input,
+            Self::Workload(_) | Self::NothingMeasured(_) | Self::NoHandicap | Self::NoRocksDb => Blame::Input,
             Self::Source(error) if error.is_input() => Blame::Input,
             Self::Checkpoint(error) if error.is_input() => Blame::Input,
             _ => Blame::Environment,

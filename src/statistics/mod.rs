@@ -1,14 +1,21 @@
-//! The shift between two samples, estimated and tested by ranks: nothing is assumed of the shape of the noise.
+//! The shift between two samples, estimated and tested by ranks, and changes of the level of a series: nothing is assumed of the
+//! shape of the noise.
 //!
 //! Formulas are those of Hollander, Wolfe and Chicken, *Nonparametric Statistical Methods*, chapters 3 (signed ranks) and
 //! 4 (two samples).
 
+mod changes;
+mod flips;
+mod looks;
 mod normal;
 mod null;
 mod shift;
 mod steady;
 
-pub use shift::Shift;
+pub use changes::{Change, LEAST_SIDE, changes};
+pub use flips::Flips;
+pub use looks::{LOOKS, planned_looks};
+pub use shift::{Shift, detectable_in};
 pub use steady::{LEAST_VALUES, PartShift, start_up};
 
 /// The median, of two in the middle their mean; none of nothing.

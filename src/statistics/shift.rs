@@ -108,9 +108,19 @@ impl Shift {
     /// The shift that a one-sided test at this level finds with probability 0.95, under noise as measured; none where the
     /// values are too few for any.
     pub fn detectable(&self, level: f64) -> Option<f64> {
-        let normal = normal::exceeded_with(level) + normal::exceeded_with(1.0 - POWER);
-        (self.least_p() <= level).then_some(RANK_LOSS * normal * self.standard_error)
+        (self.least_p() <= level).then_some(visible(level) * self.standard_error)
     }
+}
+
+/// The shift that a one-sided test at this level finds with probability 0.95 in so many pairs, where the difference of one has
+/// this standard deviation.
+pub fn detectable_in(pairs: u32, deviation: f64, level: f64) -> f64 {
+    visible(level) * deviation / f64::from(pairs.max(1)).sqrt()
+}
+
+/// How many standard errors a shift is that a one-sided test at this level finds with probability 0.95.
+fn visible(level: f64) -> f64 {
+    RANK_LOSS * (normal::exceeded_with(level) + normal::exceeded_with(1.0 - POWER))
 }
 
 fn sorted(mut values: Vec<f64>) -> Vec<f64> {
@@ -294,6 +304,7 @@ mod tests {
         let mut draw = |shift: f64| (0..n).map(|_| shift + deviation * normal_draw(&mut rng)).collect::<Vec<_>>();
         let pilot = Shift::of_pairs(&(0..400).flat_map(|_| draw(0.0)).take(200).collect::<Vec<_>>()).unwrap();
         let shift = pilot.detectable(level).unwrap() * (200.0_f64 / f64::from(n)).sqrt();
+        assert!((detectable_in(n as u32, pilot.deviation(), level) / shift - 1.0).abs() < 1e-9);
         let found = (0..1_000).filter(|_| Shift::of_pairs(&draw(shift)).unwrap().p_above() <= level).count();
         assert!((920..=990).contains(&found), "{found}");
     }

@@ -68,7 +68,7 @@ pub use options::{
 pub use phase::{Phase, PhaseWire, ROUND_EVENTS};
 pub use pipeline::{RowField, Step, StepWire};
 pub use plan::{Cell, Plan, PlannedTrial, Setting, Variant};
-pub use random::{Permutation, Rng, Stream, Zipf, below, unit};
+pub use random::{Permutation, Rng, Stream, Zipf, below, shuffled, unit};
 pub use schedule::{Conditions, Schedule};
 pub use shorthand::Shorthand;
 pub use state::{CleanupWire, StateWire, TtlWire};

@@ -8,8 +8,8 @@ use toml::Value;
 use super::configuration::is_flink_key;
 use super::flink_config::{self, FlinkSource};
 use super::{
-    BackendType, Configuration, Diagnostic, Document, Invalid, Operator, Rng, Stream, Workload, WorkloadWire,
-    check_checkpoint_options, nearest, short_key,
+    BackendType, Configuration, Diagnostic, Document, Invalid, Operator, Workload, WorkloadWire,
+    check_checkpoint_options, nearest, short_key, shuffled,
 };
 
 /// Cells above this are refused: at a second each they would take hours.
@@ -286,12 +286,7 @@ impl Plan {
 
     /// Every cell once, in an order that the seed and the round fix.
     fn shuffled(&self, round: u32) -> impl Iterator<Item = usize> {
-        let mut cells: Vec<_> = (0..self.cells.len()).collect();
-        let mut rng = Rng::for_block(self.wire.run.seed, Stream::Order, u64::from(round));
-        for end in (1..cells.len()).rev() {
-            cells.swap(end, rng.below(end as u64 + 1) as usize);
-        }
-        cells.into_iter()
+        shuffled(self.wire.run.seed, round, self.cells.len()).into_iter()
     }
 }
 

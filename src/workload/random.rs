@@ -57,6 +57,16 @@ pub const fn below(word: u64, n: u64) -> u64 {
     ((word as u128 * n as u128) >> 64) as u64
 }
 
+/// The numbers below `n` in an order that the seed and the round fix.
+pub fn shuffled(seed: u64, round: u32, n: usize) -> Vec<usize> {
+    let mut order: Vec<_> = (0..n).collect();
+    let mut rng = Rng::for_block(seed, Stream::Order, u64::from(round));
+    for end in (1..n).rev() {
+        order.swap(end, rng.below(end as u64 + 1) as usize);
+    }
+    order
+}
+
 /// The generator of one column of one block of events: xoshiro256++, seeded through splitmix64.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rng(Xoshiro256PlusPlus);
@@ -336,6 +346,18 @@ mod tests {
 
     fn rng(block: u64) -> Rng {
         Rng::for_block(42, Stream::Keys, block)
+    }
+
+    #[test]
+    fn each_order_is_as_likely() {
+        let rounds = 6_000;
+        let mut counts = std::collections::BTreeMap::new();
+        (0..rounds).for_each(|round| *counts.entry(shuffled(7, round, 3)).or_insert(0_u32) += 1);
+        assert_eq!(counts.len(), 6);
+        // Three standard deviations of a sixth of the rounds.
+        assert!(counts.values().all(|count| count.abs_diff(rounds / 6) < 87), "{counts:?}");
+        let coins = |seed| (0..20).map(|round| shuffled(seed, round, 2)[0]).collect::<Vec<_>>();
+        assert_ne!(coins(7), coins(8));
     }
 
     #[test]

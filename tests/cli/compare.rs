@@ -24,7 +24,11 @@ pub(super) fn repeated(result: &Value, repeats: u32, faster: impl Fn(&str, u32) 
         trial["seed"] = json!(100 + repeat);
         let measured = &mut trial["outcome"]["finished"];
         measured["throughput_events_per_s"] = json!(measured["throughput_events_per_s"].as_f64().unwrap() * factor);
-        measured["busy_s"] = json!([measured["busy_s"][0].as_f64().unwrap() / factor]);
+        let busy_s = measured["busy_s"][0].as_f64().unwrap() / factor;
+        measured["busy_s"] = json!([busy_s]);
+        let interval =
+            json!({ "events": measured["events"], "busy_ns": (busy_s * 1e9) as u64, "max_ns": 1, "heat": [] });
+        measured["timeline"] = json!({ "interval_ms": 100, "intervals": [interval], "episodes": [] });
         trial
     };
     let all = (0..repeats).flat_map(|repeat| trials.iter().map(move |one| trial(one, repeat)));

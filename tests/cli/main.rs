@@ -3,7 +3,9 @@
 // Tests fail by panicking, in their helpers too.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod ab;
 mod bad_input;
+mod calibrate;
 mod check;
 mod checkpoints;
 mod compare;
@@ -13,6 +15,7 @@ mod flink_measured;
 mod formats;
 mod gate;
 mod gc_model;
+mod history;
 mod others;
 mod phases;
 mod report;

@@ -144,6 +144,7 @@ fn every_workload_that_comes_with_the_program_runs_and_agrees() {
     continuous-join: 2
     counter: 2
     deduplicate: 2 2
+    disk-regime: 1 1
     flights-by-route: 2
     flink-state-benchmark: 2 2
     harness-floor: 

@@ -194,6 +194,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut options = DbOptions::default();
         options.create_if_missing(true);
+        options.set_level_compaction_dynamic_level_bytes(false);
         let events = listen(&mut options);
         let db = rocksdb::DB::open(&options, folder.path()).unwrap();
         for file in 0..2_u8 {

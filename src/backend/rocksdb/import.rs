@@ -151,6 +151,7 @@ fn failure(text: *mut c_char) -> StateError {
 
 #[cfg(test)]
 mod tests {
+    use super::super::OpenMode;
     use super::*;
     use crate::backend::{Prefill, RocksDbBackend};
     use crate::state::{KeyGroups, KeyedStateBackend, StateTtls, VoidNamespace};
@@ -160,7 +161,8 @@ mod tests {
         let place = (KeyGroups { max_parallelism: 128, parallelism: 1 }, 0);
         let run = folder.join("run");
         let mut backend =
-            RocksDbBackend::<i64>::open(&run, &Options::default(), place, None, false, StateTtls::new()).unwrap();
+            RocksDbBackend::<i64>::open(&run, &Options::default(), place, None, OpenMode::default(), StateTtls::new())
+                .unwrap();
         let state = backend.value_state::<VoidNamespace, i64>("v").unwrap();
         backend.value_state::<VoidNamespace, i64>("empty").unwrap();
         backend.set_current_key(&42);

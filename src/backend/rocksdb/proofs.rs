@@ -394,7 +394,7 @@ fn tickers_of_native_metrics_turn_the_statistics_on() {
             &options,
             (GROUPS, 0),
             None,
-            false,
+            OpenMode::default(),
             StateTtls::new(),
         );
         backend.unwrap().store_counters().is_some()
@@ -529,7 +529,8 @@ fn sorted_ingestion_leaves_what_puts_leave() {
     for ingested in [false, true] {
         let path = folder.path().join(ingested.to_string());
         let mut backend =
-            RocksDbBackend::<i64>::open(&path, &options, (GROUPS, 0), None, false, StateTtls::new()).unwrap();
+            RocksDbBackend::<i64>::open(&path, &options, (GROUPS, 0), None, OpenMode::default(), StateTtls::new())
+                .unwrap();
         let value = backend.value_state::<VoidNamespace, Payload>("value").unwrap();
         let list = backend.list_state::<VoidNamespace, i64>("list").unwrap();
         let map = backend.map_state::<VoidNamespace, String, i64>("map").unwrap();

@@ -17,7 +17,9 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::base::copy_prefill;
 use super::drive::{advance, drive};
-use crate::backend::{ExpiringState, HeapBackend, Metered, OldState, Prefill, RocksDbBackend, TtlBackend, choose_base};
+use crate::backend::{
+    ExpiringState, HeapBackend, Metered, OldState, OpenMode, Prefill, RocksDbBackend, TtlBackend, choose_base,
+};
 use crate::measure::{Probe, Strategy as Timing};
 use crate::operator::{Collector, Operator, TaskInfo};
 use crate::source::Event;
@@ -283,7 +285,8 @@ pub fn emits_what_the_reference_does<O: Operator<i64>>(
     options.set("state.backend.rocksdb.writebuffer.size", "64kb").unwrap();
     let heap = |_: &Path, subtask, groups| HeapBackend::<i64>::new(groups, subtask).with_ttls(ttls.clone());
     let rocksdb = |folder: &Path, subtask, groups| {
-        RocksDbBackend::<i64>::open(folder, &options, (groups, subtask), None, false, ttls.clone()).unwrap()
+        RocksDbBackend::<i64>::open(folder, &options, (groups, subtask), None, OpenMode::default(), ttls.clone())
+            .unwrap()
     };
     let config = Config { cases: STREAMS, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));

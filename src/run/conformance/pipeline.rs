@@ -59,6 +59,7 @@ fn run(seed: u64, parallelism: u16, backend: &str) -> (Outcome, Digest) {
         counters: false,
         prefill: PrefillFrom::Own,
         memory_group: None,
+        handicap_percent: None,
     };
     let measurement = run_trial(&spec, &Quiet).unwrap().unwrap().measurement;
     assert_eq!(measurement.state_after_events, EVENTS);
