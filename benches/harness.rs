@@ -96,6 +96,7 @@ fn trial(text: &str, backend: BackendType) -> statebench::result::Measurement {
         counters: false,
         prefill: PrefillFrom::Own,
         memory_group: None,
+        handicap_percent: None,
     };
     run_trial(&spec, &Silent).unwrap().unwrap().measurement
 }

@@ -6,14 +6,15 @@
 //! | --- | --- |
 //! | [`cli`] | the commands: arguments in, text and an exit code out |
 //! | [`flink`] | Flink's configuration files: taken over, written, looked through for mistakes |
-//! | [`report`] | what results, comparisons and gates look like to people and programs |
+//! | [`report`] | what results, comparisons, gates and advice look like to people and programs |
+//! | [`advise`] | what to change after a result, and why |
 //! | [`ab`] | interleaved pairs that are run until their comparison is decided |
 //! | [`gate`] | a comparison against a policy, and the baselines that it is made with |
 //! | [`compare`] | what changed between two results or configurations, by how much, how sure |
-//! | [`model`] | what cannot be measured here: garbage collection of a JVM, with its error |
 //! | [`run`] | a plan's trials in processes of their own; stages, the hot loop, digests compared |
 //! | [`operator`] | the operators, each written once, for any backend |
 //! | [`backend`] | heap, RocksDB, null; the wrapper that meters them |
+//! | [`model`] | what cannot be measured here: garbage collection of a JVM, block caches of other sizes; with its error |
 //! | [`checkpoint`] | where checkpoints are kept |
 //! | [`source`] | events, generated or read from a trace |
 //! | [`measure`] | when the clock is read, and what becomes of the readings |
@@ -27,6 +28,7 @@
 //! hot loop is statically dispatched.
 
 pub mod ab;
+pub mod advise;
 pub mod backend;
 pub mod checkpoint;
 pub mod cli;

@@ -50,7 +50,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::measure::Conditions;
-use crate::result::{RehashStalls, StoreBudget, StoreCounters, StoreSample, StoreShape, StoreUse};
+use crate::result::{CacheCurve, RehashStalls, StoreBudget, StoreCounters, StoreSample, StoreShape, StoreUse};
 use crate::state::{Codec, Key, KeyedStateBackend, StateError, StateResult};
 
 /// What a backend tells of the store below it, beside what it does: read between batches, never in them. A backend
@@ -72,6 +72,14 @@ pub trait Observed {
 
     /// What the store has counted since it was opened, where it counts.
     fn store_counters(&self) -> Option<StoreCounters> {
+        None
+    }
+
+    /// What is counted from here on is of the measured part: of what the cache of the pool is asked for.
+    fn begin_counting(&self) {}
+
+    /// What hit rate caches of other sizes would have had, where that is watched; the same for all backends of a pool.
+    fn cache_curve(&self) -> Option<CacheCurve> {
         None
     }
 

@@ -29,6 +29,8 @@ enum What {
     Distributions,
     /// Flink options that take effect, with their defaults
     Options,
+    /// RocksDB's metrics under the names by which Flink reports them, with what they really are and where a result has them
+    Metrics,
     /// What `flink lint` looks for
     Rules,
     /// What `chart` draws
@@ -45,6 +47,7 @@ pub(super) fn list(args: &Args) -> Outcome {
             let rows = OPTIONS.iter().map(|row| (format!("{} = {}", row.key, row.default()), row.about.to_owned()));
             rows.chain(native_metrics().map(metric)).collect()
         }
+        What::Metrics => native_metrics().map(reported).collect(),
         What::Rules => {
             RULES.iter().copied().flatten().map(|rule| (rule.id.to_owned(), rule.about.to_owned())).collect()
         }
@@ -54,9 +57,17 @@ pub(super) fn list(args: &Args) -> Outcome {
     print(&columns(&rows))
 }
 
+fn reported(metric: &NativeMetric) -> (String, String) {
+    let place = if metric.figure.is_empty() { String::new() } else { format!(" [{}]", metric.figure) };
+    (metric.reported_as(), format!("{}{place}", metric.about))
+}
+
 fn metric(metric: &NativeMetric) -> (String, String) {
-    let about =
-        if metric.ticker { "A counter of RocksDB's, which turns its Statistics on" } else { "A property of RocksDB's" };
+    let about = if metric.is_ticker() {
+        "A counter of RocksDB's, which turns its Statistics on"
+    } else {
+        "A property of RocksDB's"
+    };
     (format!("{} = false", metric.key()), about.to_owned())
 }
 

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod ab;
+mod advise;
 mod baseline;
 mod calibrate;
 mod check;
@@ -47,6 +48,8 @@ enum Command {
     Report(report::Args),
     /// Draw one chart of results as an SVG or a PNG
     Chart(report::ChartArgs),
+    /// Tell what to change after a result, and why, with the Flink keys
+    Advise(advise::Args),
     /// Tell what changed between two results, or two configurations of one
     Compare(compare::Args),
     /// Run configurations or programs in turn until it is clear what differs
@@ -171,6 +174,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Show(args) => show::show(&args),
         Command::Report(args) => report::report(&args),
         Command::Chart(args) => report::chart(&args),
+        Command::Advise(args) => advise::advise(&args),
         Command::Compare(args) => compare::compare(&args),
         Command::Ab(args) => ab::ab(&args),
         Command::Gate(args) => gate::gate(&args),

@@ -64,7 +64,7 @@ pub fn export(result: &RunResult, name: &str, version: FlinkVersion) -> Result<E
         return Err(unknown(result, name));
     };
     let refused = |invalid| ExportError::Option(printable(name), invalid);
-    let options = options_of(&trial.options).map_err(refused)?;
+    let options = Options::of_texts(&trial.options).map_err(refused)?;
     if options.backend == BackendType::Null {
         return Err(ExportError::NullBackend(printable(name)));
     }
@@ -79,13 +79,6 @@ pub fn export(result: &RunResult, name: &str, version: FlinkVersion) -> Result<E
         }
     }
     Ok(exported)
-}
-
-/// The options of a trial, which its result holds as texts.
-fn options_of(texts: &BTreeMap<String, String>) -> Result<Options, Invalid> {
-    let mut options = Options::default();
-    texts.iter().filter(|(_, value)| *value != "none").try_for_each(|(key, value)| options.set(key, value))?;
-    Ok(options)
 }
 
 fn unknown(result: &RunResult, name: &str) -> ExportError {
@@ -106,7 +99,7 @@ fn unknown(result: &RunResult, name: &str) -> ExportError {
 fn about(key: &str) -> Option<(&'static str, String)> {
     match KnownKey::find(key)? {
         KnownKey::Option(row) => Some((row.about, row.default())),
-        KnownKey::Metric(metric) if metric.ticker => {
+        KnownKey::Metric(metric) if metric.is_ticker() => {
             Some(("A counter of RocksDB's, which slows reads down", "false".to_owned()))
         }
         KnownKey::Metric(_) => Some(("A metric of RocksDB's", "false".to_owned())),

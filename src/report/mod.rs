@@ -1,7 +1,9 @@
 //! What a result looks like to people and to other programs.
 
+mod advise;
 mod baseline;
 mod book;
+mod cache;
 mod calibration;
 mod chart;
 mod checkpoints;
@@ -26,8 +28,10 @@ mod table;
 mod trust;
 mod verdict;
 
+pub use advise::{AdviceFormat, render_advice};
 pub use baseline::{BaselineRow, baseline_table, list_table};
 pub use book::Book;
+pub use cache::CacheRow;
 pub use calibration::calibration_table;
 pub use chart::{ChartError, Picture, Theme, chart_names, chart_picture};
 pub use comparison::render_comparison;

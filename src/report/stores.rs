@@ -5,9 +5,6 @@ use super::table::with_unit;
 use crate::result::{Measurement, RunResult, StoreBudget, StoreMemory, StoreShape, Trial, Unit};
 use crate::workload::pool_that_keeps;
 
-/// A block that is read for fewer lookups than one in this many is not what makes a trial slow.
-const INDEX_READS_THAT_MATTER: f64 = 0.01;
-
 fn dash() -> String {
     "-".to_owned()
 }
@@ -137,12 +134,12 @@ impl Store<'_> {
             if companion.is_slow() { ", slow too" } else { ", itself calm" }
         );
         let partitioned = self.options.get("state.backend.rocksdb.memory.partitioned-index-filters");
-        if reads < INDEX_READS_THAT_MATTER || partitioned.is_some_and(|value| value == "true") {
+        if !counters.reads_index_often() || partitioned.is_some_and(|value| value == "true") {
             return Some(format!("  not the index: {how}"));
         }
         let budget = memory.budget?;
         let ratio = self.options.get("state.backend.rocksdb.memory.write-buffer-ratio")?.parse().ok()?;
-        let largest = largest_index_bytes(companion.store_shape.as_ref()?);
+        let largest = companion.store_shape.as_ref()?.largest_index_bytes();
         Some(format!(
             "  the index: {how}; an index block of about {} shares a cache shard of {} with the pinned entries that write \
              buffers are charged by. Way out: state.backend.rocksdb.memory.partitioned-index-filters: true, or a pool of \
@@ -151,21 +148,5 @@ impl Store<'_> {
             bytes(budget.cache_shard_bytes),
             bytes(pool_that_keeps(largest, ratio))
         ))
-    }
-}
-
-/// How much larger an index block is in the cache than in its file, where Snappy has compressed it: 877 KB against 574
-/// KB were measured for long keys.
-const INDEX_UNPACKED: f64 = 1.5;
-
-/// The index block of the largest file in the cache if blocks are spread evenly over bytes: an estimate from the sums.
-fn largest_index_bytes(shape: &StoreShape) -> u64 {
-    let files: u64 = shape.levels.iter().map(|level| level.files).sum();
-    let bytes: u64 = shape.levels.iter().map(|level| level.bytes).sum();
-    let largest = shape.levels.iter().map(|level| level.bytes / level.files.max(1)).max().unwrap_or(0);
-    if files == 0 || bytes == 0 {
-        0
-    } else {
-        (INDEX_UNPACKED * shape.index_bytes as f64 * largest as f64 / bytes as f64) as u64
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::cache::{CacheRow, cache_curves};
 use super::knobs::Knobs;
 use crate::result::{From, LatencySummary, METRICS, Measurement, Metric, Outcome, PhaseMeasurement, RunResult, Trial};
 use crate::workload::Options;
@@ -17,6 +18,8 @@ pub struct Summary {
     pub accesses: Vec<AccessRow>,
     /// One row for each of them and each phase of the run.
     pub phases: Vec<PhaseRow>,
+    /// One row for each of them whose companion trial tells what block caches of other sizes would do.
+    pub cache_curves: Vec<CacheRow>,
 }
 
 /// One workload under one configuration.
@@ -202,7 +205,8 @@ impl Summary {
     pub fn of(result: &RunResult) -> Self {
         let groups = groups(result);
         let knobs = Knobs::of(result);
-        let mut summary = Self { rows: Vec::new(), accesses: Vec::new(), phases: Vec::new() };
+        let mut summary =
+            Self { rows: Vec::new(), accesses: Vec::new(), phases: Vec::new(), cache_curves: cache_curves(result) };
         for group in &groups {
             let label = |group: &Group<'_>| result.variant_label(group.variant).to_owned();
             let first = groups.iter().find(|other| other.variant == group.variant);

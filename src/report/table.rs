@@ -11,6 +11,8 @@ use super::notes::notes;
 use super::{Regime, Spread, Summary};
 use crate::result::{METRICS, Metric, RunResult, Unit, printable};
 
+pub(super) use crate::result::{significant, with_unit};
+
 /// How a result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -139,31 +141,10 @@ pub(super) fn cell_text(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text }
 }
 
-/// Three significant digits.
-pub(super) fn significant(value: f64) -> String {
-    let magnitude = if value > 0.0 { value.log10().floor() as i32 } else { 0 };
-    let digits = (2 - magnitude).clamp(0, 6) as usize;
-    format!("{value:.digits$}")
-}
-
 /// Largest distance from the median, in percent of it.
 pub(super) fn percent_spread(spread: Spread) -> String {
     let distance = (spread.max - spread.median).max(spread.median - spread.min);
     if spread.median > 0.0 { format!("±{:.0} %", 100.0 * distance / spread.median) } else { "-".to_owned() }
-}
-
-pub(super) fn with_unit(value: f64, unit: Unit) -> String {
-    let scale = |steps: &[(f64, &str)]| {
-        let (factor, name) = steps.iter().find(|(factor, _)| value >= *factor).unwrap_or(&steps[steps.len() - 1]);
-        format!("{} {name}", significant(value / factor)).trim_end().to_owned()
-    };
-    match unit {
-        Unit::EventsPerSecond => scale(&[(1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, "")]),
-        Unit::Nanoseconds => scale(&[(1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns")]),
-        Unit::Share => format!("{} %", significant(100.0 * value)),
-        Unit::Factor => format!("{}×", significant(value)),
-        Unit::Bytes => scale(&[(1_073_741_824.0, "GiB"), (1_048_576.0, "MiB"), (1024.0, "KiB"), (1.0, "B")]),
-    }
 }
 
 #[cfg(test)]
@@ -171,12 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_have_three_digits_and_a_unit() {
-        assert_eq!(with_unit(1_234_567.0, Unit::EventsPerSecond), "1.23 M");
-        assert_eq!(with_unit(87.0, Unit::Nanoseconds), "87.0 ns");
-        assert_eq!(with_unit(5_500.0, Unit::Nanoseconds), "5.50 µs");
-        assert_eq!(with_unit(3.0 * 1_048_576.0, Unit::Bytes), "3.00 MiB");
-        assert_eq!(significant(0.0), "0.00");
+    fn the_spread_is_the_largest_distance() {
         assert_eq!(percent_spread(Spread { median: 100.0, min: 90.0, max: 103.0 }), "±10 %");
     }
 

@@ -1,5 +1,6 @@
 //! The result file: one JSON document, versioned, that everything after a run reads.
 
+mod cache_curve;
 mod checkpoint;
 mod consistency;
 mod growth;
@@ -18,6 +19,7 @@ mod store;
 mod text;
 mod timeline;
 
+pub use cache_curve::{CacheCurve, CachePoint, PoolSize};
 pub use checkpoint::{Changelog, CheckpointRecord, Checkpoints, Materialization, Restore};
 pub use consistency::contradiction;
 pub use growth::{Growth, GrowthSample, Trend, trend};
@@ -37,5 +39,5 @@ pub use schema::{
 };
 pub use steady::{Course, ServedFrom, Steadiness, Unsettled, WorkingSet};
 pub use store::{CachedRole, LevelShape, StoreBudget, StoreCounters, StoreMemory, StoreShape, StoreUse};
-pub use text::{printable, printable_lines};
+pub use text::{printable, printable_lines, significant, with_unit};
 pub use timeline::{Episode, EpisodeKind, Interval, StoreSample, Timeline, heat_bounds_ns, heat_bucket};

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Checkpoints, Growth, Interleaved, Latency, Manifest, MaxRate, OpenLoop, PhaseMeasurement, ProcessUse, RehashStalls,
-    Steadiness, StoreCounters, StoreMemory, StoreShape, Timeline, TrialRun, WorkingSet, save_json,
+    CacheCurve, Checkpoints, Growth, Interleaved, Latency, Manifest, MaxRate, OpenLoop, PhaseMeasurement, ProcessUse,
+    RehashStalls, Steadiness, StoreCounters, StoreMemory, StoreShape, Timeline, TrialRun, WorkingSet, save_json,
 };
 use crate::state::Digest;
 use crate::workload::WorkloadWire;
@@ -239,6 +239,10 @@ pub struct Measurement {
     pub store_shape: Option<StoreShape>,
     /// What RocksDB counted in the measured part; only where it counts, which a companion trial is for.
     pub store_counters: Option<StoreCounters>,
+    /// The hit rate that block caches of other sizes would have had (modelled); only where RocksDB counts and its databases
+    /// share memory.
+    #[serde(default)]
+    pub cache_curve: Option<CacheCurve>,
     /// What the state takes in memory; none where it is not on the heap.
     #[serde(default)]
     pub heap: Option<HeapMemory>,
@@ -368,6 +372,7 @@ impl Measurement {
             store_memory: None,
             store_shape: None,
             store_counters: None,
+            cache_curve: None,
             heap: None,
             late_events: 0,
             firing: None,

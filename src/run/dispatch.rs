@@ -131,7 +131,10 @@ impl Pools {
         if let Some(pool) = self.0.borrow().get(&key) {
             return Ok(pool.clone());
         }
-        let pool = SharedMemory::new(&spec.options)?.map(Arc::new);
+        // Only the run itself is measured, and only a companion may be slowed down.
+        let is_watched = spec.counters && pass == RUN_PASS;
+        let create = if is_watched { SharedMemory::watched } else { SharedMemory::new };
+        let pool = create(&spec.options)?.map(Arc::new);
         self.0.borrow_mut().insert(key, pool.clone());
         Ok(pool)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::timeline::TimelineWatch;
 use crate::backend::Observed;
-use crate::result::{LevelShape, StoreBudget, StoreCounters, StoreMemory, StoreShape, StoreUse};
+use crate::result::{CacheCurve, LevelShape, StoreBudget, StoreCounters, StoreMemory, StoreShape, StoreUse};
 use crate::state::StateResult;
 use crate::workload::Options;
 
@@ -17,6 +17,8 @@ pub struct Observation {
     pub shape: Option<StoreShape>,
     /// What they counted in the measured part.
     pub counters: Option<StoreCounters>,
+    /// What hit rate caches of other sizes would have had.
+    pub cache_curve: Option<CacheCurve>,
 }
 
 /// The store of one subtask at the end of the measured part.
@@ -58,11 +60,18 @@ pub fn observe<'a>(stores: impl IntoIterator<Item = Watched<'a>>) -> StateResult
         if let Some(shape) = store.store_shape()? {
             add_shape(seen.shape.get_or_insert_default(), shape, first_of_pool);
         }
+        if let Some(curve) = store.cache_curve().filter(|_| first_of_pool) {
+            match &mut seen.cache_curve {
+                Some(sum) => sum.add(&curve),
+                None => seen.cache_curve = Some(curve),
+            }
+        }
         if let Some(after) = store.store_counters() {
             let counted = after.since(&watch.counted_before().unwrap_or_default());
             seen.counters = Some(seen.counters.map_or(counted, |sum| sum.plus(&counted)));
         }
     }
+    seen.cache_curve = seen.cache_curve.map(|curve| curve.beside(seen.counters.as_ref()));
     Ok(seen)
 }
 

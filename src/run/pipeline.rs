@@ -14,7 +14,9 @@ use crate::backend::{
 };
 use crate::checkpoint::CheckpointError;
 use crate::measure::{Conditions, Pace, Probe, RealClock};
-use crate::result::{Changelog, RehashStalls, StoreBudget, StoreCounters, StoreSample, StoreShape, StoreUse};
+use crate::result::{
+    CacheCurve, Changelog, RehashStalls, StoreBudget, StoreCounters, StoreSample, StoreShape, StoreUse,
+};
 use crate::source::Event;
 use crate::state::{Digest, HeapUse, JvmHeap, StateResult};
 use crate::workload::Now;
@@ -164,6 +166,12 @@ impl<K> Observed for PipelineSubtask<K> {
     }
     fn store_counters(&self) -> Option<StoreCounters> {
         self.stores().filter_map(Observed::store_counters).reduce(|sum, counters| sum.plus(&counters))
+    }
+    fn begin_counting(&self) {
+        self.first.store().begin_counting();
+    }
+    fn cache_curve(&self) -> Option<CacheCurve> {
+        self.first.store().cache_curve()
     }
     fn store_shape(&self) -> StateResult<Option<StoreShape>> {
         let mut all: Option<StoreShape> = None;

@@ -124,7 +124,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let process = process_use(process_before);
     let resident = resident_bytes();
     let first_of_pool = first_of_pool(&setup.spec.options, workload.run.groups.parallelism);
-    let Observation { memory, shape, counters } = observe(watched(&subtasks, &first_of_pool))?;
+    let Observation { memory, shape, counters, cache_curve } = observe(watched(&subtasks, &first_of_pool))?;
     let heap = heap_memory(&subtasks, heap_before, setup.spec.options.task_slots);
     let store_bytes = store_bytes(setup);
     let checkpoint_bytes = checkpoint_bytes(setup, &mut subtasks)?;
@@ -177,6 +177,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         store_memory: memory,
         store_shape: shape,
         store_counters: counters,
+        cache_curve,
         heap,
         late_events,
         firing: firing(&recorder),

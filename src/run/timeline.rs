@@ -85,6 +85,7 @@ impl TimelineWatch {
     /// are recorded: what it holds does not count.
     pub fn begin(started: Instant, store: &dyn Observed, latencies: Histogram<u64>) -> Self {
         drop(store.take_episodes());
+        store.begin_counting();
         Self {
             started,
             interval: FIRST_INTERVAL,

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod ab;
+mod advise;
 mod bad_input;
 mod calibrate;
 mod check;

@@ -60,6 +60,21 @@ fn lists_name_what_there_is() {
     assert!(place.statebench("list options").ok().contains("state.backend.rocksdb.block.cache-size = 8 mb "));
 }
 
+/// The names of an article on state backends, as Flink has them, and what they really are.
+#[test]
+fn metrics_are_listed_as_flink_reports_them() {
+    let list = Place::new().statebench("list metrics").ok();
+    let about = |name: &str| {
+        let line = list.lines().find(|line| line.split_whitespace().next() == Some(name));
+        line.unwrap_or_else(|| panic!("{name}: {list}"))[name.len()..].trim().to_owned()
+    };
+    assert_snapshot!(about("rocksdb.compaction-pending"), @"0 or 1: whether a compaction is due; no number of bytes [timeline.intervals.store.compaction_pending, summed over column families]");
+    assert_snapshot!(about("rocksdb.block_cache_hit"), @"blocks found in the cache: of data, index and filters together [store_counters.data_hits, index_hits, filter_hits]");
+    assert!(about("rocksdb.actual-delayed-write-rate").starts_with("the rate that writes are slowed down to"));
+    assert!(about("rocksdb.compact_write_bytes").starts_with("bytes that compactions wrote"));
+    assert_eq!(list.lines().count(), 39);
+}
+
 #[test]
 fn the_workloads_of_a_folder_are_listed() {
     let place = Place::new();
@@ -127,6 +142,7 @@ fn every_command_explains_itself() {
         "run",
         "check",
         "show",
+        "advise",
         "report",
         "chart",
         "compare",

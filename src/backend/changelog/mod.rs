@@ -34,7 +34,7 @@ use super::timers::{DOMAINS, queue_name};
 use super::{Census, Change, CleanedEntries, ExpiringState, Observed, Prefill, StoreEpisode};
 use crate::checkpoint::{CheckpointStorage, SnapshotKind};
 use crate::measure::Conditions;
-use crate::result::{RehashStalls, StoreBudget, StoreCounters, StoreSample, StoreShape, StoreUse};
+use crate::result::{CacheCurve, RehashStalls, StoreBudget, StoreCounters, StoreSample, StoreShape, StoreUse};
 use crate::state::{
     Aggregate, AggregatingState, Codec, Digest, HeapUse, JvmHeap, Key, KeyGroups, KeyedStateBackend, ListState,
     MapState, Namespace, Reduce, ReducingState, StateMeta, StateResult, StateTtl, StateValue, TimeDomain, Timer,
@@ -658,6 +658,12 @@ impl<B: Observed> Observed for ChangelogBackend<B> {
     }
     fn store_shape(&self) -> StateResult<Option<StoreShape>> {
         self.inner.store_shape()
+    }
+    fn begin_counting(&self) {
+        self.inner.begin_counting();
+    }
+    fn cache_curve(&self) -> Option<CacheCurve> {
+        self.inner.cache_curve()
     }
     fn store_sample(&self) -> StateResult<Option<StoreSample>> {
         self.inner.store_sample()

@@ -9,7 +9,9 @@ use super::family::Family;
 use super::{RocksDbBackend, State, storage};
 use crate::backend::{Observed, StoreEpisode};
 use crate::measure::Conditions;
-use crate::result::{CachedRole, LevelShape, StoreBudget, StoreCounters, StoreSample, StoreShape, StoreUse};
+use crate::result::{
+    CacheCurve, CachedRole, LevelShape, StoreBudget, StoreCounters, StoreSample, StoreShape, StoreUse,
+};
 use crate::state::{Key, StateResult};
 use crate::workload::ROCKSDB_LEVELS;
 
@@ -92,6 +94,14 @@ impl<K: Key> Observed for RocksDbBackend<K> {
             memtable_bytes: self.sum_of("rocksdb.cur-size-all-mem-tables")?,
             table_reader_bytes: self.sum_of("rocksdb.estimate-table-readers-mem")?,
         }))
+    }
+
+    fn begin_counting(&self) {
+        self.memory.iter().for_each(|memory| memory.begin_counting());
+    }
+
+    fn cache_curve(&self) -> Option<CacheCurve> {
+        self.memory.as_ref()?.cache_curve()
     }
 
     fn store_counters(&self) -> Option<StoreCounters> {

@@ -162,7 +162,7 @@ fn filter_clock(context: &Context) -> Vec<Draft> {
 fn metrics_on(context: &Context) -> impl Iterator<Item = (&str, bool)> {
     context.given.iter().filter_map(|given| match given.kind {
         KeyKind::Known(KnownKey::Metric(metric)) if given.value.eq_ignore_ascii_case("true") => {
-            Some((given.key.as_str(), metric.ticker))
+            Some((given.key.as_str(), metric.is_ticker()))
         }
         _ => None,
     })

@@ -8,7 +8,7 @@ impl Options {
         let why = |key: &str| match KnownKey::find(key)? {
             KnownKey::Option(row) => self.why_without_effect(row),
             KnownKey::Metric(_) if self.backend != BackendType::RocksDb => Some(NOT_ROCKSDB),
-            KnownKey::Metric(metric) if metric.ticker => None,
+            KnownKey::Metric(metric) if metric.is_ticker() => None,
             KnownKey::Metric(_) => Some("a run reads RocksDB's properties itself"),
         };
         given.into_iter().filter_map(|key| Some((key.to_owned(), why(key)?.to_owned()))).collect()

@@ -11,7 +11,7 @@ mod profile;
 mod shape;
 mod value;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -501,6 +501,16 @@ impl Options {
     /// Flink's defaults on this backend.
     pub fn of(backend: BackendType) -> Self {
         Self { backend, ..Self::default() }
+    }
+
+    /// The options of a trial, which its result holds as texts.
+    ///
+    /// # Errors
+    /// A key or value that no option has.
+    pub fn of_texts(texts: &BTreeMap<String, String>) -> Result<Self, Invalid> {
+        let mut options = Self::default();
+        texts.iter().filter(|(_, value)| *value != "none").try_for_each(|(key, value)| options.set(key, value))?;
+        Ok(options)
     }
 
     /// The row of a key, by its name or an alias of it.
