@@ -113,8 +113,7 @@ fn comparisons(entries: &[Entry<'_>]) -> Result<Vec<(String, Comparison)>, Strin
     }
     match names.as_slice() {
         [first, others @ ..] if !others.is_empty() && names.len() <= MOST_COMPARED => {
-            let contrast =
-                |other: &&str| Contrast { base: (*first).to_owned(), candidate: (*other).to_owned() };
+            let contrast = |other: &&str| Contrast { base: (*first).to_owned(), candidate: (*other).to_owned() };
             let contrasts = others.iter().map(contrast).collect();
             Ok(vec![(String::new(), compared(base, &Parameters { contrasts, ..Parameters::default() })?)])
         }
