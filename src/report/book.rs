@@ -101,6 +101,10 @@ fn comparisons(entries: &[Entry<'_>]) -> Result<Vec<(String, Comparison)>, Strin
         let labels = entries.iter().skip(1).map(|entry| entry.label.clone());
         return labels.zip(others).map(|(label, other)| Ok((label, compared(other, &parameters)?))).collect();
     }
+    if entries.iter().any(|entry| entry.result.interleaved.is_some()) {
+        // It was made to compare, and says what with what.
+        return Ok(vec![(String::new(), compared(base, &Parameters::default())?)]);
+    }
     let mut names: Vec<&str> = Vec::new();
     for cell in base.cells.iter().filter(|cell| !cell.trials.is_empty()) {
         if !names.contains(&cell.configuration.as_str()) {
@@ -109,11 +113,9 @@ fn comparisons(entries: &[Entry<'_>]) -> Result<Vec<(String, Comparison)>, Strin
     }
     match names.as_slice() {
         [first, others @ ..] if !others.is_empty() && names.len() <= MOST_COMPARED => {
-            let parameters = |other: &str| Parameters {
-                contrasts: vec![Contrast { base: (*first).to_owned(), candidate: other.to_owned() }],
-                ..Parameters::default()
-            };
-            others.iter().map(|other| Ok((String::new(), compared(base, &parameters(other))?))).collect()
+            let contrast = |other: &&str| Contrast { base: (*first).to_owned(), candidate: (*other).to_owned() };
+            let contrasts = others.iter().map(contrast).collect();
+            Ok(vec![(String::new(), compared(base, &Parameters { contrasts, ..Parameters::default() })?)])
         }
         [_, _, ..] => Err(format!("one result with {} configurations is shown as a sweep", names.len())),
         _ => Err("one configuration has nothing to be compared with: give a second result".to_owned()),
