@@ -146,7 +146,7 @@ mod tests {
         let falls_to_the_end = |position: usize| 1e6 * (1.0 - 0.008 * position as f64);
         let slowing = steadiness(&timeline(falls_to_the_end, |_| 1 << 30), Duration::from_secs(1));
         assert_eq!((slowing.course, slowing.unsettled.len(), slowing.warm_up_s), (Course::Slowing, 1, None));
-        insta::assert_snapshot!(slowing, @"throughput changed by -26.5 % from the third quarter to the last; no warm-up within this run would have done");
+        insta::assert_snapshot!(slowing, @"throughput changed by -27.5 % from the third quarter to the last; no warm-up within this run would have done");
         let settles = |position: usize| 1e6 * (1.0 + (-(position as f64) / 4.0).exp());
         let settling = steadiness(&timeline(settles, |_| 1 << 30), Duration::from_secs(1));
         assert!(settling.unsettled.is_empty() && settling.is_unsteady(), "the end is steady, the beginning is not");

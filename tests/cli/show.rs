@@ -54,7 +54,7 @@ fn a_result_that_is_cut_off_or_changed_is_refused() {
     let mut changed = result.clone();
     changed["trials"][0]["surprise"] = json!(1);
     place.file("changed.json", changed.to_string());
-    assert_snapshot!(place.refusal("show changed.json"), @"error: changed.json: not a statebench result: unknown field `surprise`, expected one of `variant`, `configuration`, `base`, `knobs`, `options`, `repeat`, `companion`, `seed`, `outcome`");
+    assert_snapshot!(place.refusal("show changed.json"), @"error: changed.json: not a statebench result: unknown field `surprise`, expected one of `variant`, `configuration`, `base`, `knobs`, `options`, `repeat`, `companion`, `seed`, `run`, `outcome`");
     let mut changed = result;
     changed["trials"][0]["outcome"] = json!({ "finished": { "events": "many" } });
     place.file("changed.json", changed.to_string());
