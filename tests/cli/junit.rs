@@ -109,7 +109,7 @@ fn what_is_not_valid_is_found() {
         ),
         (suite("text"), "testsuite has text"),
         (suite(&case.replace("classname", "class")), "testcase has the attribute class"),
-        ("<testsuites".to_owned(), "unexpected end of stream"),
+        ("<testsuites".to_owned(), "the document does not have a root node"),
     ] {
         assert_eq!(errors(&wrong).first().map(String::as_str), Some(expected), "{wrong}");
     }
