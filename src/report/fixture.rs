@@ -50,7 +50,6 @@ pub(crate) fn empty(workload: &str) -> RunResult {
         agreements: Vec::new(),
         interleaved: None,
         max_rates: Vec::new(),
-        interleaved: None,
         interrupted: false,
     }
 }

@@ -1,5 +1,6 @@
 //! Pages of made-up results.
 
+use resvg::usvg::roxmltree;
 use std::collections::BTreeSet;
 
 use base64::Engine;
@@ -175,7 +176,7 @@ fn hostile_names_are_text_everywhere() {
             Err(ChartError::Empty(..)) => continue,
             Err(other) => panic!("{other}"),
         };
-        let svg = resvg::usvg::roxmltree::Document::parse(&picture.svg).unwrap();
+        let svg = roxmltree::Document::parse(&picture.svg).unwrap();
         let names: BTreeSet<_> =
             svg.descendants().filter(|node| node.is_element()).map(|node| node.tag_name().name()).collect();
         assert!(names.is_subset(&BTreeSet::from(["svg", "title", "desc", "g", "path", "text"])), "{names:?}");
