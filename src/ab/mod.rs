@@ -86,7 +86,7 @@ impl Arms {
             is_paired: true,
             ..RunWith::default()
         };
-        Self::of_sides(plan, vec![side("base", base), side("candidate", Some(candidate))])
+        Self::of_sides(plan, &[side("base", base), side("candidate", Some(candidate))])
     }
 
     /// Every configuration of a plan as it is and slowed down on purpose by each of these, in percent.
@@ -96,7 +96,8 @@ impl Arms {
     pub fn of_handicaps(plan: &Plan, percents: &[f64]) -> Result<Self, CompareError> {
         let slowed = percents.iter().map(|percent| RunWith { is_paired: true, ..RunWith::handicap(*percent) });
         let plain = RunWith { is_paired: true, ..RunWith::default() };
-        Self::of_sides(plan, std::iter::once(plain).chain(slowed).collect())
+        let sides: Vec<_> = std::iter::once(plain).chain(slowed).collect();
+        Self::of_sides(plan, &sides)
     }
 
     /// Every configuration of a plan and itself, to see what noise there is.
@@ -106,17 +107,17 @@ impl Arms {
     pub fn of_nothing_changed(plan: &Plan) -> Result<Self, CompareError> {
         let plain = RunWith { is_paired: true, ..RunWith::default() };
         let again = RunWith { label: Some("again".to_owned()), ..plain.clone() };
-        Self::of_sides(plan, vec![plain, again])
+        Self::of_sides(plan, &[plain, again])
     }
 
     /// Every configuration on each of these sides, the first of which is the base.
-    fn of_sides(plan: &Plan, sides: Vec<RunWith>) -> Result<Self, CompareError> {
+    fn of_sides(plan: &Plan, sides: &[RunWith]) -> Result<Self, CompareError> {
         let mut contrasts = Vec::new();
         for name in names(plan) {
             let of_side = |side: &RunWith| Contrast { base: sides[0].name(&name), candidate: side.name(&name) };
             contrasts.extend(sides.iter().skip(1).map(of_side));
         }
-        Self::new(plan, &sides, contrasts)
+        Self::new(plan, sides, contrasts)
     }
 
     fn new(plan: &Plan, sides: &[RunWith], contrasts: Vec<Contrast>) -> Result<Self, CompareError> {

@@ -97,8 +97,11 @@ pub(super) fn calibrate(args: &Args) -> Outcome {
     Ok(())
 }
 
+/// The name of a configuration and the definition of its workload.
+type Definition = (String, BTreeMap<String, String>);
+
 /// What pairs must have in common to be of one machine's noise: all but the seed of their events.
-fn kind(observations: &Observations) -> (String, Vec<(String, BTreeMap<String, String>)>) {
+fn kind(observations: &Observations) -> (String, Vec<Definition>) {
     let of_cell = |cell: &Cell| {
         let mut definition = cell.definition.clone();
         definition.remove("run.seed");

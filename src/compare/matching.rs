@@ -63,14 +63,13 @@ impl<'a> Matching<'a> {
     ) -> Result<Self, CompareError> {
         let mut matching = Self { pairs: Vec::new(), partnerless: Vec::new() };
         if contrasts.is_empty() {
-            matching.add(base.cells.iter().collect(), candidate.cells.iter().collect(), |base, candidate| {
-                base.configuration == candidate.configuration
-            });
+            let [bases, candidates] = [base, candidate].map(|side| side.cells.iter().collect::<Vec<_>>());
+            matching.add(&bases, &candidates, |base, candidate| base.configuration == candidate.configuration);
         }
         for contrast in contrasts {
             let bases = named(base, &contrast.base, Side::Base)?;
             let candidates = named(candidate, &contrast.candidate, Side::Candidate)?;
-            matching.add(bases, candidates, |_, _| true);
+            matching.add(&bases, &candidates, |_, _| true);
         }
         if matching.pairs.is_empty() {
             let has = |cells: &[Cell]| cells.iter().map(title).collect::<Vec<_>>().join(", ");
@@ -83,10 +82,10 @@ impl<'a> Matching<'a> {
     }
 
     /// Matches cells of the same workload.
-    fn add(&mut self, bases: Vec<&'a Cell>, candidates: Vec<&'a Cell>, may_meet: impl Fn(&Cell, &Cell) -> bool) {
+    fn add(&mut self, bases: &[&'a Cell], candidates: &[&'a Cell], may_meet: impl Fn(&Cell, &Cell) -> bool) {
         let is_partner =
             |base: &Cell, candidate: &Cell| base.workload == candidate.workload && may_meet(base, candidate);
-        for base in &bases {
+        for base in bases {
             match candidates.iter().find(|candidate| is_partner(base, candidate)) {
                 Some(candidate) => self.pairs.push((base, candidate)),
                 None => self.partnerless.push(Partnerless::cell(Side::Base, base)),

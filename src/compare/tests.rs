@@ -255,9 +255,12 @@ fn more_trials_than_a_workload_can_ask_for_are_refused() {
     assert!(matches!(refused, Err(CompareError::Input(_))));
 }
 
-/// A run of interleaved pairs that looked after so many of them, with metrics by name, base and candidate.
-fn interleaved(looks: &[u32], metrics: &[(&str, Vec<f64>, Vec<f64>)]) -> Observations {
-    let side = |name: &str, values: fn(&(&str, Vec<f64>, Vec<f64>)) -> Vec<f64>| {
+/// A metric with the values of the base and of the candidate.
+type Pairs<'a> = (&'a str, Vec<f64>, Vec<f64>);
+
+/// A run of interleaved pairs that looked after so many of them.
+fn interleaved(looks: &[u32], metrics: &[Pairs<'_>]) -> Observations {
+    let side = |name: &str, values: fn(&Pairs<'_>) -> Vec<f64>| {
         let pairs = metrics.iter().map(|metric| values(metric).len()).max().unwrap_or(0);
         let of = |repeat: usize| {
             let own = metrics.iter().filter_map(|metric| Some((metric.0, *values(metric).get(repeat)?)));
@@ -366,7 +369,7 @@ fn swapped_sides_of_unchanged_pairs_are_hardly_ever_red() {
         .map(|name| (name, draw(&mut rng, 150, 1.0, 0.1), draw(&mut rng, 150, 1.0, 0.1)));
     let run = interleaved(&[], &metrics);
     let comparison = compared(&run, &run);
-    let alarms = FalseAlarms::of(&[comparison.clone()], 4_000, 1).unwrap();
+    let alarms = FalseAlarms::of(std::slice::from_ref(&comparison), 4_000, 1).unwrap();
     // At most 1 %, with three standard errors of 4,000 draws.
     assert!(alarms.draws == 4_000 && alarms.pairs == 150 && alarms.alarms <= 59, "{alarms:?}");
     assert!(alarms.alarms > 0, "a test that never finds anything would do as well: {alarms:?}");

@@ -11,6 +11,7 @@ const LEAST_WAIT_NS: f64 = 50.0;
 /// Makes events take longer by busy work. What is too short for the clock is put together, and what a wait took too long is taken
 /// off the next one, so that the mean is exact.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "units come last")]
 pub(super) struct Handicap {
     event_ns: f64,
     /// What reading the clock takes beside what it reads, ns.

@@ -296,7 +296,7 @@ fn interleaved_method(interleaved: &Interleaved, shared: &str) -> String {
     let made: Vec<_> = looks.iter().map(u32::to_string).collect();
     let after = if made.is_empty() { String::new() } else { format!("; looked at after {} pairs", made.join(", ")) };
     let end = stopped.map_or_else(|| "it was cut short".to_owned(), |stop| stop.to_string());
-    let took = Time(Duration::from_secs(took_s.max(0.0).min(1e9).round() as u64));
+    let took = Time(Duration::from_secs(took_s.clamp(0.0, 1e9).round() as u64));
     format!("method: interleaved pairs, signed ranks, {shared}{over}{after}; ended after {took}: {end}")
 }
 
