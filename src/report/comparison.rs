@@ -424,7 +424,8 @@ pub(super) fn escaped(text: &str) -> String {
 
 /// The same for a table that is written already, whose bars are its own.
 pub(super) fn escaped_angles(table: &str) -> String {
-    let escapes = [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('@', "&#64;"), ('[', "\\["), ('`', "\\`")];
+    let escapes =
+        [('&', "&amp;"), ('<', "&lt;"), ('>', "&gt;"), ('@', "&#64;"), ('[', "\\["), (']', "\\]"), ('`', "\\`")];
     escapes.iter().fold(table.to_owned(), |text, (c, escape)| text.replace(*c, escape))
 }
 

@@ -150,7 +150,7 @@ mod tests {
         let settles = |position: usize| 1e6 * (1.0 + (-(position as f64) / 4.0).exp());
         let settling = steadiness(&timeline(settles, |_| 1 << 30), Duration::from_secs(1));
         assert!(settling.unsettled.is_empty() && settling.is_unsteady(), "the end is steady, the beginning is not");
-        insta::assert_snapshot!(settling, @"");
+        insta::assert_snapshot!(settling, @"the beginning is not as the rest; a warm-up of 4.5 s would have done (modelled, MSER-5)");
     }
 
     #[test]

@@ -81,15 +81,19 @@ fn a_result_does_not_differ_from_itself() {
     let (place, _) = with_result();
     place.file("copy.json", place.text("r.json"));
     let shown = place.statebench("compare r.json copy.json").ok();
-    assert_snapshot!(verdicts(&shown), @"
+    // Whether enough events of the heap were timed for these depends on how fast the machine is.
+    let may_lack =
+        |line: &&str| ["heap | p50 ", "heap | cost ", "regressed="].iter().any(|begin| line.starts_with(begin));
+    let shown = verdicts(&shown);
+    assert!(shown.contains("regressed=0 improved=0 inconclusive=0 no-change="), "{shown}");
+    let shown: Vec<_> = shown.lines().filter(|line| !may_lack(line)).collect();
+    assert_snapshot!(shown.join("\n"), @"
     job
     = no change
 
     configuration | metric | verdict | trials
     heap | events/s | = no change: the same trials | 1 pair
     heap | typical/s | = no change: the same trials | 1 pair
-    heap | p50 | = no change: the same trials | 1 pair
-    heap | cost | = no change: the same trials | 1 pair
     heap | longest | = no change: the same trials | 1 pair
     heap | CPU | = no change: the same trials | 1 pair
     heap | memory | = no change: the same trials | 1 pair
@@ -108,7 +112,6 @@ fn a_result_does_not_differ_from_itself() {
 
     method: paired by repeat, signed ranks, no tests
     warning: a debug build: its figures mean nothing
-    regressed=0 improved=0 inconclusive=0 no-change=19
     ");
     assert_eq!(place.statebench("compare r.json r.json --on-inconclusive fail").ok(), shown);
     let heap = place.statebench("compare r.json --base heap").ok();

@@ -47,7 +47,7 @@ fn a_run_leaves_its_page_beside_its_result() {
     let place = Place::with_job();
     let ran = place.statebench("run --quick job.toml --report");
     assert_eq!(ran.code, Some(0));
-    assert!(ran.err.ends_with("report: job.html\nresult: job.result.json\n"), "{}", ran.err);
+    assert!(ran.err.ends_with("report: ./job.html\nresult: ./job.result.json\n"), "{}", ran.err);
     assert!(place.text("job.html").contains("href=\"./job.result.json\""));
     let ran = place.statebench("run --quick job.toml --report=job.html");
     assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""));
@@ -173,7 +173,10 @@ fn charts_are_pictures() {
     assert_eq!((&png[16..20], &png[20..24]), (&2400_u32.to_be_bytes()[..], &1350_u32.to_be_bytes()[..]));
     assert_eq!(place.statebench("chart r.json --chart percentiles -o p.svg").code, Some(2), "it is kept");
     place.statebench("chart r.json --chart percentiles -o p.svg --force").ok();
-    assert_snapshot!(place.refusal("chart r.json --chart percentile"), @"");
+    assert_snapshot!(
+        place.refusal("chart r.json --chart percentile"),
+        @"error: there is no chart `percentile`; did you mean `percentiles`?; there are overview, compare, percentiles, heat, throughput, memory, memory-over-time, growth, levels, amplification, cache, gc, checkpoints, scaling, knobs, pareto, runs"
+    );
     assert_snapshot!(place.refusal("chart r.json --chart percentiles -o p.gif"), @"error: p.gif: a chart is a .svg or a .png");
     assert_snapshot!(place.refusal("chart r.json --chart scaling"), @"");
     let names = place.statebench("list charts").ok();
