@@ -215,6 +215,8 @@ fn every_command_explains_itself() {
                                   each configuration
           --p99 <TIME>            The 99th percentile of the response time that has to be kept, such as
                                   5ms
+          --report[=<FILE>]       Write the page of the result too; beside the result file where no FILE
+                                  is given
           --format <FORMAT>       How the result is printed [default: table] [possible values: table,
                                   json, markdown, csv]
       -q, --quiet                 No progress and no warnings on stderr

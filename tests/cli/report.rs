@@ -178,7 +178,10 @@ fn charts_are_pictures() {
         @"error: there is no chart `percentile`; did you mean `percentiles`?; there are overview, compare, percentiles, heat, throughput, memory, memory-over-time, growth, levels, amplification, cache, gc, checkpoints, scaling, knobs, pareto, runs"
     );
     assert_snapshot!(place.refusal("chart r.json --chart percentiles -o p.gif"), @"error: p.gif: a chart is a .svg or a .png");
-    assert_snapshot!(place.refusal("chart r.json --chart scaling"), @"");
+    assert_snapshot!(
+        place.refusal("chart r.json --chart scaling"),
+        @"error: there is nothing to draw in the chart `scaling`: no finished trials of a matrix over anything of the workload, such as keys.cardinality"
+    );
     let names = place.statebench("list charts").ok();
     assert!(names.lines().count() >= 15 && names.contains("percentiles"), "{names}");
 }

