@@ -120,12 +120,12 @@ pub(super) fn table(book: &Book<'_>) -> Markup {
                 } }
                 tbody {
                     @for case in &book.cases {
-                        @let rate = case.row.metrics.get(throughput);
+                        @let rate = metric(case, throughput);
                         tr data-name=(case.name) data-rate=(rate.map_or(0.0, |rate| rate.median)) {
                             td.n { (case.name) }
                             td { (case.row.trials) (unfinished(case)) }
                             td.best[!is_alone && rate.is_some_and(|rate| rate.median >= most)] {
-                                (cell(rate.copied(), Unit::EventsPerSecond, !is_alone && rate.is_some_and(|rate| rate.median >= most)))
+                                (cell(rate, Unit::EventsPerSecond, !is_alone && rate.is_some_and(|rate| rate.median >= most)))
                                 @if let Some(rate) = rate { (bar(rate.median / most)) }
                             }
                             td.ratio { @match (rate, base) {
