@@ -71,12 +71,11 @@ pub(super) struct Cell<'a> {
 pub(super) fn cells(result: &RunResult) -> Result<Vec<Cell<'_>>, AdviseError> {
     let mut cells: Vec<Cell<'_>> = Vec::new();
     for trial in &result.trials {
-        let position = match cells.iter().position(|cell| cell.is_of(trial)) {
-            Some(position) => position,
-            None => {
-                cells.push(Cell::new(result, trial)?);
-                cells.len() - 1
-            }
+        let position = if let Some(position) = cells.iter().position(|cell| cell.is_of(trial)) {
+            position
+        } else {
+            cells.push(Cell::new(result, trial)?);
+            cells.len() - 1
         };
         cells[position].add(trial);
     }

@@ -350,6 +350,7 @@ impl Effect {
 
 impl Setting {
     /// An option of a configuration.
+    #[expect(clippy::needless_pass_by_value, reason = "values are numbers and texts alike")]
     fn option(cell: &Cell<'_>, key: &str, value: impl ToString) -> Self {
         let row = Options::row(key);
         let versions = [FlinkVersion::V1_20, FlinkVersion::V2_3];

@@ -29,6 +29,7 @@ pub struct Args {
     handicap: Option<f64>,
     /// Write the page of the result too; beside the result file where no FILE is given
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[expect(clippy::option_option, reason = "clap's form of an option with an optional value")]
     report: Option<Option<PathBuf>>,
     /// How the result is printed
     #[arg(long, value_enum, default_value_t = Format::Table)]

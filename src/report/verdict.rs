@@ -5,7 +5,7 @@ use super::notes::{Weight, notes};
 use super::table::{significant, with_unit};
 use super::{Spread, curves};
 use crate::report::knobs::Knobs;
-use crate::result::{Measurement, Outcome, Trend, Unit, printable};
+use crate::result::{Checkpoints, Measurement, Outcome, Trend, Unit, printable};
 
 /// The verdict over some results.
 pub(super) struct Verdict {
@@ -204,7 +204,7 @@ fn hurts(book: &Book<'_>, finished: &[&Case<'_>]) -> String {
         (slow > 0).then(|| format!("{slow} of the runs of {} are slow (measured)", case.row.configuration))
     }));
     let pause = |case: &Case<'_>| {
-        let all = case.measured.iter().filter_map(|m| m.checkpoints.as_ref()).flat_map(|taken| taken.complete());
+        let all = case.measured.iter().filter_map(|m| m.checkpoints.as_ref()).flat_map(Checkpoints::complete);
         all.map(|record| record.sync_duration_ms * 1e6).max_by(f64::total_cmp)
     };
     let longest = |what: &dyn Fn(&Case<'_>) -> Option<f64>| {

@@ -201,7 +201,7 @@ impl<'a> Runner<'a> {
         let (line, began) = (&self.line, self.started.elapsed());
         let (mut trial, report) = run_one(plan, planned, self.options, base, with, |progress| line.update(progress))?;
         trial.run.began_s = Some(began.as_secs_f64());
-        trial.run.took_s = Some((self.started.elapsed() - began).as_secs_f64());
+        trial.run.took_s = Some(self.started.elapsed().saturating_sub(began).as_secs_f64());
         match &trial.outcome {
             Outcome::Failed { reason, .. } => self.line.say(&format!("{label}: failed: {reason}")),
             Outcome::OutOfMemory(verdict) => self.line.say(&format!("{label}: {verdict}")),

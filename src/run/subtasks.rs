@@ -121,8 +121,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
         checkpointed.end(subtasks.iter_mut().map(|noted| &mut noted.subtask))?;
     }
 
-    let process = process_use(process_before);
-    let resident = resident_bytes();
+    let (process, resident) = (process_use(process_before), resident_bytes());
     let first_of_pool = first_of_pool(&setup.spec.options, workload.run.groups.parallelism);
     let Observation { memory, shape, counters, cache_curve } = observe(watched(&subtasks, &first_of_pool))?;
     let heap = heap_memory(&subtasks, heap_before, setup.spec.options.task_slots);

@@ -50,7 +50,7 @@ struct Bin {
 
 impl Bin {
     /// Adds the bin behind it, whose samples are the later ones.
-    fn extend(&mut self, next: Self) {
+    fn extend(&mut self, next: &Self) {
         self.events += next.events;
         self.busy += next.busy;
         self.latencies = merge(&self.latencies, &next.latencies);
@@ -204,7 +204,7 @@ fn halved(bins: Vec<Bin>) -> Vec<Bin> {
     let mut halved: Vec<Bin> = Vec::with_capacity(bins.len().div_ceil(2));
     for (position, bin) in bins.into_iter().enumerate() {
         match halved.last_mut() {
-            Some(last) if position % 2 == 1 => last.extend(bin),
+            Some(last) if position % 2 == 1 => last.extend(&bin),
             _ => halved.push(bin),
         }
     }

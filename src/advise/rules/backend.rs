@@ -29,18 +29,15 @@ pub(super) fn out_of_memory<'a>(context: &'a Context<'a>, cell: &'a Cell<'a>) ->
     let Some(verdict) = cell.out_of_memory else { return Vec::new() };
     let (needed, present) =
         (verdict.jvm_live_bytes as f64, cell.options.heap_bytes().unwrap_or(verdict.jvm_heap_bytes) as f64);
-    let (settings, effect) = match best_rocksdb(context, cell) {
-        Some(other) => {
-            let what = format!("it runs, at {}", rate_text(other.throughput().unwrap_or(0.0)));
-            (vec![Setting::option(cell, BACKEND, "rocksdb")], Effect::measured(what, None, other))
-        }
-        None => {
-            let task_heap = cell.options.task_manager_memory().map_or(0, |memory| memory.task_heap_bytes) as f64;
-            let larger = whole_mib(task_heap + needed / MOST_LIVE - present);
-            let what = format!("room for {}, which is what the state had reached and no end of it", bytes_text(needed));
-            let model = "layouts of HotSpot, with 40 % of the heap left to the collector";
-            (vec![Setting::option(cell, TASK_HEAP, larger)], Effect::modelled(what, None, model))
-        }
+    let (settings, effect) = if let Some(other) = best_rocksdb(context, cell) {
+        let what = format!("it runs, at {}", rate_text(other.throughput().unwrap_or(0.0)));
+        (vec![Setting::option(cell, BACKEND, "rocksdb")], Effect::measured(what, None, other))
+    } else {
+        let task_heap = cell.options.task_manager_memory().map_or(0, |memory| memory.task_heap_bytes) as f64;
+        let larger = whole_mib(task_heap + needed / MOST_LIVE - present);
+        let what = format!("room for {}, which is what the state had reached and no end of it", bytes_text(needed));
+        let model = "layouts of HotSpot, with 40 % of the heap left to the collector";
+        (vec![Setting::option(cell, TASK_HEAP, larger)], Effect::modelled(what, None, model))
     };
     vec![
         Draft {
@@ -168,8 +165,8 @@ pub(super) fn heap_is_faster<'a>(context: &'a Context<'a>, cell: &'a Cell<'a>) -
     let (live, of_manager) = (heap.jvm_live_bytes as f64 / managers, heap.jvm_heap_bytes as f64);
     let Some(factor) = other.speedup_over(cell).filter(|factor| *factor >= LEAST_FACTOR) else { return Vec::new() };
     let limit = context.parameters.heap_state_bytes as f64;
-    let grows = other.measured.iter().filter_map(|measurement| measurement.growth.as_ref());
-    let grows = grows.last().is_some_and(|growth| matches!(growth.trend, crate::result::Trend::Unbounded { .. }));
+    let mut grows = other.measured.iter().filter_map(|measurement| measurement.growth.as_ref());
+    let grows = grows.next_back().is_some_and(|growth| matches!(growth.trend, crate::result::Trend::Unbounded { .. }));
     if live > limit || live > MOST_LIVE * of_manager || grows {
         return Vec::new();
     }

@@ -93,35 +93,32 @@ fn mended_by_curve<'a>(context: &Context<'_>, cell: &'a Cell<'a>, rate: f64, mut
         )
     };
     let larger = |point: &&CachePoint| point.pool_bytes > present.pool_bytes;
-    match curve.smallest_with(wanted).filter(larger) {
-        Some(point) => {
-            let pools = present.pool_bytes.max(1) as f64 / cell.pool_bytes()?.max(1) as f64;
-            let effect = Effect::modelled(
-                format!("a hit rate of about {}", percent((point.hit_rate - error).clamp(0.0, 1.0))),
-                None,
-                model(curve),
-            );
-            let settings = cell.pool_settings((point.pool_bytes as f64 / pools) as u64);
-            Some(Draft { settings, ..draft(context, cell, rate, figures, effect) }.into())
-        }
-        None => {
-            let most = curve.points.last()?;
-            figures.push(Figure::modelled(
-                format!("hit rate with {}", bytes_text(most.pool_bytes as f64)),
-                most.hit_rate,
-                FigureUnit::Share,
-            ));
-            let effect = Effect::modelled(
-                format!(
-                    "none of a larger cache: blocks are asked for too seldom twice. Smaller state, or fewer blocks for a \
+    if let Some(point) = curve.smallest_with(wanted).filter(larger) {
+        let pools = present.pool_bytes.max(1) as f64 / cell.pool_bytes()?.max(1) as f64;
+        let effect = Effect::modelled(
+            format!("a hit rate of about {}", percent((point.hit_rate - error).clamp(0.0, 1.0))),
+            None,
+            model(curve),
+        );
+        let settings = cell.pool_settings((point.pool_bytes as f64 / pools) as u64);
+        Some(Draft { settings, ..draft(context, cell, rate, figures, effect) }.into())
+    } else {
+        let most = curve.points.last()?;
+        figures.push(Figure::modelled(
+            format!("hit rate with {}", bytes_text(most.pool_bytes as f64)),
+            most.hit_rate,
+            FigureUnit::Share,
+        ));
+        let effect = Effect::modelled(
+            format!(
+                "none of a larger cache: blocks are asked for too seldom twice. Smaller state, or fewer blocks for a \
                      lookup, would help; even {} would have {}",
-                    bytes_text(most.pool_bytes as f64),
-                    percent(most.hit_rate)
-                ),
-                None,
-                model(curve),
-            );
-            Some(draft(context, cell, rate, figures, effect).into())
-        }
+                bytes_text(most.pool_bytes as f64),
+                percent(most.hit_rate)
+            ),
+            None,
+            model(curve),
+        );
+        Some(draft(context, cell, rate, figures, effect).into())
     }
 }

@@ -48,12 +48,11 @@ pub(super) fn slow_regime<'a>(context: &'a Context<'a>, cell: &'a Cell<'a>) -> V
     if cell.options.memory_partitioned_index_filters || !counters.reads_index_often() {
         return not_the_index(cell, what, figures);
     }
-    let note = match partitioned {
-        Some(other) => cure(cell, other, what, WHOLE_INDEX.to_owned(), figures),
-        None => {
-            let shape = cell.companion.and_then(|companion| companion.store_shape.as_ref());
-            modelled_cure(cell, shape, what, figures)
-        }
+    let note = if let Some(other) = partitioned {
+        cure(cell, other, what, WHOLE_INDEX.to_owned(), figures)
+    } else {
+        let shape = cell.companion.and_then(|companion| companion.store_shape.as_ref());
+        modelled_cure(cell, shape, what, figures)
     };
     vec![note]
 }

@@ -21,27 +21,24 @@ pub(super) fn saturated<'a>(context: &'a Context<'a>, cell: &'a Cell<'a>) -> Vec
     ];
     // The configuration that kept up with the least idle time is the nearest to this one.
     let kept_up = |other: &&Cell<'_>| {
-        let keeps = |m: &&Measurement| m.open_loop.as_ref().is_some_and(|load| !load.saturated);
-        other.has_job_of(cell) && !other.measured.is_empty() && other.measured.iter().all(|m| keeps(&m))
+        let keeps = |m: &Measurement| m.open_loop.as_ref().is_some_and(|load| !load.saturated);
+        other.has_job_of(cell) && !other.measured.is_empty() && other.measured.iter().all(|m| keeps(m))
     };
     let other = context.cells.iter().filter(kept_up).min_by_key(|other| other.differences(cell).len());
-    let (settings, effect) = match other {
-        Some(other) => {
-            let differences = other.differences(cell);
-            let of = |key: &String| {
-                let value = crate::workload::Options::row(key).map(|row| row.get(&other.options))?;
-                Some(Setting::option(cell, key, value))
-            };
-            let settings = differences.iter().filter_map(of).collect();
-            (settings, Effect::measured(format!("keeps up with {}", rate_text(offered)), None, other))
-        }
-        None => {
-            let subtasks = (f64::from(measurement.parallelism) * HEADROOM * offered / served.max(1e-9)).ceil();
-            let subtasks = subtasks.min(32_768.0) as u32;
-            let setting = Setting::option(cell, "parallelism.default", subtasks);
-            let what = format!("{subtasks} subtasks that are each as fast as now keep up, with a quarter to spare");
-            (vec![setting], Effect::modelled(what, None, "the rate that was served by each subtask of this run"))
-        }
+    let (settings, effect) = if let Some(other) = other {
+        let differences = other.differences(cell);
+        let of = |key: &String| {
+            let value = crate::workload::Options::row(key).map(|row| row.get(&other.options))?;
+            Some(Setting::option(cell, key, value))
+        };
+        let settings = differences.iter().filter_map(of).collect();
+        (settings, Effect::measured(format!("keeps up with {}", rate_text(offered)), None, other))
+    } else {
+        let subtasks = (f64::from(measurement.parallelism) * HEADROOM * offered / served.max(1e-9)).ceil();
+        let subtasks = subtasks.min(32_768.0) as u32;
+        let setting = Setting::option(cell, "parallelism.default", subtasks);
+        let what = format!("{subtasks} subtasks that are each as fast as now keep up, with a quarter to spare");
+        (vec![setting], Effect::modelled(what, None, "the rate that was served by each subtask of this run"))
     };
     vec![
         Draft {

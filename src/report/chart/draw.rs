@@ -264,7 +264,7 @@ fn draw_mark(
             surface.dash("4 3");
             area.draw(&PathElement::new(vec![(x, top), (x, bottom)], ink.stroke_width(1)))?;
             surface.dash("");
-            let is_right = x > (left + right) / 2;
+            let is_right = x > i32::midpoint(left, right);
             let pos = Pos::new(if is_right { HPos::Right } else { HPos::Left }, VPos::Top);
             let style = text_style(mark.ink, LABEL).pos(pos);
             area.draw(&Text::new(text.as_str(), (if is_right { x - 4 } else { x + 4 }, top + 2), style))?;
@@ -279,8 +279,8 @@ fn draw_mark(
         }
         Shape::Text(at, text) => {
             let (x, y) = pixel(*at);
-            let pos = Pos::new(if x > (left + right) / 2 { HPos::Right } else { HPos::Left }, VPos::Bottom);
-            let x = if x > (left + right) / 2 { x - 7 } else { x + 7 };
+            let pos = Pos::new(if x > i32::midpoint(left, right) { HPos::Right } else { HPos::Left }, VPos::Bottom);
+            let x = if x > i32::midpoint(left, right) { x - 7 } else { x + 7 };
             area.draw(&Text::new(text.as_str(), (x, y - 3), text_style(mark.ink, LABEL).pos(pos)))?;
         }
     }

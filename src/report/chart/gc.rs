@@ -42,7 +42,7 @@ pub(super) fn gc(context: &Context<'_>) -> Result<Chart, String> {
     let mut panel = Panel::new(300, Axis::log("heap of a TaskManager, -Xmx", Quantity::Bytes, heaps()), y);
     for (series, one) in modelled.iter().enumerate() {
         let points: Vec<_> = one.rows.iter().filter_map(|row| Some((row.heap_bytes as f64, share(row)?))).collect();
-        panel.line(series, points.clone(), true);
+        panel.line(series, &points, true);
         panel.dots(series, points, super::Marker::of(series));
     }
     let rule = format!("{:.0} % of the time", 100.0 * TOO_MUCH);

@@ -46,7 +46,7 @@ pub(super) fn growth<'a>(context: &Context<'a>) -> Result<Chart, String> {
         if growth.samples.iter().any(|sample| sample.expired_bytes > 0) {
             panel.mark(series, Shape::Area(held.iter().copied().chain(live).collect()));
         }
-        panel.line(series, held, true);
+        panel.line(series, &held, true);
     }
     let row = |(name, growth): &(String, &Growth)| {
         let last = growth.samples.last().copied().unwrap_or_default();

@@ -101,12 +101,12 @@ pub(super) fn percentiles(context: &Context<'_>) -> Result<Chart, String> {
             let above = curve.points.iter().map(|point| (point.0, point.3));
             let below = curve.points.iter().rev().map(|point| (point.0, point.2));
             panel.mark(series, Shape::Area(above.chain(below).collect()));
-            panel.line(series, line, true);
+            panel.line(series, &line, true);
         }
         panel
     };
-    let log = panel(|label, quantity, values| Axis::log(label, quantity, values));
-    let linear = panel(|label, quantity, values| Axis::from_zero(label, quantity, values));
+    let log = panel(Axis::log);
+    let linear = panel(Axis::from_zero);
     let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |ns| Quantity::Time.text(ns));
     let row = |curve: &Curve| {
         let mut row = vec![curve.name.clone()];

@@ -210,12 +210,21 @@ pub(super) struct Panel {
     /// What is drawn, from the back to the front.
     pub marks: Vec<Mark>,
     /// The points that a reader can point at, by series.
-    pub tracks: Vec<(usize, Vec<(f64, f64)>)>,
+    pub tracks: Tracks,
     /// Where series end, for their names.
     pub ends: Vec<(usize, f64)>,
     /// The columns of a heat map: from, to, and counts by bucket of latency.
-    pub cells: Vec<(f64, f64, Vec<(u8, u32)>)>,
+    pub cells: Vec<Column>,
 }
+
+/// Places, x and y in the units of the axes.
+pub type Points = Vec<(f64, f64)>;
+
+/// The points of each series.
+pub type Tracks = Vec<(usize, Points)>;
+
+/// A column of a heat map: from, to, and counts by bucket of latency.
+pub type Column = (f64, f64, Vec<(u8, u32)>);
 
 impl View {
     /// Panels below each other.
@@ -237,8 +246,8 @@ impl Panel {
     }
 
     /// Draws the line of a series, which can be pointed at; with its name behind the end.
-    pub fn line(&mut self, series: usize, points: Vec<(f64, f64)>, is_named: bool) {
-        let points = sample::thinned(&points, sample::MOST_POINTS);
+    pub fn line(&mut self, series: usize, points: &[(f64, f64)], is_named: bool) {
+        let points = sample::thinned(points, sample::MOST_POINTS);
         if let Some((_, y)) = points.last().filter(|_| is_named && series < SHOWN_SERIES) {
             self.ends.push((series, *y));
         }

@@ -75,12 +75,12 @@ pub(super) fn throughput(context: &Context<'_>) -> Result<Chart, String> {
     let values = |lines: &[Vec<(f64, f64)>]| lines.iter().flatten().map(|point| point.1).collect::<Vec<_>>();
     let panels = |y: Axis| {
         let mut rate = Panel::new(240, time(""), y);
-        rates.iter().enumerate().for_each(|(series, line)| rate.line(series, line.clone(), true));
+        rates.iter().enumerate().for_each(|(series, line)| rate.line(series, line, true));
         let mut panels = vec![rate];
         if p99s.iter().any(|line| !line.is_empty()) {
             let y = Axis::log("p99 of an interval", Quantity::Time, values(&p99s));
             let mut p99 = Panel::new(170, time(""), y);
-            p99s.iter().enumerate().for_each(|(series, line)| p99.line(series, line.clone(), true));
+            p99s.iter().enumerate().for_each(|(series, line)| p99.line(series, line, true));
             panels.push(p99);
         }
         panels.extend(lanes(&timed, time("time, s")));
@@ -268,7 +268,7 @@ fn memory_panel(one: &Timed<'_>) -> Panel {
             panel.tracks.push((part, stacks.iter().map(|(at, parts)| (*at, parts[part])).collect()));
         }
     }
-    panel.line(3, resident, false);
+    panel.line(3, &resident, false);
     if let Some(budget) = budget(one.measurement) {
         let text = format!("budget {}", Quantity::Bytes.tick(budget));
         panel.marks.push(Mark::of(Ink::Muted, Shape::RuleY(budget, text)));

@@ -62,10 +62,10 @@ pub(super) fn checkpoints(context: &Context<'_>) -> Result<Chart, String> {
     );
     for (series, one) in taken.iter().enumerate() {
         time.dots(series, one.points(|record| record.sync_duration_ms * MS), Marker::Ring);
-        time.line(series, one.points(|record| record.duration_ms * MS), true);
+        time.line(series, &one.points(|record| record.duration_ms * MS), true);
         time.dots(series, one.points(|record| record.duration_ms * MS), Marker::of(series));
         size.dots(series, one.points(|record| record.full_bytes as f64), Marker::Ring);
-        size.line(series, one.points(|record| record.written_bytes as f64), true);
+        size.line(series, &one.points(|record| record.written_bytes as f64), true);
         size.dots(series, one.points(|record| record.written_bytes as f64), Marker::of(series));
     }
     let header = ["configuration", "figure", "least", "mean", "p50", "p95", "p99", "largest"];

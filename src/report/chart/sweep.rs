@@ -55,14 +55,13 @@ impl<'a> Sweep<'a> {
             }
             let all = axes.iter().map(String::as_str).zip(row.knobs.iter().map(String::as_str));
             let others: Vec<_> = all.filter(|(other, _)| *other != axis).collect();
-            match sweep.lines.iter_mut().find(|line| line.base == row.base && line.others == others) {
-                Some(line) => line.rows.push((value, row)),
-                None => {
-                    let name = with_choices(&row.base, &others);
-                    let name = if entry.label.is_empty() { name } else { format!("{}: {name}", entry.label) };
-                    let name = crate::result::printable(&name);
-                    sweep.lines.push(Line { name, base: &row.base, others, rows: vec![(value, row)] });
-                }
+            if let Some(line) = sweep.lines.iter_mut().find(|line| line.base == row.base && line.others == others) {
+                line.rows.push((value, row))
+            } else {
+                let name = with_choices(&row.base, &others);
+                let name = if entry.label.is_empty() { name } else { format!("{}: {name}", entry.label) };
+                let name = crate::result::printable(&name);
+                sweep.lines.push(Line { name, base: &row.base, others, rows: vec![(value, row)] });
             }
         }
         if sweep.is_numeric() {
@@ -151,7 +150,7 @@ impl<'a> Sweep<'a> {
             |points: &[(f64, Spread)]| points.iter().map(|(x, spread)| (*x, spread.median)).collect::<Vec<_>>();
         if !calm.is_empty() {
             if self.is_numeric() {
-                panel.line(series, medians(&calm), true);
+                panel.line(series, &medians(&calm), true);
             }
             panel.dots(series, medians(&calm), Marker::of(series));
         }

@@ -55,8 +55,8 @@ pub(super) fn levels(context: &Context<'_>) -> Result<Chart, String> {
                   The table tells the number of files too.",
         alternative: String::new(),
         views: vec![
-            View::new("linear", vec![panel(|label, quantity, values| Axis::from_zero(label, quantity, values))]),
-            View::new("logarithmic", vec![panel(|label, quantity, values| Axis::log(label, quantity, values))]),
+            View::new("linear", vec![panel(Axis::from_zero)]),
+            View::new("logarithmic", vec![panel(Axis::log)]),
         ],
         series: trees.iter().map(|(name, _)| name.clone()).collect(),
         table: (std::iter::once("configuration".to_owned()).chain(names).collect(), trees.iter().map(row).collect()),
@@ -145,7 +145,7 @@ pub(super) fn cache(context: &Context<'_>) -> Result<Chart, String> {
         });
         Some((case.name.clone(), whole, line))
     };
-    let rates: Vec<(String, f64, Vec<(f64, f64)>)> = cases.iter().filter_map(of).collect();
+    let rates: Vec<(String, f64, Points)> = cases.iter().filter_map(of).collect();
     if rates.is_empty() {
         return Err(
             "no trial counted the hits of a block cache: run.counters adds a companion trial in which RocksDB counts"
@@ -157,7 +157,7 @@ pub(super) fn cache(context: &Context<'_>) -> Result<Chart, String> {
     if end > 0.0 {
         let x = Axis::between("time, s", Quantity::Number, 0.0, end);
         let mut panel = Panel::new(240, x, Axis::between("blocks found in the cache", Quantity::Share, 0.0, 1.0));
-        rates.iter().enumerate().for_each(|(series, (_, _, line))| panel.line(series, line.clone(), true));
+        rates.iter().enumerate().for_each(|(series, (_, _, line))| panel.line(series, line, true));
         panels.push(panel);
     } else {
         let names = rates.iter().rev().map(|(name, ..)| name.clone()).collect();

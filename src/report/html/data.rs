@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::report::chart::{Axis, Chart, Embedded, Panel, Scale};
+use crate::report::chart::{Axis, Chart, Embedded, Panel, Scale, Tracks};
 
 /// A chart for the script. Lines that several views share are told once.
 pub(super) fn chart(chart: &Chart, id: &str, embedded: &Embedded) -> Value {
-    let mut shared: Vec<&Vec<(usize, Vec<(f64, f64)>)>> = Vec::new();
+    let mut shared: Vec<&Tracks> = Vec::new();
     let mut views = Vec::new();
     for (view, boxes) in chart.views.iter().zip(&embedded.boxes) {
         let mut panels = Vec::new();

@@ -9,9 +9,12 @@ use crate::report::chart::{CHARTS, Chart, Context, Embedded, Kind, SHOWN_SERIES,
 /// Rows of the table behind a chart; the others are in the result.
 const MOST_ROWS: usize = 400;
 
+/// A chart with what the script reads of it, or why there is nothing to draw.
+type Made = Result<(Markup, Value), String>;
+
 /// All charts of a page.
 pub(super) struct Figures {
-    made: Vec<(&'static Kind, Result<(Markup, Value), String>)>,
+    made: Vec<(&'static Kind, Made)>,
 }
 
 impl Figures {

@@ -1,5 +1,7 @@
 //! How a run is repeated: configurations to paste, the workload, the circumstances.
 
+use std::fmt::Write;
+
 use maud::{Markup, html};
 
 use super::{PageOptions, ResultFile};
@@ -74,7 +76,7 @@ fn link(file: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out += &format!("%{byte:02X}");
+            let _ = write!(out, "%{byte:02X}");
         }
     }
     out

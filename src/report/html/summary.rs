@@ -1,5 +1,7 @@
 //! The table of configurations: every figure that decides, with its range over the trials.
 
+use std::fmt::Write;
+
 use maud::{Markup, html};
 
 use crate::model::gc::{Beside, Collector, Constants, Rate, Request, forecast_rows, jobs_of};
@@ -152,14 +154,14 @@ pub(super) fn table(book: &Book<'_>) -> Markup {
 fn unfinished(case: &Case<'_>) -> String {
     let mut words = String::new();
     if case.row.failed > 0 {
-        words += &format!(" ({} failed)", case.row.failed);
+        let _ = write!(words, " ({} failed)", case.row.failed);
     }
     if case.row.out_of_memory > 0 {
-        words += &format!(" ({} out of memory)", case.row.out_of_memory);
+        let _ = write!(words, " ({} out of memory)", case.row.out_of_memory);
     }
     let interrupted = case.trials.len().saturating_sub(case.row.trials + case.row.failed + case.row.out_of_memory);
     if interrupted > 0 {
-        words += &format!(" ({interrupted} interrupted)");
+        let _ = write!(words, " ({interrupted} interrupted)");
     }
     words
 }
