@@ -1,7 +1,7 @@
 //! RocksDB's trees: their levels, what is rewritten and reread for each byte, and the cache above them.
 
 use super::axis::{Axis, Quantity};
-use super::{Chart, Context, Marker, Panel, Shape, View, no_timeline};
+use super::{Chart, Context, Marker, Panel, Points, Shape, View, no_timeline};
 use crate::report::book::Case;
 use crate::report::table::significant;
 use crate::result::LevelShape;
