@@ -21,7 +21,9 @@ mod measured {
 
     use rocksdb::checkpoint::Checkpoint;
     use rocksdb::{DB, WriteOptions};
-    use statebench::backend::{HeapBackend, RocksDbBackend, SnapshotRequest, Snapshots, fetch_files, rocksdb_options};
+    use statebench::backend::{
+        HeapBackend, OpenMode, RocksDbBackend, SnapshotRequest, Snapshots, fetch_files, rocksdb_options,
+    };
     use statebench::checkpoint::{
         CheckpointStorage, JobIdentity, KeyedHandle, Metadata, OperatorHandle, Output, Position, Scope, SnapshotKind,
         SnapshotTarget, StoredCheckpoint, SubtaskHandle, Written,
@@ -63,7 +65,8 @@ mod measured {
 
     fn open(folder: &Path) -> (RocksDbBackend<i64>, ValueState<VoidNamespace, Payload>) {
         let mut backend =
-            RocksDbBackend::<i64>::open(folder, &options(), (GROUPS, 0), None, false, StateTtls::new()).unwrap();
+            RocksDbBackend::<i64>::open(folder, &options(), (GROUPS, 0), None, OpenMode::default(), StateTtls::new())
+                .unwrap();
         let value = backend.value_state("value").unwrap();
         (backend, value)
     }

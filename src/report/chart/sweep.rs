@@ -56,7 +56,7 @@ impl<'a> Sweep<'a> {
             let all = axes.iter().map(String::as_str).zip(row.knobs.iter().map(String::as_str));
             let others: Vec<_> = all.filter(|(other, _)| *other != axis).collect();
             if let Some(line) = sweep.lines.iter_mut().find(|line| line.base == row.base && line.others == others) {
-                line.rows.push((value, row))
+                line.rows.push((value, row));
             } else {
                 let name = with_choices(&row.base, &others);
                 let name = if entry.label.is_empty() { name } else { format!("{}: {name}", entry.label) };

@@ -178,7 +178,7 @@ fn hostile_names_are_text_everywhere() {
         };
         let svg = roxmltree::Document::parse(&picture.svg).unwrap();
         let names: BTreeSet<_> =
-            svg.descendants().filter(|node| node.is_element()).map(|node| node.tag_name().name()).collect();
+            svg.descendants().filter(roxmltree::Node::is_element).map(|node| node.tag_name().name()).collect();
         assert!(names.is_subset(&BTreeSet::from(["svg", "title", "desc", "g", "path", "text"])), "{names:?}");
     }
     let markdown = report_markdown(&book);
