@@ -95,6 +95,8 @@ fn trial(workload: &str, prefill: &str, partitioned: bool, pool_mib: u64) -> Mea
         state_folder: folder.path().to_owned(),
         counters: true,
         prefill: PrefillFrom::Own,
+        handicap_percent: None,
+        memory_group: None,
     };
     run_trial(&spec, &Silent).unwrap().unwrap().measurement
 }

@@ -430,7 +430,7 @@ fn hostile_names_are_neutralised_and_markdown_fits_a_comment() {
 #[test]
 fn checkpoints_of_two_runs_are_equal_to_the_byte() {
     let place = Place::new();
-    place.file("job.toml", format!("{}\n[checkpoint]\nevery-events = 5_000\n", SMALL));
+    place.file("job.toml", format!("{SMALL}\n[checkpoint]\nevery-events = 5_000\n"));
     for name in ["a", "b"] {
         place.statebench(&format!("run job.toml -q -o {name}.json --savepoint savepoints-{name}")).ok();
     }

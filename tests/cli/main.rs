@@ -184,6 +184,9 @@ fn measured<'a>(result: &'a RunResult, configuration: &str) -> &'a Measurement {
     }
 }
 
+/// Lines of a result that begin with these differ from run to run.
+const VARYING: [&str; 7] = ["timing:", "java heap ", "process ", "harness:", "working set ", "not steady ", "latency "];
+
 /// Text of a result without what may differ from run to run: figures are `#`, digests `DIGEST`; the rules of tables, what
 /// timing cost, what went on beside the events and how steady they were are left out.
 fn figures(text: &str) -> String {
@@ -198,8 +201,6 @@ fn figures(text: &str) -> String {
         let words = line.split(' ').map(|word| if is_digest(word) { "DIGEST" } else { word });
         words.collect::<Vec<_>>().join(" ")
     };
-    const VARYING: [&str; 7] =
-        ["timing:", "java heap ", "process ", "harness:", "working set ", "not steady ", "latency "];
     let mut is_in_table = false;
     let lines = text.lines().filter(|line| {
         is_in_table = (is_in_table && !line.is_empty()) || line.starts_with(" p99 during");
