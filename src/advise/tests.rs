@@ -252,7 +252,9 @@ fn an_index_that_may_not_stay_is_told_before_a_run_was_slow() {
     assert!(
         finding.figures.iter().any(|figure| figure.kind == FigureKind::Modelled && figure.unit == FigureUnit::Share)
     );
-    assert!(!has(&with(400 << 10, "1gb"), "index-may-not-stay") && !has(&with(1 << 10, "64mb"), "index-may-not-stay"));
+    assert!(
+        !has(&with(400 << 10, "256mb"), "index-may-not-stay") && !has(&with(1 << 10, "64mb"), "index-may-not-stay")
+    );
 }
 
 #[test]
@@ -407,7 +409,7 @@ fn a_garbage_collector_needs_a_rate_and_comes_with_the_models_error() {
     finished(&mut result, "heap", &[HEAP], on_heap(900_000.0, 420 * MIB));
     let silent = advice(&result);
     assert!(silent.missing.iter().any(|missing| missing.how.contains("--events-per-second")), "{silent:#?}");
-    let parameters = Parameters { events_per_s: Some(800_000.0), ..Parameters::default() };
+    let parameters = Parameters { events_per_s: Some(200_000.0), ..Parameters::default() };
     let finding = only(&advise(&result, &parameters).unwrap(), "garbage-collection");
     assert!(finding.why.contains("off by"), "{finding:?}");
     let idle = Parameters { events_per_s: Some(1.0), ..Parameters::default() };

@@ -107,7 +107,14 @@ pub(super) fn garbage_collection<'a>(context: &'a Context<'a>, cell: &'a Cell<'a
     ];
     let sustained = best_rocksdb(context, cell).filter(|other| other.throughput().is_some_and(|theirs| theirs >= rate));
     let (settings, effect) = match (enough, sustained) {
-        (None, None) => return Vec::new(),
+        (None, None) => {
+            let what = format!(
+                "nothing by a larger heap: none up to six times what is alive keeps pauses within {}; more TaskManagers would, and \
+                 a RocksDB configuration beside this one tells what that backend does",
+                percent(context.parameters.pause_share)
+            );
+            (Vec::new(), Effect::modelled(what, None, model_and_error()))
+        }
         (Some(bytes), _) => {
             let task_heap = cell.options.task_manager_memory().map_or(0, |memory| memory.task_heap_bytes) as f64;
             let larger = whole_mib(task_heap + bytes as f64 - heap);

@@ -122,6 +122,7 @@ fn knee_note(family: &[&Cell<'_>], knee: &Cell<'_>) -> Option<Note> {
                 percent(high)
             ),
             (0, ..) => "throughput falls".to_owned(),
+            (1, ..) => "a run was in the slow regime".to_owned(),
             (slow, ..) => format!("{slow} runs were in the slow regime"),
         }
     );
