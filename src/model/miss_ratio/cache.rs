@@ -11,6 +11,11 @@ const ENTRY_BYTES: u64 = 96;
 /// The share of its capacity at which a write-buffer manager has a write buffer flushed.
 const MUTABLE_SHARE: f64 = 7.0 / 8.0;
 
+/// A write buffer takes memory in pieces of an eighth of its size, at most of this: no pool has less.
+const MAX_ARENA_BLOCK: u64 = 1 << 20;
+/// The share of the size of a flush from which on write buffers were full.
+const FULL: f64 = 0.8;
+
 /// A block that the model follows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block {
@@ -88,8 +93,6 @@ pub(super) struct Cache {
     nodes: Vec<Node>,
     /// Blocks found since counting began, by kind.
     pub hits: [u64; 4],
-    /// What write buffers are charged with, bytes.
-    charged: u64,
     /// Bytes of write buffers at which a pool of this size has them flushed.
     flushed_at: u64,
 }
@@ -97,7 +100,8 @@ pub(super) struct Cache {
 /// Bytes of write buffers at which one of them is flushed in a pool of this size.
 pub(super) fn flushed_at(pool_bytes: u64, geometry: &CacheGeometry) -> u64 {
     let (_, buffers) = divide_pool(pool_bytes, geometry.write_buffer_ratio);
-    ((MUTABLE_SHARE * buffers as f64) as u64).min(geometry.write_buffer_size)
+    let least = (geometry.write_buffer_size / 8).clamp(1, MAX_ARENA_BLOCK);
+    ((MUTABLE_SHARE * buffers as f64) as u64).min(geometry.write_buffer_size).max(least)
 }
 
 impl Cache {
@@ -116,7 +120,6 @@ impl Cache {
             has_high: geometry.high_priority_ratio > 0.0,
             nodes: Vec::new(),
             hits: [0; 4],
-            charged: 0,
             flushed_at: flushed_at(pool_bytes, geometry),
         }
     }
@@ -198,25 +201,28 @@ impl Cache {
         let shard = self.shard_of(key_hash);
         self.evict(shard, bytes, blocks, evicted);
         self.shards[shard].reserved += bytes;
-        self.charged += bytes;
     }
 
     /// Such an entry is released.
     pub fn release(&mut self, key_hash: u64, bytes: u64) {
         let shard = self.shard_of(key_hash);
         self.shards[shard].reserved = self.shards[shard].reserved.saturating_sub(bytes);
-        self.charged = self.charged.saturating_sub(bytes);
     }
 
-    /// Whether a pool of this size would flush a write buffer now.
-    pub fn is_due(&self) -> bool {
-        self.charged >= self.flushed_at
-    }
-
-    /// Releases every such entry.
-    pub fn release_all(&mut self) {
-        self.charged = 0;
-        self.shards.iter_mut().for_each(|shard| shard.reserved = 0);
+    /// How many entries stand for one of the real cache's charge, of which the most was `peak` bytes and which is flushed at
+    /// `present` bytes there. Write buffers that are never full are as large in a larger pool.
+    pub fn entries_for(&self, key_hash: u64, peak: u64, present: u64) -> u16 {
+        let (own, present, peak) = (self.flushed_at as f64, present as f64, peak as f64);
+        let scale = if self.is_present {
+            1.0
+        } else if peak >= FULL * present {
+            own / present
+        } else {
+            (own / peak.max(1.0)).min(1.0)
+        };
+        // Of a part of an entry the hash decides whether there is one.
+        let chance = (key_hash >> 32) as f64 / f64::from(u32::MAX);
+        (scale + chance).floor().clamp(0.0, f64::from(u16::MAX)) as u16
     }
 
     /// A block stands for twice as many others as before, or is no longer followed.

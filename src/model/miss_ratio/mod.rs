@@ -17,6 +17,7 @@ mod tests;
 use std::collections::HashMap;
 
 use crate::result::{CacheCurve, CachePoint};
+use crate::state::mix;
 use cache::{Block, Cache, flushed_at};
 
 /// The sizes of the curve, in sixteenths of the present pool.
@@ -90,12 +91,13 @@ pub struct CacheModel {
     followed: [usize; 4],
     rarity: [u32; 4],
     caches: Vec<Cache>,
-    /// What is reserved in the real cache, the most since its last flush began, and whether it is being released.
+    /// What write buffers are charged with in the real cache, bytes, and the most that it was.
     reserved: u64,
     peak: u64,
-    is_releasing: bool,
-    /// At which size it is flushed, bytes.
+    /// The size at which they are flushed, bytes.
     flushed_at: u64,
+    /// The entries of the charge, by the hash of their keys: how many stand for each in every cache.
+    charges: HashMap<u64, Vec<u16>, foldhash::fast::FixedState>,
     /// Blocks asked for since counting began, by kind; for how many those stand that were followed, and how many those were.
     asked: [u64; 4],
     weighed: [u64; 4],
@@ -119,8 +121,8 @@ impl CacheModel {
             caches: sixteenths.iter().map(|&size| Cache::new(geometry, size)).collect(),
             reserved: 0,
             peak: 0,
-            is_releasing: false,
             flushed_at: flushed_at(geometry.pool_bytes, geometry),
+            charges: HashMap::default(),
             asked: [0; 4],
             weighed: [0; 4],
             sampled: 0,
@@ -140,7 +142,8 @@ impl CacheModel {
         let kind = access.kind as usize;
         self.asked[kind] += u64::from(matches!(access.event, CacheEvent::Hit | CacheEvent::Miss));
         match access.event {
-            CacheEvent::Reserve | CacheEvent::Release => self.reserve(access),
+            CacheEvent::Reserve => self.reserve(access),
+            CacheEvent::Release => self.release(access),
             _ if !is_followed(access.key_hash, self.rarity[kind]) => {}
             CacheEvent::Hit | CacheEvent::Miss => self.ask(access),
             CacheEvent::Insert => self.insert(access),
@@ -238,30 +241,27 @@ impl CacheModel {
         self.rarity[kind] = rarity;
     }
 
+    /// Takes in what write buffers are charged with. A pool of another size flushes them at another size: the real charge is
+    /// scaled, entry by entry, with all that it does over time.
     fn reserve(&mut self, access: CacheAccess) {
-        let reserves = access.event == CacheEvent::Reserve;
-        if reserves {
-            if self.is_releasing {
-                (self.is_releasing, self.peak) = (false, self.reserved);
+        self.reserved += access.bytes;
+        self.peak = self.peak.max(self.reserved);
+        let entries = self.caches.iter().map(|cache| cache.entries_for(access.key_hash, self.peak, self.flushed_at));
+        let entries: Vec<u16> = entries.collect();
+        for (cache, &entries) in self.caches.iter_mut().zip(&entries) {
+            for place in 0..entries {
+                let entry = (place_of(access.key_hash, place), access.bytes);
+                cache.reserve(entry, (&mut self.blocks, &self.rarity), &mut self.evicted);
             }
-            self.reserved += access.bytes;
-            self.peak = self.peak.max(self.reserved);
-        } else {
-            self.is_releasing = true;
-            self.reserved = self.reserved.saturating_sub(access.bytes);
         }
-        let was_flushed_early = !reserves && self.peak < self.flushed_at / 5 * 4;
-        for cache in &mut self.caches {
-            if reserves {
-                cache.reserve((access.key_hash, access.bytes), (&mut self.blocks, &self.rarity), &mut self.evicted);
-            }
-            // Another pool flushes at a size of its own, and whenever this one was flushed for another reason, such as a
-            // checkpoint.
-            match cache.is_present {
-                true if !reserves => cache.release(access.key_hash, access.bytes),
-                false if was_flushed_early || cache.is_due() => cache.release_all(),
-                _ => {}
-            }
+        self.charges.insert(access.key_hash, entries);
+    }
+
+    fn release(&mut self, access: CacheAccess) {
+        let Some(entries) = self.charges.remove(&access.key_hash) else { return };
+        self.reserved = self.reserved.saturating_sub(access.bytes);
+        for (cache, entries) in self.caches.iter_mut().zip(entries) {
+            (0..entries).for_each(|place| cache.release(place_of(access.key_hash, place), access.bytes));
         }
     }
 
@@ -283,6 +283,11 @@ impl CacheModel {
             points: self.caches.iter().map(point).collect(),
         }
     }
+}
+
+/// The hash of one of the entries that stand for an entry of the real cache; the first is in the same shard.
+fn place_of(key_hash: u64, place: u16) -> u64 {
+    if place == 0 { key_hash } else { mix(key_hash, place.into()) }
 }
 
 /// Whether a block is one of those that are followed where one in 2^rarity is. The low bits of the hash choose the shard.
