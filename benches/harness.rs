@@ -555,7 +555,7 @@ mod rocksdb {
                 &options(),
                 (GROUPS, 0),
                 memory,
-                false,
+                OpenMode::default(),
                 StateTtls::new(),
             );
             let mut harness = metered(backend.unwrap(), Strategy::Every);
