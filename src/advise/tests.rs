@@ -2,7 +2,7 @@ use super::*;
 use crate::result::{
     CacheCurve, CachePoint, CheckpointRecord, Checkpoints, Growth, GrowthSample, HeapMemory, Latency, LatencySummary,
     LevelShape, Measurement, OpenLoop, OutOfMemory, Outcome, PoolSize, StoreBudget, StoreCounters, StoreMemory,
-    StoreShape, StoreUse, Trend, Trial,
+    StoreShape, StoreUse, Trend, Trial, TrialRun,
 };
 use crate::run::{RunOptions, empty_result};
 use crate::workload::{Document, Plan};
@@ -56,6 +56,7 @@ fn trial(result: &mut RunResult, name: &str, settings: &[(&str, &str)], companio
         repeat: 0,
         companion,
         seed: 1,
+        run: TrialRun::default(),
         outcome,
     });
     result.planned_trials = result.trials.len();
@@ -368,6 +369,7 @@ fn on_heap(events_per_s: f64, live_bytes: u64) -> Measurement {
         task_managers: 1,
         process_live_bytes: None,
         process_allocated_bytes: None,
+        rehash: None,
     };
     Measurement { heap: Some(heap), ..measurement(events_per_s) }
 }

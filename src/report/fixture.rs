@@ -48,6 +48,7 @@ pub(crate) fn empty(workload: &str) -> RunResult {
         planned_trials: 0,
         trials: Vec::new(),
         agreements: Vec::new(),
+        interleaved: None,
         max_rates: Vec::new(),
         interleaved: None,
         interrupted: false,

@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, Table};
 use super::grid::grids;
 use super::notes::notes;
 use super::{Regime, Spread, Summary};
-use crate::result::{METRICS, Metric, RunResult, Unit, printable};
+use crate::result::{METRICS, Metric, RunResult, printable};
 
 pub(super) use crate::result::{significant, with_unit};
 

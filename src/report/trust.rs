@@ -118,7 +118,7 @@ mod tests {
 
     use super::*;
     use crate::result::{
-        ConditionLatency, Course, Latency, Outcome, ServedFrom, Steadiness, Trend, Unsettled, WorkingSet,
+        ConditionLatency, Course, Latency, Outcome, ServedFrom, Steadiness, Trend, TrialRun, Unsettled, WorkingSet,
     };
     use crate::run::{RunOptions, empty_result};
     use crate::workload::{Document, Plan};
@@ -138,7 +138,7 @@ mod tests {
                 repeat,
                 companion: repeat == 2,
                 seed: 1,
-                run: crate::result::TrialRun::default(),
+                run: TrialRun::default(),
                 outcome: Outcome::Finished(Box::new(measurement)),
             });
         }

@@ -194,7 +194,7 @@ impl Drop for SharedMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::{Observed, RocksDbBackend};
+    use crate::backend::{Observed, OpenMode, RocksDbBackend};
     use crate::state::{KeyGroups, KeyedStateBackend, Payload, StateTtls, VoidNamespace, mix};
     use crate::workload::BackendType;
 
@@ -244,7 +244,8 @@ mod tests {
         let path = folder.path().join("db");
         let open = RocksDbBackend::<i64>::open;
         let mut backend =
-            open(&path, &options, (GROUPS, 0), Some(Arc::clone(&memory)), true, StateTtls::new()).unwrap();
+            open(&path, &options, (GROUPS, 0), Some(Arc::clone(&memory)), OpenMode::counting(), StateTtls::new())
+                .unwrap();
         let state = backend.value_state::<VoidNamespace, Payload>("value").unwrap();
         let mut draw = 1_u64;
         let mut ask = |backend: &mut RocksDbBackend<i64>, events: u64| {
