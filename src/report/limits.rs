@@ -49,13 +49,13 @@ fn until(measurement: &Measurement, now: u64, limit: u64) -> Option<f64> {
 
 fn heap(measurement: &Measurement) -> Option<f64> {
     let heap = measurement.heap.as_ref()?;
-    let room = JvmHeap { bytes: heap.jvm_heap_bytes }.room() * u64::from(heap.task_managers);
+    let room = JvmHeap { bytes: heap.jvm_heap_bytes }.room().saturating_mul(u64::from(heap.task_managers));
     until(measurement, heap.jvm_live_bytes, room)
 }
 
 fn disk(measurement: &Measurement, free_bytes: Option<u64>) -> Option<f64> {
     let used = measurement.store_bytes?;
-    until(measurement, used, used + free_bytes?)
+    until(measurement, used, used.saturating_add(free_bytes?))
 }
 
 /// Days until checkpoints take as long as they may.
