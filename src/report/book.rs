@@ -1,5 +1,7 @@
 //! What a page or a chart is about: results, and what of them becomes series.
 
+use super::curves::with_choices;
+use super::knobs::{Knobs, is_option};
 use super::summary::{Group, finished, groups};
 use super::{Row, Summary};
 use crate::compare::{Comparison, Observations, Parameters, compare};
@@ -105,6 +107,10 @@ fn comparisons(entries: &[Entry<'_>]) -> Result<Vec<(String, Comparison)>, Strin
         // It was made to compare, and says what with what.
         return Ok(vec![(String::new(), compared(base, &Parameters::default())?)]);
     }
+    let mut axes = entries.iter().flat_map(|entry| entry.result.workload.matrix.keys());
+    if axes.any(|axis| is_option(axis)) {
+        return Err("what a matrix over options changes is shown as a sweep".to_owned());
+    }
     let mut names: Vec<&str> = Vec::new();
     for cell in base.cells.iter().filter(|cell| !cell.trials.is_empty()) {
         if !names.contains(&cell.configuration.as_str()) {
@@ -124,9 +130,16 @@ fn comparisons(entries: &[Entry<'_>]) -> Result<Vec<(String, Comparison)>, Strin
 
 impl<'a> Case<'a> {
     fn of(position: usize, entry: &Entry<'a>, group: Group<'a>, row: &Row) -> Self {
-        let own = super::grid::with_regime(&row.configuration, row.regime, row.trials);
-        let words = [row.workload.as_str(), &own];
-        let name = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+        let name = match Knobs::of(entry.result) {
+            // The last parts of keys are enough to tell the cells of a sweep apart.
+            Some(knobs) => {
+                let choices: Vec<_> =
+                    knobs.axes.iter().map(String::as_str).zip(row.knobs.iter().map(String::as_str)).collect();
+                with_choices(&row.base, &choices)
+            }
+            None => row.configuration.clone(),
+        };
+        let name = super::grid::with_regime(&name, row.regime, row.trials);
         let name = shortened(&printable(&name));
         Self {
             entry: position,

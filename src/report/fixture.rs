@@ -48,7 +48,6 @@ pub(crate) fn empty(workload: &str) -> RunResult {
         planned_trials: 0,
         trials: Vec::new(),
         agreements: Vec::new(),
-        interleaved: None,
         max_rates: Vec::new(),
         interrupted: false,
     }
@@ -113,7 +112,24 @@ pub(crate) fn add(result: &mut RunResult, configuration: &str, repeat: u32, meas
 }
 
 fn companion(result: &mut RunResult, configuration: &str) {
-    add(result, configuration, 0, rocksdb(99, 256));
+    let asked = (900_000, 100_000);
+    let point = |step: i32| {
+        let share = 2_f64.powi(step);
+        let size = PoolSize {
+            pool_bytes: (f64::from(256 << 20) * share) as u64,
+            cache_bytes: (f64::from(200 << 20) * share) as u64,
+        };
+        let rate = 1.0 - 0.25 / share.sqrt().max(0.3);
+        CachePoint::new(size, step == 0, (rate.clamp(0.0, 1.0), 1.0), asked)
+    };
+    let curve = CacheCurve {
+        data_asked: asked.0,
+        index_asked: asked.1,
+        sampled: 5_000,
+        measured_hit_rate: Some(0.8),
+        points: (-4..=4).map(point).collect(),
+    };
+    add(result, configuration, 0, Measurement { cache_curve: Some(curve), ..rocksdb(99, 256) });
     if let Some(trial) = result.trials.last_mut() {
         trial.companion = true;
     }

@@ -37,14 +37,18 @@ pub(super) fn verdict(book: &Book<'_>) -> Verdict {
     if let Ok(comparisons) = &book.comparisons {
         let counts =
             |count: fn(&crate::compare::Counts) -> usize| comparisons.iter().map(|(_, c)| count(&c.counts)).sum();
-        let words: [(&str, usize, &str); 4] = [
-            ("problem", counts(|c| c.regressed), "▲ worse than the baseline"),
-            ("better", counts(|c| c.improved), "▼ better"),
-            ("muted", counts(|c| c.no_change), "= unchanged"),
-            ("muted", counts(|c| c.inconclusive), "? inconclusive"),
+        let words: [(&str, usize, &str, &str); 4] = [
+            ("problem", counts(|c| c.regressed), "▲", "worse than the baseline"),
+            ("better", counts(|c| c.improved), "▼", "better"),
+            ("muted", counts(|c| c.no_change), "=", "unchanged"),
+            ("muted", counts(|c| c.inconclusive), "?", "inconclusive"),
         ];
-        badges
-            .extend(words.into_iter().filter(|word| word.1 > 0).map(|(class, n, word)| (class, format!("{n} {word}"))));
+        badges.extend(
+            words
+                .into_iter()
+                .filter(|word| word.1 > 0)
+                .map(|(class, n, sign, word)| (class, format!("{sign} {n} {word}"))),
+        );
     }
     let plural = |n: usize, one: &str, many: &str| if n == 1 { format!("1 {one}") } else { format!("{n} {many}") };
     if problems > 0 {

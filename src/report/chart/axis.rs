@@ -194,19 +194,18 @@ fn finite(values: impl IntoIterator<Item = f64>) -> impl Iterator<Item = f64> {
     values.into_iter().filter(|value| value.is_finite()).map(|value| value.clamp(-LARGEST, LARGEST))
 }
 
-/// Multiples of 1, 2 or 5 times a power of ten; of bytes, of a power of 1024 as well.
+/// Multiples of 1, 2 or 5 times a power of ten; of bytes, of a power of two.
 fn linear_ticks(from: f64, to: f64, quantity: Quantity) -> Vec<f64> {
-    let unit = match quantity {
-        Quantity::Bytes => 1024_f64.powf((to.abs().max(1.0).log2() / 10.0).floor()),
-        _ => 1.0,
-    };
-    let raw = (to - from) / unit / TICKS;
+    let raw = (to - from) / TICKS;
     if raw <= 0.0 || !raw.is_finite() {
         return vec![from];
     }
-    let power = 10_f64.powf(raw.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].into_iter().map(|step| step * power).find(|step| *step >= raw).unwrap_or(raw);
-    let step = step * unit;
+    let step = if quantity == Quantity::Bytes {
+        2_f64.powf(raw.log2().ceil())
+    } else {
+        let power = 10_f64.powf(raw.log10().floor());
+        [1.0, 2.0, 5.0, 10.0].into_iter().map(|step| step * power).find(|step| *step >= raw).unwrap_or(raw)
+    };
     let first = (from / step).ceil();
     (0..=2 * TICKS as u32).map(|at| (first + f64::from(at)) * step).take_while(|tick| *tick <= to * 1.000_001).collect()
 }
@@ -247,7 +246,7 @@ mod tests {
     #[test]
     fn ticks_are_round_figures_with_their_unit() {
         assert_snapshot!(ticks(&Axis::from_zero("", Quantity::Rate, [1_234_567.0])), @"0/s | 500 k/s | 1 M/s");
-        assert_snapshot!(ticks(&Axis::from_zero("", Quantity::Bytes, [300.0 * 1_048_576.0])), @"0 B | 100 MiB | 200 MiB | 300 MiB");
+        assert_snapshot!(ticks(&Axis::from_zero("", Quantity::Bytes, [300.0 * 1_048_576.0])), @"0 B | 64 MiB | 128 MiB | 192 MiB | 256 MiB");
         assert_snapshot!(ticks(&Axis::log("", Quantity::Time, [400.0, 5e6])), @"1 µs | 10 µs | 100 µs | 1 ms");
         assert_snapshot!(ticks(&Axis::log("", Quantity::Time, [100.0, 110.0])), @"70 ns | 100 ns | 150 ns | 200 ns");
         assert_snapshot!(ticks(&Axis::log("", Quantity::Bytes, [8.0 * 1_048_576.0, 512.0 * 1_048_576.0])), @"8 MiB | 16 MiB | 32 MiB | 64 MiB | 128 MiB | 256 MiB | 512 MiB");

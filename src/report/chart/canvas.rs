@@ -97,8 +97,8 @@ pub(super) fn text_width(text: &str, size: f64) -> f64 {
         'i' | 'l' | 'j' | 'I' | '.' | ',' | ':' | ';' | '|' | '\'' => 0.3,
         ' ' | 'f' | 't' | 'r' | '-' | '(' | ')' | '/' | '[' | ']' => 0.38,
         'm' | 'w' | 'M' | 'W' | '@' | '%' => 0.93,
-        'A'..='Z' => 0.7,
-        c if c.is_ascii() => 0.6,
+        'A'..='Z' => 0.73,
+        c if c.is_ascii() => 0.63,
         c if (c as u32) < 0x1100 => 0.65,
         _ => 1.0,
     };
@@ -227,10 +227,11 @@ impl DrawingBackend for Surface {
         let mut canvas = self.0.borrow_mut();
         let stroke = (!fill).then(|| style.stroke_width());
         let Some(look) = canvas.look(style.color(), stroke) else { return Ok(()) };
+        // Clockwise, as everything here: of fills that overlap in one path none is a hole in the other.
         let path = canvas.path_of(look);
         let _ = write!(
             path,
-            "M{} {y}a{radius} {radius} 0 1 0 {} 0 {radius} {radius} 0 1 0 -{} 0z",
+            "M{} {y}a{radius} {radius} 0 1 1 {} 0 {radius} {radius} 0 1 1 -{} 0z",
             x - radius as i32,
             2 * radius,
             2 * radius

@@ -65,6 +65,11 @@ pub(super) fn draw(view: &View, frame: &Frame<'_>) -> Picture {
     let surface = Surface::new((frame.width, height), frame.theme);
     let root: Area = surface.clone().into_drawing_area();
     let mut boxes = Vec::new();
+    // Plots below each other begin and end at the same places: their axes are one.
+    let margins = (columns == 1).then(|| {
+        let most = |of: &dyn Fn(&Panel) -> u32| view.panels.iter().map(of).max().unwrap_or(0);
+        (most(&|panel| left_of(panel, frame.width)), most(&|panel| right_of(panel, frame)))
+    });
     // Drawing on a string cannot fail, and neither can plotters with axes that have a length.
     let _ = (|| -> Result<(), Failed> {
         if frame.heading.is_some() {
@@ -77,7 +82,7 @@ pub(super) fn draw(view: &View, frame: &Frame<'_>) -> Picture {
             let (row_area, below) = rest.split_vertically((f64::from(height) * scale) as u32);
             rest = below;
             for (panel, area) in row.iter().zip(row_area.split_evenly((1, columns))) {
-                boxes.push(draw_panel(&area, panel, &surface, frame)?);
+                boxes.push(draw_panel(&area, panel, margins, &surface, frame)?);
             }
         }
         Ok(())
@@ -127,10 +132,17 @@ pub(super) fn fitting(text: &str, room: f64, size: f64) -> String {
     shown + "…"
 }
 
-fn draw_panel(area: &Area, panel: &Panel, surface: &Surface, frame: &Frame<'_>) -> Result<[i32; 4], Failed> {
+fn draw_panel(
+    area: &Area,
+    panel: &Panel,
+    margins: Option<(u32, u32)>,
+    surface: &Surface,
+    frame: &Frame<'_>,
+) -> Result<[i32; 4], Failed> {
     let caption = fitting(&panel.y.label, f64::from(area.dim_in_pixel().0) - 16.0, LABEL);
     area.draw(&Text::new(caption, (8, 4), text_style(Ink::Muted, LABEL)))?;
-    let (left, right) = (left_of(panel, area.dim_in_pixel().0), right_of(panel, frame));
+    let own = || (left_of(panel, area.dim_in_pixel().0), right_of(panel, frame));
+    let (left, right) = margins.unwrap_or_else(own);
     let mut chart = ChartBuilder::on(area)
         .margin_top(CAPTION + 2)
         .margin_right(right)
@@ -297,7 +309,7 @@ fn draw_marker(area: &Area, (x, y): (i32, i32), marker: Marker, ink: RGBColor) -
         Marker::Square => area.draw(&polygon(&[(-4, -4), (4, -4), (4, 4), (-4, 4)])),
         Marker::Diamond => area.draw(&polygon(&[(0, -5), (5, 0), (0, 5), (-5, 0)])),
         Marker::Up => area.draw(&polygon(&[(0, -5), (5, 4), (-5, 4)])),
-        Marker::Down => area.draw(&polygon(&[(0, 5), (5, -4), (-5, -4)])),
+        Marker::Down => area.draw(&polygon(&[(0, 5), (-5, -4), (5, -4)])),
     }
 }
 

@@ -133,5 +133,7 @@ fn draw_row(panel: &mut Panel, at: f64, one: &Changed<'_>) {
     }
     let Some(change) = metric.change_percent else { return };
     panel.marks.push(Mark::of(one.ink(), Shape::Dots(vec![(ratio(change), at)], one.marker())));
-    panel.marks.push(Mark::of(Ink::Text, Shape::Text((ratio(change), at), verdict_word(metric.verdict).to_owned())));
+    // The words stand in a column at the right.
+    let words = Shape::Text((panel.x.to, at), verdict_word(metric.verdict).to_owned());
+    panel.marks.push(Mark::of(Ink::Text, words));
 }

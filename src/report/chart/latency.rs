@@ -258,7 +258,7 @@ fn cells(columns: &[Column], most: u32) -> Vec<Mark> {
 /// What the shades mean.
 fn key(most: u32) -> Panel {
     let axis = Axis::between("events of a cell", Quantity::Number, 0.0, SHADES as f64);
-    let mut panel = Panel::new(62, axis, Axis::names("", vec![String::new()]));
+    let mut panel = Panel::new(76, axis, Axis::names("", vec![String::new()]));
     let bound = |shade: usize| f64::from(most.max(2)).powf(shade as f64 / SHADES as f64);
     let names = (0..SHADES).map(|shade| format!("from {}", Quantity::Number.tick(bound(shade).ceil())));
     panel.x = Axis::names("events of a cell", names.collect());

@@ -104,6 +104,12 @@ pub(super) static CHARTS: &[Kind] = &[
     },
     Kind { name: "cache", about: "hit rate of the block cache", section: Section::State, make: tree::cache },
     Kind {
+        name: "miss-ratio",
+        about: "blocks that caches of other sizes would not find, with the knee",
+        section: Section::State,
+        make: tree::miss_ratio,
+    },
+    Kind {
         name: "gc",
         about: "share of time that a JVM would collect garbage, by heap size",
         section: Section::State,

@@ -151,7 +151,7 @@ pub(in crate::report) fn style_sheet() -> String {
     };
     let (light, dark) = (variables(Theme::Light), variables(Theme::Dark));
     format!(
-        ":root{{{light}}}\n@media(prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}\n\
+        ":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}\n\
          :root[data-theme=dark]{{{dark}}}\n@media print{{:root,:root[data-theme]{{{light}}}}}\n{}",
         Ink::all().map(class).collect::<String>()
     ) + &toggles()

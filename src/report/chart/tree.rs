@@ -1,10 +1,11 @@
 //! RocksDB's trees: their levels, what is rewritten and reread for each byte, and the cache above them.
 
 use super::axis::{Axis, Quantity};
-use super::{Chart, Context, Marker, Panel, Points, Shape, View, no_timeline};
+use super::ink::Ink;
+use super::{Chart, Context, Mark, Marker, Panel, Points, Shape, View, no_timeline};
 use crate::report::book::Case;
 use crate::report::table::significant;
-use crate::result::LevelShape;
+use crate::result::{CacheCurve, LevelShape};
 
 /// Sizes of the levels.
 pub(super) fn levels(context: &Context<'_>) -> Result<Chart, String> {
@@ -191,5 +192,76 @@ pub(super) fn cache(context: &Context<'_>) -> Result<Chart, String> {
             ["configuration", "hit rate", "least of an interval"].map(str::to_owned).into(),
             rates.iter().map(row).collect(),
         ),
+    })
+}
+
+/// Blocks that caches of other sizes would not have found.
+pub(super) fn miss_ratio(context: &Context<'_>) -> Result<Chart, String> {
+    /// The knee: the least pool that finds this share of what the largest one finds.
+    const ENOUGH: f64 = 0.95;
+    let cases = context.cases()?;
+    let curves: Vec<(&str, &CacheCurve)> = cases
+        .iter()
+        .filter_map(|case| Some((case.name.as_str(), case.companion?.cache_curve.as_ref()?)))
+        .filter(|(_, curve)| curve.data_asked.saturating_add(curve.index_asked) > 0 && !curve.points.is_empty())
+        .collect();
+    if curves.is_empty() {
+        return Err("no companion trial has a cache that other sizes were modelled for".to_owned());
+    }
+    let points = || curves.iter().flat_map(|(_, curve)| &curve.points);
+    let x = Axis::log("memory of caches and write buffers", Quantity::Bytes, points().map(|p| p.pool_bytes as f64));
+    let most = points().map(|point| 1.0 - point.hit_rate);
+    let y = Axis::from_zero("blocks that are not found in the cache", Quantity::Share, most.chain([0.01]));
+    let mut panel = Panel::new(300, x, y);
+    let knee = |curve: &CacheCurve| {
+        let best = curve.points.last()?.hit_rate;
+        curve.smallest_with(ENOUGH * best).copied()
+    };
+    for (series, (_, curve)) in curves.iter().enumerate() {
+        let line: Points = curve.points.iter().map(|p| (p.pool_bytes as f64, 1.0 - p.hit_rate)).collect();
+        panel.line(series, &line, true);
+        if let Some(present) = curve.present() {
+            let size = present.pool_bytes as f64;
+            panel.mark(series, Shape::Dots(vec![(size, 1.0 - present.hit_rate)], Marker::Ring));
+            let measured = curve.measured_hit_rate.map(|rate| (size, 1.0 - rate));
+            panel.mark(series, Shape::Dots(measured.into_iter().collect(), Marker::of(series)));
+        }
+        if let Some(knee) = knee(curve).filter(|_| curves.len() == 1) {
+            let text = format!("knee: {}", Quantity::Bytes.tick(knee.pool_bytes as f64));
+            panel.marks.push(Mark::of(Ink::Muted, Shape::RuleX(knee.pool_bytes as f64, text)));
+        }
+    }
+    let size = |bytes: Option<u64>| bytes.map_or_else(|| "-".to_owned(), |bytes| Quantity::Bytes.text(bytes as f64));
+    let share = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), |rate| Quantity::Share.text(1.0 - rate));
+    let row = |(name, curve): &(&str, &CacheCurve)| {
+        vec![
+            (*name).to_owned(),
+            size(curve.present().map(|point| point.pool_bytes)),
+            share(curve.measured_hit_rate),
+            share(curve.present().map(|point| point.hit_rate)),
+            size(knee(curve).map(|point| point.pool_bytes)),
+            share(knee(curve).map(|point| point.hit_rate)),
+        ]
+    };
+    let header = ["configuration", "has", "misses (measured)", "misses (modelled)", "knee", "misses there (modelled)"];
+    let title = curves.iter().find_map(|(name, curve)| {
+        let (knee, present) = (knee(curve)?, curve.present()?);
+        Some(format!(
+            "{name}: a pool of {} finds {:.0} % of the blocks, the one of {} that it has {:.0} % (modelled)",
+            Quantity::Bytes.text(knee.pool_bytes as f64),
+            100.0 * knee.hit_rate,
+            Quantity::Bytes.text(present.pool_bytes as f64),
+            100.0 * present.hit_rate
+        ))
+    });
+    Ok(Chart {
+        title: title.unwrap_or_else(|| "Blocks that caches of other sizes would not find".to_owned()),
+        kind: "modelled from what the companion trial asked its cache for; filled markers are measured",
+        reading: "Left of the knee, memory buys hits; right of it, it buys little. The ring is the size that the trial had, the filled \
+                  marker what RocksDB counted there: the nearer, the better the model.",
+        alternative: String::new(),
+        views: vec![View::new("", vec![panel])],
+        series: curves.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        table: (header.map(str::to_owned).into(), curves.iter().map(row).collect()),
     })
 }

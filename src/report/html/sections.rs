@@ -40,7 +40,11 @@ pub(super) fn sections(book: &Book<'_>, options: &PageOptions, figures: &Figures
             html! { (charts(Charts::Latency)) (of(&["accesses", "open-loop", "during", "pipeline", "phases"])) },
         ),
         section("throughput", "Throughput over time", charts(Charts::Throughput)),
-        section("state", "State and memory", html! { (charts(Charts::State)) (of(&["memory", "growth", "timers"])) }),
+        section(
+            "state",
+            "State and memory",
+            html! { (charts(Charts::State)) (of(&["memory", "cache", "growth", "timers"])) },
+        ),
         section(
             "checkpoints",
             "Checkpoints and restores",
@@ -80,6 +84,7 @@ fn title_of(id: &str) -> &'static str {
         "pipeline" => "Operators behind the first (measured)",
         "phases" => "Phases (measured)",
         "memory" => "Memory of RocksDB: budget and division (configured), use (measured)",
+        "cache" => "Hit rate of the block cache by its size (measured at the present one, else modelled)",
         "growth" => "State held (measured)",
         "timers" => "Timers (measured)",
         "checkpoints" => "Checkpoints (medians over all trials)",
@@ -102,7 +107,22 @@ fn all_notes(book: &Book<'_>) -> Vec<Note> {
     book.entries.iter().flat_map(of).collect()
 }
 
+/// Lines with a sign in front, the first few of them unfolded.
 fn note_list(notes: &[&Note], sign: &str) -> Markup {
+    const UNFOLDED: usize = 10;
+    let (first, others) = notes.split_at(notes.len().min(UNFOLDED));
+    html! {
+        (lines(first, sign))
+        @if !others.is_empty() {
+            details {
+                summary { (others.len()) " more" }
+                (lines(others, sign))
+            }
+        }
+    }
+}
+
+fn lines(notes: &[&Note], sign: &str) -> Markup {
     html! {
         ul.notes {
             @for note in notes {

@@ -128,7 +128,7 @@ pub(super) fn table(book: &Book<'_>) -> Markup {
                             td { (case.row.trials) (unfinished(case)) }
                             td.best[!is_alone && rate.is_some_and(|rate| rate.median >= most)] {
                                 (cell(rate, Unit::EventsPerSecond, !is_alone && rate.is_some_and(|rate| rate.median >= most)))
-                                @if let Some(rate) = rate { (bar(rate.median / most)) }
+                                @if let Some(rate) = rate.filter(|_| most > 0.0) { (bar(rate.median / most)) }
                             }
                             td.ratio { @match (rate, base) {
                                 (Some(rate), Some(base)) if base > 0.0 => { (significant(rate.median / base)) "×" },
