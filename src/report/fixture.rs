@@ -49,6 +49,7 @@ pub(crate) fn empty(workload: &str) -> RunResult {
         trials: Vec::new(),
         agreements: Vec::new(),
         max_rates: Vec::new(),
+        interleaved: None,
         interrupted: false,
     }
 }
