@@ -14,6 +14,7 @@ use statebench::backend::heap::{Place, StateTable};
 use statebench::backend::{HeapBackend, Metered, NullBackend, TtlBackend};
 use statebench::measure::{Probe, Strategy, empty_interval_ns};
 use statebench::operator::{Collector, Counter, MixOperator, Operator};
+use statebench::result::Measurement;
 use statebench::run::{Observer, PrefillFrom, Progress, TrialSpec, drive, run_trial};
 use statebench::source::{BLOCK_EVENTS, Event, EventSource, Scratch};
 use statebench::state::{Key, KeyGroups, KeyedStateBackend, Payload, TimeDomain, VoidNamespace, mix};
@@ -41,6 +42,8 @@ fn main() {
         ("windows", windows),
         #[cfg(feature = "rocksdb")]
         ("rocksdb", rocksdb::beside_a_bare_loop),
+        #[cfg(feature = "rocksdb")]
+        ("looks", looks),
         ("timers", timers),
         ("samplers", samplers),
         ("parallel", two_subtasks),
@@ -85,7 +88,12 @@ impl Observer for Silent {
 }
 
 /// A whole trial in this process: prefill, warm-up with calibration, measured part.
-fn trial(text: &str, backend: BackendType) -> statebench::result::Measurement {
+fn trial(text: &str, backend: BackendType) -> Measurement {
+    counting_trial(text, backend, false)
+}
+
+/// The same, with RocksDB's counters on or off.
+fn counting_trial(text: &str, backend: BackendType, counters: bool) -> Measurement {
     let folder = tempfile::tempdir().unwrap();
     let spec = TrialSpec {
         workload: wire(text),
@@ -93,7 +101,7 @@ fn trial(text: &str, backend: BackendType) -> statebench::result::Measurement {
         options: Options::of(backend),
         stream_seed: 1,
         state_folder: folder.path().to_owned(),
-        counters: false,
+        counters,
         prefill: PrefillFrom::Own,
         memory_group: None,
         handicap_percent: None,
@@ -681,6 +689,41 @@ fn samplers() {
 }
 
 /// (e) Two subtasks beside one, on the heap: events over the time of the busiest subtask.
+/// Looking at RocksDB's inside every 100 ms, and RocksDB's counters, beside the same job without.
+#[cfg(feature = "rocksdb")]
+fn looks() {
+    let of = |interval: &str, counters: bool| {
+        let text = format!(
+            "keys = {{ cardinality = 500_000 }}\noperator.mix = {{ read-modify-write = 1.0 }}\n\
+             run = {{ duration = '3 s', warm-up = '1 s', prefill-by = 'ingest', timeline-interval = '{interval}' }}"
+        );
+        counting_trial(&text, BackendType::RocksDb, counters)
+    };
+    let on_the_wall = |measured: &Measurement| measured.events as f64 / measured.wall_s;
+    let (mut walls, mut shares, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+    for repeat in 0..REPEATS {
+        let mut order = [("100 ms", true), ("1 h", true), ("1 h", false)];
+        order.rotate_left(repeat % 3);
+        let [mut often, mut never, mut uncounted] = [const { None }; 3];
+        for (interval, counters) in order {
+            let measured = of(interval, counters);
+            match (interval, counters) {
+                ("100 ms", _) => often = Some(measured),
+                (_, true) => never = Some(measured),
+                (_, false) => uncounted = Some(measured),
+            }
+        }
+        let (often, never, uncounted) = (often.unwrap(), never.unwrap(), uncounted.unwrap());
+        walls.push(on_the_wall(&often) / on_the_wall(&never));
+        shares.push(100.0 * often.timing.looking_share.unwrap());
+        counts.push(never.throughput_events_per_s / uncounted.throughput_events_per_s);
+    }
+    let what = "RocksDB read-modify-write, 500,000 keys uniform";
+    row(what, "events on the wall, looked at every 100 ms over never", &walls, "×", "≥ 0.99×");
+    row(what, "share of the time that looks took, every 100 ms, %", &shares, "", "< 1");
+    row(what, "throughput with RocksDB's counters over without", &counts, "×", "");
+}
+
 fn two_subtasks() {
     let of = |parallelism: u16| {
         let text = format!(

@@ -72,10 +72,12 @@ gate() {
     local name=$configuration.$slowdown.$number
     [ ! -e "$output/$name.json" ] || return 0
     printf '==> %s slowed down by %s %%, gate %s\n' "$configuration" "$slowdown" "$number" >&2
-    local partial=$output/.partial status=0
+    local partial=$output/.partial status=0 size=()
+    # Trials of both backends are to be about as long: short ones, so that the two of a pair see the same minute of the machine.
+    [ "$configuration" != rocksdb ] || size=(--set run.events=100000)
     # Another seed gives other events: the study is not about one sequence of keys.
     "$binary" ab "$workload" --quiet --force --output "$partial.result.json" --configuration "$configuration" \
-        --handicap "$slowdown%" --seed "$number" --budget "$budget" --format json ${options[@]+"${options[@]}"} \
+        --handicap "$slowdown%" --seed "$number" --budget "$budget" --format json ${size[@]+"${size[@]}"} ${options[@]+"${options[@]}"} \
         >"$partial.json" || status=$?
     case $status in
         0 | 1) ;;

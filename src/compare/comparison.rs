@@ -281,6 +281,10 @@ fn cell_warnings(side: Side, cell: &Cell) -> Vec<String> {
     if slow > 0 && slow < all && cell.backend() == Some("rocksdb") {
         warnings.push(format!("{side} {name}: bimodal, {slow} of {all} runs slow"));
     }
+    let unsteady = measured().filter(|trial| trial.unsteady).count();
+    if unsteady > 0 {
+        warnings.push(format!("{side} {name}: not steady in {unsteady} of {all} runs; `show` tells why"));
+    }
     let saturated = measured().filter(|trial| trial.saturated).count();
     if saturated > 0 {
         warnings.push(format!("{side} {name}: saturated in {saturated} of {all} runs, which have no response times"));

@@ -125,6 +125,8 @@ pub(super) struct Sampled {
     is_same: bool,
     /// Why it is shown and not judged, where it is.
     unjudged: Option<&'static str>,
+    /// What a side that had not settled beside one that had makes of every verdict.
+    lopsided: Option<&'static str>,
 }
 
 /// The metrics that either cell has; those of `exact` are compared exactly elsewhere.
@@ -147,6 +149,11 @@ pub(super) fn sample(
         _ if parameters.threshold(name).is_none() => Some("a largest value"),
         _ => None,
     };
+    let lopsided = match (base.is_steady(), candidate.is_steady()) {
+        (Some(false), Some(true)) => Some("the base had not settled, the candidate had"),
+        (Some(true), Some(false)) => Some("the candidate had not settled, the base had"),
+        _ => None,
+    };
     let wanted = METRICS.iter().filter(|metric| parameters.shows_others || parameters.judges(metric.name));
     let sampled = wanted.filter(|metric| has(metric)).map(|metric| {
         let design = if pairs.is_some() { Design::Paired } else { Design::Unpaired };
@@ -154,7 +161,7 @@ pub(super) fn sample(
         let shift = shift(metric, design, &base, &candidate);
         let unjudged = unjudged(metric.name);
         let margin = parameters.threshold(metric.name).filter(|_| unjudged.is_none()).map(Margin::of);
-        Sampled { metric, design, base, candidate, shift, margin, is_same, unjudged }
+        Sampled { metric, design, base, candidate, shift, margin, is_same, unjudged, lopsided }
     });
     sampled.collect()
 }
@@ -275,6 +282,7 @@ impl Sampled {
         };
         match &self.shift {
             Err(reason) => (Some(Verdict::Inconclusive), Some(reason.clone())),
+            Ok(_) if self.lopsided.is_some() => (Some(Verdict::Inconclusive), self.lopsided.map(str::to_owned)),
             Ok(shift) => {
                 let verdict = rule.decide(shift);
                 let is_open = verdict == Verdict::Inconclusive;

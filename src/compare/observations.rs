@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::CompareError;
 use crate::result::{
-    From, Interleaved, METRICS, Manifest, Measurement, Outcome, RunResult, Trial, contradiction, printable,
+    From, Interleaved, METRICS, Manifest, Measurement, Outcome, RunResult, Steadiness, Trial, contradiction, printable,
 };
 use crate::state::Digest;
 use crate::workload::WorkloadWire;
@@ -66,6 +66,7 @@ pub struct Cell {
 /// One finished trial.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)] // facts of a trial that have nothing to do with each other
 pub struct Observation {
     /// Which repeat it is, from 0.
     pub repeat: u32,
@@ -80,6 +81,9 @@ pub struct Observation {
     pub slow: bool,
     /// Whether events arrived faster than they could be done, so that response times mean nothing.
     pub saturated: bool,
+    /// Whether the check of the declared warm-up found something that had not settled.
+    #[serde(default)]
+    pub unsteady: bool,
     /// Metrics by name, of those that this kind of trial stands for.
     pub metrics: BTreeMap<String, f64>,
     /// What noise cannot change.
@@ -199,6 +203,20 @@ impl Cell {
         Ok(())
     }
 
+    /// Whether it was steady: not where more than half of its measured trials were not, none of the two where the share is
+    /// between that and a quarter.
+    pub(super) fn is_steady(&self) -> Option<bool> {
+        let measured = || self.trials.iter().filter(|trial| !trial.companion);
+        let (all, unsteady) = (measured().count(), measured().filter(|trial| trial.unsteady).count());
+        if 2 * unsteady > all {
+            Some(false)
+        } else if 4 * unsteady <= all {
+            Some(true)
+        } else {
+            None
+        }
+    }
+
     /// The option that names the backend.
     pub(super) fn backend(&self) -> Option<&str> {
         self.options.get("state.backend.type").map(String::as_str)
@@ -216,6 +234,7 @@ impl Observation {
             took_s: trial.run.took_s,
             slow: measurement.is_slow(),
             saturated: measurement.open_loop.as_ref().is_some_and(|open_loop| open_loop.saturated),
+            unsteady: measurement.steadiness.as_ref().is_some_and(Steadiness::is_unsteady),
             metrics: metrics.filter_map(|metric| Some((metric.name.to_owned(), (metric.get)(measurement)?))).collect(),
             exact: if trial.companion { Vec::new() } else { exact(result, trial, measurement) },
         }

@@ -33,6 +33,7 @@ fn trial(repeat: u32, metrics: &[(&str, f64)]) -> Observation {
         took_s: None,
         slow: false,
         saturated: false,
+        unsteady: false,
         metrics: metrics.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect(),
         exact: Vec::new(),
     }
@@ -160,6 +161,26 @@ fn repeats_without_a_partner_are_listed_and_left_out() {
     assert_eq!(comparison.groups[0].metrics[0].pair_log_ratios.len(), 2);
     let alone: Vec<_> = comparison.partnerless.iter().map(|alone| (alone.side, alone.repeat)).collect();
     assert_eq!(alone, [(Side::Base, Some(0)), (Side::Candidate, Some(3))]);
+}
+
+#[test]
+fn a_side_that_had_not_settled_beside_one_that_had_decides_nothing() {
+    let with = |unsteady: u32, value: f64| {
+        let trials = (0..20).map(|repeat| Observation {
+            unsteady: repeat < unsteady,
+            ..trial(repeat, &[("throughput_events_per_s", value + f64::from(repeat))])
+        });
+        observations(vec![cell("heap", trials.collect())])
+    };
+    let of = |base: u32, candidate: u32, value: f64| {
+        let metric = compared(&with(base, 1e6), &with(candidate, value)).groups[0].metrics[0].clone();
+        (metric.verdict.unwrap(), metric.reason)
+    };
+    let lopsided = |reason: &str| (Verdict::Inconclusive, Some(reason.to_owned()));
+    assert_eq!(of(11, 5, 5e5), lopsided("the base had not settled, the candidate had"));
+    assert_eq!(of(0, 20, 1e6), lopsided("the candidate had not settled, the base had"));
+    assert_eq!(of(11, 6, 5e5), (Verdict::Regressed, None), "more than a quarter is not steady");
+    assert_eq!(of(20, 20, 1e6), (Verdict::NoChange, None));
 }
 
 #[test]

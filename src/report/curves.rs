@@ -202,7 +202,7 @@ mod tests {
     use insta::assert_snapshot;
 
     fn row(base: &str, knobs: &[&str], throughput: f64, p99: f64, slow_trials: usize) -> Row {
-        let spread = |median| Spread { median, min: median, max: median };
+        let spread = |median| Spread { median, min: median, max: median, interval95: None };
         Row {
             workload: String::new(),
             configuration: base.to_owned(),

@@ -66,6 +66,7 @@ pub(super) fn grids(result: &RunResult, summary: &Summary) -> Vec<Grid> {
         Grid::named("restores", &checkpoints::RESTORE_HEADER, checkpoints::restore_rows(result)),
     ];
     let mut grids = vec![configurations(summary)];
+    grids.extend(intervals(summary));
     grids.extend((!summary.phases.is_empty()).then(|| phases(summary)));
     grids.extend((!summary.accesses.is_empty()).then(|| accesses(summary)));
     grids.extend(named.into_iter().flatten());
@@ -93,6 +94,25 @@ fn configurations(summary: &Summary) -> Grid {
         (row.workload.as_str(), cells)
     });
     Grid::of_workloads("configurations", header, rows.collect(), 1)
+}
+
+/// The intervals of the medians of the table of configurations; none where no configuration has the trials for one.
+fn intervals(summary: &Summary) -> Option<Grid> {
+    let interval = |row: &super::Row, metric: &Metric| row.metrics.get(metric.name)?.interval95;
+    let is_known = |metric: &&Metric| summary.rows.iter().any(|row| interval(row, metric).is_some());
+    let is_shown = |metric: &&Metric| metric.shown != Shown::Knobs || metric.name.starts_with("response_");
+    let metrics: Vec<_> = METRICS.iter().filter(is_shown).filter(is_known).collect();
+    let header =
+        ["configuration · 95 % intervals"].into_iter().chain(metrics.iter().map(|metric| metric.label)).collect();
+    let text = |[low, high]: [f64; 2], unit| format!("{} … {}", with_unit(low, unit), with_unit(high, unit));
+    let rows = summary.rows.iter().map(|row| {
+        let name = with_regime(&row.configuration, row.regime, row.trials);
+        let cells = metrics
+            .iter()
+            .map(|metric| interval(row, metric).map_or_else(|| "-".to_owned(), |interval| text(interval, metric.unit)));
+        (row.workload.as_str(), std::iter::once(name).chain(cells).collect())
+    });
+    (!metrics.is_empty()).then(|| Grid::of_workloads("intervals", header, rows.collect(), 1))
 }
 
 /// One row for each cell of a sweep: the knobs, then what they do.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::cache::{CacheRow, cache_curves};
 use super::knobs::Knobs;
 use crate::result::{From, LatencySummary, METRICS, Measurement, Metric, Outcome, PhaseMeasurement, RunResult, Trial};
+use crate::statistics::median_interval95;
 use crate::workload::Options;
 
 /// The rows of a result, in order of the workloads and of first appearance of a configuration in the workload file.
@@ -112,6 +113,8 @@ pub struct Spread {
     pub min: f64,
     /// Largest.
     pub max: f64,
+    /// An interval that holds the median of all possible trials with a probability of at least 95 %; none of fewer than six.
+    pub interval95: Option<[f64; 2]>,
 }
 
 /// The median of some values; none of none.
@@ -127,7 +130,7 @@ impl Spread {
         let middle = values.len() / 2;
         let median =
             if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) };
-        Some(Self { median, min, max })
+        Some(Self { median, min, max, interval95: median_interval95(&values) })
     }
 }
 
@@ -331,7 +334,10 @@ mod tests {
 
     #[test]
     fn the_median_of_an_even_number_is_between() {
-        assert_eq!(Spread::of(vec![4.0, 1.0, 3.0, 2.0]), Some(Spread { median: 2.5, min: 1.0, max: 4.0 }));
+        assert_eq!(
+            Spread::of(vec![4.0, 1.0, 3.0, 2.0]),
+            Some(Spread { median: 2.5, min: 1.0, max: 4.0, interval95: None })
+        );
         assert_eq!(Spread::of(vec![]), None);
     }
 

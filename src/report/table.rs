@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_spread_is_the_largest_distance() {
-        assert_eq!(percent_spread(Spread { median: 100.0, min: 90.0, max: 103.0 }), "±10 %");
+        assert_eq!(percent_spread(Spread { median: 100.0, min: 90.0, max: 103.0, interval95: None }), "±10 %");
     }
 
     #[test]

@@ -121,7 +121,7 @@ pub fn add_shape(sum: &mut StoreShape, shape: StoreShape, first_of_pool: bool) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use super::*;
     use crate::measure::Recorder;
@@ -140,7 +140,8 @@ mod tests {
     fn observed(settings: &[(&str, &str)]) -> Observation {
         let mut options = Options::default();
         settings.iter().for_each(|(key, value)| options.set(key, value).unwrap());
-        let watch = TimelineWatch::begin(Instant::now(), &Shared, Recorder::default().event);
+        let watch =
+            TimelineWatch::begin(Instant::now(), Duration::from_millis(100), &Shared, Recorder::default().event);
         let watched = |first_of_pool| Watched { store: &Shared, watch: &watch, first_of_pool };
         observe(first_of_pool(&options, 2).into_iter().map(watched)).unwrap()
     }

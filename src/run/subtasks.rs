@@ -365,7 +365,12 @@ fn open_subtasks<K: SourceKey>(
             plan.restore(&mut *subtask, index)?;
         }
         Ok(Noted {
-            timeline: TimelineWatch::begin(Instant::now(), subtask.store(), Recorder::default().event),
+            timeline: TimelineWatch::begin(
+                Instant::now(),
+                setup.workload.run.timeline_interval,
+                subtask.store(),
+                Recorder::default().event,
+            ),
             subtask,
             busy: Duration::ZERO,
             boundaries: Vec::new(),
@@ -631,7 +636,8 @@ impl<K> Noted<K> {
             Some(arriving) => arriving.response().clone(),
             None => self.subtask.probe().recorder().event.clone(),
         };
-        self.timeline = TimelineWatch::begin(started, self.subtask.store(), latencies);
+        let interval = workload.run.timeline_interval;
+        self.timeline = TimelineWatch::begin(started, interval, self.subtask.store(), latencies);
     }
 
     /// Lets the probe of each operator look at what goes on in its store.

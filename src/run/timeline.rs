@@ -12,8 +12,6 @@ use crate::result::{
 };
 use crate::state::StateResult;
 
-/// The interval that a run begins with.
-const FIRST_INTERVAL: Duration = Duration::from_millis(100);
 /// Intervals that a result keeps, at most.
 const MOST_INTERVALS: usize = 256;
 /// Timed events that must lie beyond a percentile of one interval for it to be told.
@@ -82,13 +80,13 @@ fn merge(a: &[(u64, u64)], b: &[(u64, u64)]) -> Vec<(u64, u64)> {
 
 impl TimelineWatch {
     /// Begins with a store that has done something already. `latencies` is a copy of where the timed events of this subtask
-    /// are recorded: what it holds does not count.
-    pub fn begin(started: Instant, store: &dyn Observed, latencies: Histogram<u64>) -> Self {
+    /// are recorded: what it holds does not count. Intervals are this long, and twice as long whenever they become too many.
+    pub fn begin(started: Instant, interval: Duration, store: &dyn Observed, latencies: Histogram<u64>) -> Self {
         drop(store.take_episodes());
         store.begin_counting();
         Self {
             started,
-            interval: FIRST_INTERVAL,
+            interval,
             bins: vec![Bin::default()],
             seen: latencies,
             counted_before: store.store_counters(),
@@ -123,6 +121,7 @@ impl TimelineWatch {
     /// Takes in what was recorded since the last call. Before the histogram is cleared it must be called, and
     /// [`Self::cleared`] behind it.
     pub fn absorb(&mut self, latencies: &Histogram<u64>) {
+        let begin = Instant::now();
         let seen = &self.seen;
         let new = |value: u64, count: u64| (value, count - seen.count_at(value));
         let delta = latencies.iter_recorded().map(|at| new(at.value_iterated_to(), at.count_at_value()));
@@ -130,6 +129,7 @@ impl TimelineWatch {
         let merged = merge(&self.current().latencies, &delta);
         self.current().latencies = merged;
         self.seen.clone_from(latencies);
+        self.looking += begin.elapsed();
     }
 
     /// The histogram was cleared.
@@ -218,7 +218,7 @@ pub fn timeline<'a>(
     checkpoints: Option<&Checkpoints>,
 ) -> Timeline {
     let subtasks: Vec<_> = subtasks.into_iter().collect();
-    let interval = subtasks.iter().map(|(watch, _)| watch.interval).max().unwrap_or(FIRST_INTERVAL);
+    let interval = subtasks.iter().map(|(watch, _)| watch.interval).max().unwrap_or_default();
     let mut all: Vec<Bin> = Vec::new();
     let mut episodes = Vec::new();
     for (subtask, (watch, first_of_pool)) in (0..).zip(&subtasks) {
@@ -315,6 +315,8 @@ mod tests {
     use super::*;
     use crate::backend::NullBackend;
 
+    const INTERVAL: Duration = Duration::from_millis(100);
+
     fn histogram() -> Histogram<u64> {
         Histogram::new_with_bounds(1, 3_600_000_000_000, 2).unwrap()
     }
@@ -323,7 +325,7 @@ mod tests {
     fn watched(batches: &[(u64, u64)]) -> TimelineWatch {
         let started = Instant::now();
         let (store, mut latencies) = (NullBackend::default(), histogram());
-        let mut watch = TimelineWatch::begin(started, &store, latencies.clone());
+        let mut watch = TimelineWatch::begin(started, INTERVAL, &store, latencies.clone());
         for &(at_ms, latency_ns) in batches {
             let now = started + Duration::from_millis(at_ms);
             if watch.is_over(now) {
@@ -375,7 +377,7 @@ mod tests {
     #[test]
     fn a_histogram_that_is_cleared_between_phases_is_counted_whole() {
         let (store, mut latencies) = (NullBackend::default(), histogram());
-        let mut watch = TimelineWatch::begin(Instant::now(), &store, latencies.clone());
+        let mut watch = TimelineWatch::begin(Instant::now(), INTERVAL, &store, latencies.clone());
         for _ in 0..2 {
             latencies.record_n(40, 15).unwrap();
             watch.absorb(&latencies);

@@ -42,6 +42,9 @@ pub struct RunWire {
     /// How often the state is counted in the measured part, live and expired entries apart: 32 times where the workload
     /// has a `states` section and this is not set, else never. It takes time, which is not part of any figure.
     pub growth_samples: Option<u16>,
+    /// What the stretches of time are long that the course of a trial is kept in, its store looked at once in each: 100 ms where it
+    /// is not set, 10 ms to a day. They double in length whenever there are 256.
+    pub timeline_interval: Option<Time>,
     /// Whether RocksDB reads and writes its files past the page cache, so that what its block cache does not hold comes from
     /// the device.
     pub direct_io: bool,
@@ -66,6 +69,7 @@ impl Default for RunWire {
             sample_every: None,
             counters: None,
             growth_samples: None,
+            timeline_interval: None,
             direct_io: false,
             memory_limit: None,
         }
@@ -160,6 +164,8 @@ pub struct Run {
     pub counters: bool,
     /// How often the state is counted in the measured part.
     pub growth_samples: u16,
+    /// What the intervals of the timeline are long at first.
+    pub timeline_interval: Duration,
     /// Whether RocksDB goes past the page cache.
     pub direct_io: bool,
     /// Most memory of each trial's process, bytes.
@@ -168,6 +174,9 @@ pub struct Run {
 
 /// Measured events where the file sets neither `events` nor `duration`.
 const DEFAULT_EVENTS: u64 = 1_000_000;
+
+/// The intervals of the timeline where the file does not say.
+const TIMELINE_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Run {
     /// Checks the wire form. A trace has an end of its own, and only generated keys can be there before.
@@ -220,6 +229,9 @@ impl Run {
             sample_every: wire.sample_every.map(|every| check_range("sample-every", every, 1..=1024)).transpose()?,
             counters: wire.counters.unwrap_or(true),
             growth_samples: check_range("growth-samples", wire.growth_samples.unwrap_or(0), 0..=1_000)?,
+            timeline_interval: wire
+                .timeline_interval
+                .map_or(Ok(TIMELINE_INTERVAL), |time| in_range("timeline-interval", time, Duration::from_millis(10)))?,
             direct_io: wire.direct_io,
             memory_limit_bytes: wire.memory_limit.map(memory_limit).transpose()?,
         })
@@ -291,6 +303,7 @@ mod tests {
             ("prefill = 1.5", "prefill"),
             ("repeats = 0", "repeats"),
             ("duration = '30 d'", "duration"),
+            ("timeline-interval = '1 ms'", "timeline-interval"),
         ] {
             assert_eq!(run(text).unwrap_err().path, path, "{text}");
         }

@@ -99,7 +99,7 @@ fn unknown_names() {
     help: did you mean `cardinality`?
     ");
     assert_snapshot!(said("[run]\nxyz = 5\n"), @"
-    error: job.toml:2:1: run.xyz: unknown key `xyz`, expected one of `warm-up`, `duration`, `events`, `repeats`, `seed`, `parallelism`, `max-parallelism`, `prefill`, `prefill-by`, `verify-events`, `sample-every`, `counters`, `growth-samples`, `direct-io`, `memory-limit`
+    error: job.toml:2:1: run.xyz: unknown key `xyz`, expected one of `warm-up`, `duration`, `events`, `repeats`, `seed`, `parallelism`, `max-parallelism`, `prefill`, `prefill-by`, `verify-events`, `sample-every`, `counters`, `growth-samples`, `timeline-interval`, `direct-io`, `memory-limit`
       |
     2 | xyz = 5
       | ^^^
@@ -420,7 +420,7 @@ fn configurations_and_axes_that_clash() {
       |              ^^^^^^
     ");
     assert_snapshot!(said("[matrix]\n'run.sead' = [1, 2]\n"), @"
-    error: job.toml with `matrix: run.sead = 1`: run.sead: unknown key `sead`, expected one of `warm-up`, `duration`, `events`, `repeats`, `seed`, `parallelism`, `max-parallelism`, `prefill`, `prefill-by`, `verify-events`, `sample-every`, `counters`, `growth-samples`, `direct-io`, `memory-limit`
+    error: job.toml with `matrix: run.sead = 1`: run.sead: unknown key `sead`, expected one of `warm-up`, `duration`, `events`, `repeats`, `seed`, `parallelism`, `max-parallelism`, `prefill`, `prefill-by`, `verify-events`, `sample-every`, `counters`, `growth-samples`, `timeline-interval`, `direct-io`, `memory-limit`
     help: did you mean `seed`?
     ");
     assert_snapshot!(said("[matrix]\n'keys.cardinality' = [1, 0]\n"), @"error: job.toml with `matrix: keys.cardinality = 0`: keys.cardinality: found 0; allowed: 1 to 1000000000000");

@@ -31,7 +31,7 @@ pub(super) fn sections(book: &Book<'_>, options: &PageOptions, figures: &Figures
         section(
             "summary",
             "Configurations",
-            html! { (summary::table(book)) (charts(Charts::Summary)) (findings(book)) },
+            html! { (summary::table(book)) (of(&["intervals"])) (charts(Charts::Summary)) (findings(book)) },
         ),
         section("compare", "Changes against the baseline", html! { (charts(Charts::Compare)) (compared(book)) }),
         section(
@@ -82,6 +82,7 @@ fn title_of(id: &str) -> &'static str {
         "during" => "p99 while something went on, and the share of events that saw it (measured)",
         "open-loop" => "Open loop: response times (measured)",
         "pipeline" => "Operators behind the first (measured)",
+        "intervals" => "95 % intervals of these medians (measured)",
         "phases" => "Phases (measured)",
         "memory" => "Memory of RocksDB: budget and division (configured), use (measured)",
         "cache" => "Hit rate of the block cache by its size (measured at the present one, else modelled)",
