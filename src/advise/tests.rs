@@ -372,6 +372,7 @@ fn on_heap(events_per_s: f64, live_bytes: u64) -> Measurement {
         process_live_bytes: None,
         process_allocated_bytes: None,
         rehash: None,
+        allocator: None,
     };
     Measurement { heap: Some(heap), ..measurement(events_per_s) }
 }

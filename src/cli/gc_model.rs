@@ -6,12 +6,12 @@ use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 use super::{Failure, Outcome, print, say, show};
 use crate::model::gc::{
-    Beside, Collector, Constants, Factors, Jdk, MOST_HEAP_BYTES, MeasuredRun, Rate, Request, RunsError, TrialJob,
-    Validation, built_in_runs, forecast, forecast_json, forecast_text, jobs_of, load_runs, validation_text,
+    Collector, Constants, DEFAULT_CORES, Factors, Jdk, MeasuredRun, Rate, Request, RunsError, TrialJob, Validation,
+    built_in_runs, forecast, forecast_json, forecast_text, jobs_of, load_runs, validation_text,
 };
 use crate::result::printable;
 use crate::state::JvmHeap;
-use crate::workload::{Bytes, folder_of};
+use crate::workload::{Bytes, GcModel, folder_of};
 
 /// The commands about the model of a JVM's garbage collection.
 #[derive(Debug, Subcommand)]
@@ -30,27 +30,28 @@ pub struct Predict {
     /// The result file
     result: PathBuf,
     /// Events that a JVM is offered in a second, of the whole job: from your Flink job, not from this program, which is faster.
-    /// Where it is not given, the rate of a trial's open loop
+    /// Where it is not given, that of the workload file's section gc-model, or the rate of a trial's open loop
     #[arg(long, value_name = "N", value_parser = rate)]
     events_per_second: Option<f64>,
     /// The rate is what a JVM does outside pauses, as fast as it can, instead of what it is offered
     #[arg(long, requires = "events_per_second")]
     closed_loop: bool,
-    /// Heaps of a TaskManager, such as 1gb,2gb; that of each configuration where it is not given
+    /// Heaps of a TaskManager, such as 1gb,2gb; those of the workload file's section gc-model, or that of each configuration,
+    /// where it is not given
     #[arg(long, value_name = "SIZE", value_delimiter = ',', value_parser = heap)]
     heap: Vec<JvmHeap>,
     /// The collectors
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Collector::G1, Collector::Parallel])]
     collector: Vec<Collector>,
-    /// Cores of a TaskManager; the model was measured on 2
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=1_024))]
-    cores: u32,
-    /// Garbage that the pipeline makes of an event, its record included
-    #[arg(long, value_name = "SIZE", default_value_t = Bytes(Beside::default().garbage_bytes))]
-    garbage_per_event: Bytes,
-    /// Objects of the process that stay beside the state
-    #[arg(long, value_name = "SIZE", default_value_t = Bytes(Beside::default().live_bytes))]
-    other_live: Bytes,
+    /// Cores of a TaskManager: 2, on which the model was measured, where neither this nor the section gc-model says it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    cores: Option<u32>,
+    /// Garbage that the pipeline makes of an event, its record included: a boxed key where neither this nor the section says it
+    #[arg(long, value_name = "SIZE")]
+    garbage_per_event: Option<Bytes>,
+    /// Objects of the process that stay beside the state: those of a bare process where neither this nor the section says it
+    #[arg(long, value_name = "SIZE")]
+    other_live: Option<Bytes>,
     /// Percent of the time in pauses that is too much: the smallest heap stays below
     #[arg(long, value_name = "PERCENT", default_value_t = 10.0, value_parser = percent)]
     max_pauses: f64,
@@ -128,7 +129,7 @@ fn percent(text: &str) -> Result<f64, String> {
 /// A heap that the model holds for.
 fn heap(text: &str) -> Result<JvmHeap, String> {
     let Bytes(bytes) = text.parse()?;
-    if (1 << 20..=MOST_HEAP_BYTES).contains(&bytes) {
+    if (1 << 20..=JvmHeap::MOST_BYTES).contains(&bytes) {
         Ok(JvmHeap { bytes })
     } else {
         Err("a size from 1mb to below 32gb: above, references are no longer compressed".to_owned())
@@ -138,8 +139,14 @@ fn heap(text: &str) -> Result<JvmHeap, String> {
 fn predict(args: &Predict) -> Outcome {
     let result = show::load(&args.result)?;
     let constants = constants(args.constants.as_deref())?;
-    let beside = Beside { live_bytes: args.other_live.0, garbage_bytes: args.garbage_per_event.0 };
-    let mut jobs = jobs_of(&result, beside);
+    let stated = GcModel {
+        events_per_s: args.events_per_second,
+        heaps: args.heap.clone(),
+        cores: args.cores,
+        garbage_bytes: args.garbage_per_event.map(|size| size.0),
+        live_bytes: args.other_live.map(|size| size.0),
+    };
+    let mut jobs = jobs_of(&result, &stated);
     if let Some(name) = &args.configuration {
         jobs.retain(|job| job.configuration == *name);
     }
@@ -151,17 +158,18 @@ fn predict(args: &Predict) -> Outcome {
             args.result.display()
         )));
     }
-    if let Some(job) = jobs.iter().find(|job| args.heap.is_empty() && job.heap.bytes > MOST_HEAP_BYTES) {
+    if let Some(job) = jobs.iter().find(|job| job.asked.heaps.is_empty() && job.heap.bytes > JvmHeap::MOST_BYTES) {
         return Err(Failure::input(format!(
             "the heap of `{}` is {}: the model holds below 32gb, where references are compressed; --heap takes smaller ones",
             printable(&job.configuration),
             Bytes(job.heap.bytes)
         )));
     }
+    let asked = jobs.first().map(|job| job.asked.clone()).unwrap_or_default();
     let request = Request {
-        heaps: args.heap.clone(),
+        heaps: asked.heaps,
         collectors: args.collector.clone(),
-        cores: args.cores,
+        cores: asked.cores.unwrap_or(DEFAULT_CORES),
         most_pause_share: args.max_pauses / 100.0,
         constants: &constants,
     };
@@ -184,7 +192,7 @@ fn predict(args: &Predict) -> Outcome {
 fn rate_of(args: &Predict, job: &TrialJob) -> Result<Rate, Failure> {
     match args.events_per_second {
         Some(per_s) if args.closed_loop => Ok(Rate::BetweenPauses(per_s)),
-        stated => stated.or(job.offered_per_s).filter(|per_s| *per_s > 0.0).map(Rate::Offered).ok_or_else(|| {
+        _ => job.offered_per_s.filter(|per_s| *per_s > 0.0).map(Rate::Offered).ok_or_else(|| {
             Failure::input(format!(
                 "the trial of `{}` ran as fast as it could, which says nothing of a JVM; state a rate with --events-per-second",
                 printable(&job.configuration)

@@ -15,9 +15,10 @@ use crate::state::Digest;
 use crate::workload::WorkloadWire;
 
 /// What of a workload file is not the workload: its name, the backends, and how often it is run.
-const BESIDE_THE_WORKLOAD: [&str; 8] = [
+const BESIDE_THE_WORKLOAD: [&str; 9] = [
     "name",
     "description",
+    "gc-model",
     "configuration",
     "matrix",
     "run.repeats",

@@ -159,7 +159,14 @@ pub(crate) fn heap(seed: u64) -> Measurement {
             task_managers: 1,
             process_live_bytes: Some(120 << 20),
             process_allocated_bytes: Some(64_000_000),
-            rehash: None,
+            rehash: Some(RehashStalls {
+                rehashes: 3,
+                allocating_ns: 900_000,
+                longest_allocating_ns: 600_000,
+                freeing_ns: 500_000,
+                longest_freeing_ns: 400_000,
+            }),
+            allocator: Some(AllocatorStalls { calls: 120, total_ns: 3_000_000, longest_ns: 700_000 }),
         }),
         ..measurement(seed, 4_000_000.0, 180.0)
     }

@@ -7,7 +7,7 @@ use comfy_table::Table;
 
 use super::knobs::Knobs;
 use super::table::{Format, align, name, percent_spread, significant, table, with_unit};
-use super::{Regime, Spread, Summary, cache, checkpoints, open_loop, stores, stream, trust};
+use super::{Regime, Spread, Summary, cache, checkpoints, jvm, open_loop, stores, stream, trust};
 use crate::result::{METRICS, Metric, RunResult, Shown, Unit};
 
 /// A table.
@@ -58,6 +58,7 @@ pub(super) fn grids(result: &RunResult, summary: &Summary) -> Vec<Grid> {
         Grid::named("memory", &stores::MEMORY_HEADER, stores::memory_rows(result)),
         Grid::named("cache", &cache::CACHE_HEADER, cache::cache_rows(&summary.cache_curves)),
         Grid::named("open-loop", &open_loop::OPEN_LOOP_HEADER, open_loop::open_loop_rows(result)),
+        Grid::named("jvm", &jvm::JVM_HEADER, jvm::jvm_rows(result)).map(|grid| Grid { names: 2, ..grid }),
         Grid::named("during", &trust::DURING_HEADER, trust::during_rows(result)),
         Grid::named("pipeline", &stream::LATER_HEADER, stream::later_rows(result)),
         Grid::named("growth", &stream::GROWTH_HEADER, stream::growth_rows(result)),

@@ -122,6 +122,7 @@ mod tests {
             process_live_bytes: None,
             process_allocated_bytes: None,
             rehash: None,
+            allocator: None,
         };
         let days = heap(&growing(500.0, Some(heap_memory))).unwrap();
         assert!((days - 2.0).abs() < 1e-6, "{days}");

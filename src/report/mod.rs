@@ -15,6 +15,7 @@ mod gate;
 mod grid;
 mod history;
 mod html;
+mod jvm;
 mod knobs;
 mod limits;
 mod markdown;

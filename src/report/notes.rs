@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::knobs::Knobs;
 use super::table::with_unit;
-use super::{Summary, checkpoints, curves, limits, open_loop, stores, stream, trust};
+use super::{Summary, checkpoints, curves, jvm, limits, open_loop, stores, stream, trust};
 use crate::result::{
     Agreement, HeapMemory, Measurement, Outcome, PrefillOrigin, RunResult, TimingStrategy, Trial, Unit, VariantInfo,
     printable,
@@ -57,6 +57,7 @@ pub(super) fn notes(result: &RunResult, summary: &Summary) -> Vec<Note> {
     }));
     notes.extend(stores::notes(result).into_iter().map(of(Weight::Caution)));
     heap_notes(result, &mut notes);
+    notes.extend(jvm::jvm_lines(result).into_iter().map(of(Weight::Fact)));
     process_notes(result, &mut notes);
     let limits = limits::lines(result).into_iter().chain(limits::latency_lines(result));
     notes.extend(limits.map(of(Weight::Caution)));
@@ -220,12 +221,31 @@ fn process_heap(measurement: &Measurement, heap: &HeapMemory) -> Option<String> 
     let of_second = (of_event * measurement.throughput_events_per_s.max(0.0)).min(f64::MAX);
     let (live, resident) = (heap.process_live_bytes? as f64, measurement.resident_bytes? as f64);
     Some(format!(
-        "{} an event allocated, {} a second; {} allocated of {} resident (measured)",
+        "{} an event allocated, {} a second; {} allocated of {} resident{} (measured)",
         with_unit(of_event, Unit::Bytes),
         with_unit(of_second, Unit::Bytes),
         with_unit(live, Unit::Bytes),
         with_unit(resident, Unit::Bytes),
+        heap_stalls(heap),
     ))
+}
+
+/// What the trial's process stood still for on its heap from its begin on: hash tables that grew, and large calls of the allocator.
+fn heap_stalls(heap: &HeapMemory) -> String {
+    let ns = |ns: u64| with_unit(ns as f64, Unit::Nanoseconds);
+    let rehash = heap.rehash.filter(|stalls| stalls.rehashes > 0).map(|stalls| {
+        format!(
+            "; {} growing hash tables, at most {} to allocate and {} to free",
+            stalls.rehashes,
+            ns(stalls.longest_allocating_ns),
+            ns(stalls.longest_freeing_ns),
+        )
+    });
+    let allocator = heap.allocator.map(|stalls| {
+        let (all, longest) = (ns(stalls.total_ns), ns(stalls.longest_ns));
+        format!("; {} allocator calls over 32 KiB took {all}, at most {longest}", stalls.calls)
+    });
+    [rehash, allocator].into_iter().flatten().collect()
 }
 
 fn timing_notes(result: &RunResult, notes: &mut Vec<Note>) {

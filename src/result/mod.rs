@@ -11,9 +11,9 @@ mod metric;
 mod open_loop;
 mod phase;
 mod process;
-mod rehash;
 mod save;
 mod schema;
+mod stalls;
 mod steady;
 mod store;
 mod text;
@@ -30,13 +30,13 @@ pub use metric::{Better, From, Kind, METRICS, Metric, Shown, Unit};
 pub use open_loop::{CONFIRMATIONS, MaxRate, OpenLoop, OpenLoopSample, RateTrial};
 pub use phase::PhaseMeasurement;
 pub use process::ProcessUse;
-pub use rehash::RehashStalls;
 pub use save::{save_file, save_json};
 pub use schema::{
     AccessLatency, Agreement, ConditionLatency, Firing, HeapMemory, KeyedResult, LoadError, Measurement,
     OperatorMeasurement, OutOfMemory, Outcome, PrefillOrigin, RunResult, SCHEMA_VERSION, SLOW_EVENT_NS, Timing,
     TimingStrategy, Trial, VariantInfo,
 };
+pub use stalls::{AllocatorStalls, RehashStalls};
 pub use steady::{Course, ServedFrom, Steadiness, Unsettled, WorkingSet};
 pub use store::{CachedRole, LevelShape, StoreBudget, StoreCounters, StoreMemory, StoreShape, StoreUse};
 pub use text::{printable, printable_lines, significant, with_unit};

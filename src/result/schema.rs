@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CacheCurve, Checkpoints, Growth, Interleaved, Latency, Manifest, MaxRate, OpenLoop, PhaseMeasurement, ProcessUse,
-    RehashStalls, Steadiness, StoreCounters, StoreMemory, StoreShape, Timeline, TrialRun, WorkingSet, save_json,
+    AllocatorStalls, CacheCurve, Checkpoints, Growth, Interleaved, Latency, Manifest, MaxRate, OpenLoop,
+    PhaseMeasurement, ProcessUse, RehashStalls, Steadiness, StoreCounters, StoreMemory, StoreShape, Timeline, TrialRun,
+    WorkingSet, save_json,
 };
 use crate::state::Digest;
 use crate::workload::WorkloadWire;
@@ -179,6 +180,9 @@ pub struct HeapMemory {
     /// versions.
     #[serde(default)]
     pub rehash: Option<RehashStalls>,
+    /// What large calls of the allocator took; none in results of earlier versions.
+    #[serde(default)]
+    pub allocator: Option<AllocatorStalls>,
 }
 
 /// What a trial measured.

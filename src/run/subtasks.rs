@@ -21,8 +21,8 @@ use super::timeline::{TimelineWatch, timeline};
 use super::trial::{Phase, PrefillFrom, Progress, Report, TrialError, TrialSpec, folder_bytes};
 use crate::checkpoint::Position;
 use crate::measure::{
-    AccessKind, Calibration, Condition, Probe, ProcessTimes, Recorder, Strategy, allocated_bytes, empty_interval_ns,
-    record_ns, resident_bytes, thread_allocated_bytes,
+    AccessKind, Calibration, Condition, Probe, ProcessTimes, Recorder, Strategy, allocated_bytes, allocator_stalls,
+    empty_interval_ns, record_ns, resident_bytes, thread_allocated_bytes,
 };
 use crate::result::{
     AccessLatency, ConditionLatency, Firing, HeapMemory, KeyedResult, Latency, Measurement, OpenLoop,
@@ -732,6 +732,7 @@ fn heap_memory<K>(subtasks: &[Noted<K>], before: Option<HeapUse>, task_slots: u1
         process_live_bytes: allocated_bytes(),
         process_allocated_bytes: allocated.sum(),
         rehash: subtasks.iter().filter_map(|noted| noted.subtask.store().rehash_stalls()).reduce(RehashStalls::plus),
+        allocator: allocator_stalls(),
     })
 }
 

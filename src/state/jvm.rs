@@ -76,6 +76,9 @@ pub struct JvmHeap {
 pub const JVM_BASE: u64 = 11 << 20;
 
 impl JvmHeap {
+    /// The largest heap that the layout of objects holds for: above, references are no longer compressed.
+    pub const MOST_BYTES: u64 = (32 << 30) - 1;
+
     /// Size of G1's regions: 1/2048 of the heap rounded up to a power of two, from 1 to 32 MiB.
     pub const fn region_bytes(self) -> u64 {
         let region = self.bytes.div_ceil(2048).next_power_of_two();

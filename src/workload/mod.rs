@@ -12,6 +12,7 @@ mod document;
 mod execution;
 mod flink_config;
 mod flink_file;
+mod gc_model;
 mod inputs;
 mod invalid;
 mod keys;
@@ -50,6 +51,7 @@ pub use document::Document;
 pub use execution::{Amount, Extent, PrefillBy, Run, RunWire};
 pub use flink_config::{FlinkSource, KeyKind, StateKeys, current_name, flink_value, set_from_flink};
 pub use flink_file::{Dialect, Entry, FlinkFile};
+pub use gc_model::{GcModel, GcModelWire};
 pub use inputs::{Inputs, Retractions, RuleSet, VALUE_RANGE};
 pub use invalid::{Invalid, check_range, nearest};
 pub use keys::{Distribution, DistributionWire, KeySampler, KeyType, Keys, KeysWire, SampledKey};
@@ -106,6 +108,9 @@ pub struct WorkloadWire {
     /// An open loop; without it an event comes when the last is done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadWire>,
+    /// What the model of a JVM's garbage collector is asked, of the trials of the heap backend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gc_model: Option<GcModelWire>,
     /// Successive parts of the measured run, in place of `run.events`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub phase: Vec<PhaseWire>,
@@ -249,6 +254,8 @@ pub struct Workload {
     pub phases: Vec<Phase>,
     /// The open loop; none where the loop is closed.
     pub load: Option<Load>,
+    /// What the model of a JVM's garbage collector is asked; none where the file does not say.
+    pub gc_model: Option<GcModel>,
     /// Checkpoints and savepoints.
     pub checkpoint: Checkpointing,
 }
@@ -308,6 +315,12 @@ impl Workload {
             operator,
             later,
             load: wire.load.as_ref().map(Load::new).transpose().map_err(|invalid| invalid.within("load"))?,
+            gc_model: wire
+                .gc_model
+                .as_ref()
+                .map(GcModel::new)
+                .transpose()
+                .map_err(|invalid| invalid.within("gc-model"))?,
             checkpoint: Checkpointing::new(&wire.checkpoint, run.measured)
                 .map_err(|invalid| invalid.within("checkpoint"))?,
             run,

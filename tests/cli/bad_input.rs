@@ -85,7 +85,7 @@ fn broken_toml() {
 #[test]
 fn unknown_names() {
     assert_snapshot!(said("[key]\ncardinality = 5\n"), @"
-    error: job.toml:1:2: key: unknown key `key`, expected one of `name`, `description`, `source`, `keys`, `values`, `time`, `operator`, `states`, `pipeline`, `run`, `load`, `phase`, `checkpoint`, `configuration`, `matrix`
+    error: job.toml:1:2: key: unknown key `key`, expected one of `name`, `description`, `source`, `keys`, `values`, `time`, `operator`, `states`, `pipeline`, `run`, `load`, `gc-model`, `phase`, `checkpoint`, `configuration`, `matrix`
       |
     1 | [key]
       |  ^^^

@@ -5,9 +5,11 @@ use crate::advise::{
     whole_mib,
 };
 use crate::model::gc::{
-    Beside, Collector, Constants, MOST_HEAP_BYTES, Quantity, Rate, Request, TrialJob, Validation, built_in_runs,
-    forecast, jobs_of,
+    Collector, Constants, DEFAULT_CORES, Quantity, Rate, Request, TrialJob, Validation, built_in_runs, forecast,
+    jobs_of,
 };
+use crate::state::JvmHeap;
+use crate::workload::GcModel;
 
 const BACKEND: &str = "state.backend.type";
 const TASK_HEAP: &str = "taskmanager.memory.task.heap.size";
@@ -63,7 +65,7 @@ pub(super) fn out_of_memory<'a>(context: &'a Context<'a>, cell: &'a Cell<'a>) ->
 
 /// The job of a heap cell for the model of garbage collection.
 fn job_of(context: &Context<'_>, cell: &Cell<'_>) -> Option<TrialJob> {
-    let jobs = jobs_of(context.result, Beside::default());
+    let jobs = jobs_of(context.result, &GcModel::default());
     jobs.into_iter().find(|job| job.configuration == cell.name && job.workload == cell.workload)
 }
 
@@ -72,7 +74,9 @@ pub(super) fn garbage_collection<'a>(context: &'a Context<'a>, cell: &'a Cell<'a
     if !cell.is_heap() || cell.measured.is_empty() {
         return Vec::new();
     }
-    let Some(job) = job_of(context, cell).filter(|job| job.heap.bytes <= MOST_HEAP_BYTES) else { return Vec::new() };
+    let Some(job) = job_of(context, cell).filter(|job| job.heap.bytes <= JvmHeap::MOST_BYTES) else {
+        return Vec::new();
+    };
     let Some(rate) = context.parameters.events_per_s.or(job.offered_per_s).filter(|rate| *rate > 0.0) else {
         let figures = "the rate of events, without which nobody knows what a garbage collector does";
         let how =
@@ -80,10 +84,11 @@ pub(super) fn garbage_collection<'a>(context: &'a Context<'a>, cell: &'a Cell<'a
         return vec![Note::missing(cell, figures, how)];
     };
     let constants = Constants::default();
+    let cores = job.asked.cores.unwrap_or(DEFAULT_CORES);
     let request = Request {
         heaps: Vec::new(),
         collectors: vec![Collector::G1],
-        cores: 2,
+        cores,
         most_pause_share: context.parameters.pause_share,
         constants: &constants,
     };
@@ -97,7 +102,7 @@ pub(super) fn garbage_collection<'a>(context: &'a Context<'a>, cell: &'a Cell<'a
     }
     let enough = modelled.smallest.first().and_then(|smallest| smallest.within_share_bytes);
     let figures = vec![
-        Figure::modelled("share of the time in pauses, G1 on 2 cores", share, FigureUnit::Share),
+        Figure::modelled(format!("share of the time in pauses, G1 on {cores} cores"), share, FigureUnit::Share),
         Figure::configured("rate", rate, FigureUnit::EventsPerSecond),
         Figure::modelled("alive on the heap", live, FigureUnit::Bytes),
         Figure::configured("heap", heap, FigureUnit::Bytes),

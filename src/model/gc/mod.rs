@@ -28,10 +28,10 @@ pub use measured::{
 };
 pub use overlay::{Events, Overlaid, Span};
 pub use predict::{
-    Forecast, ForecastRow, FullCollections, MOST_HEAP_BYTES, Request, SmallestHeap, forecast, forecast_rows,
+    DEFAULT_CORES, Forecast, ForecastRow, FullCollections, Request, SmallestHeap, forecast, forecast_rows,
 };
-pub use render::{forecast_json, forecast_text, validation_text};
-pub use trial::{Beside, TrialJob, jobs_of};
+pub use render::{error_lines, forecast_json, forecast_text, validation_text};
+pub use trial::{TrialJob, jobs_of};
 pub use turnover::{Slots, Turnover};
 pub use validate::{Errors, Hits, Point, Quantity, Question, Validation};
 

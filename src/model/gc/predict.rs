@@ -6,8 +6,6 @@ use super::clock::Window;
 use super::{Collector, Constants, Job, Jvm, Outcome, Overlaid, Prediction, Rate, TrialJob, simulate_window};
 use crate::state::JvmHeap;
 
-/// The largest heap that the layout of objects holds for: above, references are no longer compressed.
-pub const MOST_HEAP_BYTES: u64 = (32 << 30) - 1;
 /// Young generations of the least size that are filled before the window, and in it: many times what it takes to fill
 /// the old generation.
 const WARM_UP_FILLS: f64 = 200.0;
@@ -22,6 +20,9 @@ const LEAST_HEAP_BYTES: f64 = (4 << 20) as f64;
 /// Heap over live bytes between which G1 sits on an edge: whether a mark ends before the old generation is full decides
 /// between tens and hundreds of milliseconds (measured).
 const EDGE: std::ops::RangeInclusive<f64> = 1.4..=2.2;
+
+/// Cores of a TaskManager where nothing is said: those of the machine that the model was measured on.
+pub const DEFAULT_CORES: u32 = 2;
 
 /// What is asked of the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -210,9 +211,9 @@ impl SmallestHeap {
     ) -> Self {
         let (mut fits_bytes, mut within_share_bytes) = (None, None);
         let mut bytes = job.live_bytes.max(LEAST_HEAP_BYTES);
-        let most = (SEARCHED_RATIO * bytes).min(MOST_HEAP_BYTES as f64);
+        let most = (SEARCHED_RATIO * bytes).min(JvmHeap::MOST_BYTES as f64);
         while bytes <= most {
-            let heap = JvmHeap { bytes: whole_mib(bytes).min(MOST_HEAP_BYTES) };
+            let heap = JvmHeap { bytes: whole_mib(bytes).min(JvmHeap::MOST_BYTES) };
             if let (Outcome::Runs(prediction), _) = steady(job, jvm(heap), rate) {
                 fits_bytes = fits_bytes.or(Some(heap.bytes));
                 let within = prediction.pause_share <= most_pause_share;

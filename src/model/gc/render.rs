@@ -122,7 +122,9 @@ pub fn forecast_text(forecasts: &[Forecast], request: &Request<'_>, validation: 
     );
     out.push_str("pauses: the share is the least, concurrent work comes on top; p99 and longest: from half of the pause without a full\n");
     out.push_str("collection to twice that with one\n");
-    error_lines(validation, &request.collectors, &mut out);
+    for line in error_lines(validation, &request.collectors) {
+        let _ = writeln!(out, "{line}");
+    }
     let _ = writeln!(out, "{}", constants_text(request.constants));
     out
 }
@@ -278,23 +280,24 @@ fn smallest_text(smallest: SmallestHeap, share: f64) -> String {
 }
 
 /// The model's errors with the built-in constants, in lines that stand beside its figures.
-fn error_lines(validation: &Validation, collectors: &[Collector], out: &mut String) {
+pub fn error_lines(validation: &Validation, collectors: &[Collector]) -> Vec<String> {
     let runs = validation.points.len();
     let of = |quantity, collector| match validation.errors(quantity, collector) {
         Some(Errors { median, p90, .. }) => format!("{quantity} {} (p90 {})", percent(median), percent(p90)),
         None => format!("{quantity} unknown"),
     };
     let both = OF_BOTH.map(|quantity| of(quantity, None)).join(", ");
-    let _ = writeln!(out, "error of the built-in constants on {runs} measured runs: {both}");
+    let mut lines = vec![format!("error of the built-in constants on {runs} measured runs: {both}")];
     for collector in collectors {
         let errors = [Quantity::Young, Quantity::PauseShare].map(|quantity| of(quantity, Some(*collector)));
-        let _ = writeln!(out, "error, {collector}: {}", errors.join(", "));
+        lines.push(format!("error, {collector}: {}", errors.join(", ")));
         let right = QUESTIONS.map(|question| {
             let Hits { right, runs } = validation.hits(question, Some(*collector));
             format!("{question} {right} of {runs}")
         });
-        let _ = writeln!(out, "right, {collector}: {}", right.join(", "));
+        lines.push(format!("right, {collector}: {}", right.join(", ")));
     }
+    lines
 }
 
 fn constants_text(constants: &Constants) -> String {

@@ -3,23 +3,13 @@
 use super::{Events, Job, Slots, Turnover};
 use crate::result::{HeapMemory, Measurement, RunResult, Trial};
 use crate::state::{JVM_BASE, JVM_ENTRY, JVM_LONG, JvmHeap};
-use crate::workload::{KeySampler, Operator, Source, Workload};
+use crate::workload::{GcModel, KeySampler, Operator, Source, Workload};
 
-/// What is on the heap and made there beside the state.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Beside {
-    /// Objects of the process that stay, bytes.
-    pub live_bytes: u64,
-    /// Garbage that the pipeline makes of an event, its record included; bytes.
-    pub garbage_bytes: u64,
-}
-
-impl Default for Beside {
-    /// The least that was measured: a bare process, and a boxed key for each record.
-    fn default() -> Self {
-        Self { live_bytes: JVM_BASE, garbage_bytes: JVM_LONG }
-    }
-}
+/// Objects of the process that stay beside the state where nothing is said, bytes: the least that was measured, of a bare process.
+const OTHER_LIVE_BYTES: u64 = JVM_BASE;
+/// Garbage that the pipeline makes of an event where nothing is said, bytes: the least that was measured, a boxed key for each
+/// record.
+const GARBAGE_BYTES: u64 = JVM_LONG;
 
 /// The job of a heap trial, as one of its TaskManagers has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,20 +28,24 @@ pub struct TrialJob {
     pub heap: JvmHeap,
     /// TaskManagers that share the job's events and state.
     pub task_managers: u16,
-    /// What was measured of its events; none where no latency was recorded.
+    /// What was measured of its events, of an open loop that kept up their response times; none where nothing was recorded.
     pub events: Option<Events>,
-    /// The rate at which the events of the whole job were offered; none in a closed loop, whose rate says nothing of a JVM.
+    /// The rate at which the events of the whole job are offered: what is said of it, else that of an open loop; none in a closed
+    /// loop, whose rate says nothing of a JVM.
     pub offered_per_s: Option<f64>,
+    /// What is asked.
+    pub asked: GcModel,
     /// Whether the keys' distribution is that of the workload; else they are taken to be uniform.
     pub knows_keys: bool,
 }
 
-/// The jobs of the heap trials of a result, of each configuration the last one.
-pub fn jobs_of(result: &RunResult, beside: Beside) -> Vec<TrialJob> {
+/// The jobs of the heap trials of a result, of each configuration the last one. What is stated here goes before what the workload
+/// asks.
+pub fn jobs_of(result: &RunResult, stated: &GcModel) -> Vec<TrialJob> {
     let mut jobs: Vec<TrialJob> = Vec::new();
     for (trial, measurement) in result.finished() {
         let Some(heap) = measurement.heap else { continue };
-        let Some(job) = job_of(result, trial, measurement, heap, beside) else { continue };
+        let Some(job) = job_of(result, trial, measurement, heap, stated) else { continue };
         jobs.retain(|other| (&other.workload, &other.configuration) != (&job.workload, &job.configuration));
         jobs.push(job);
     }
@@ -64,7 +58,7 @@ fn job_of(
     trial: &Trial,
     measurement: &Measurement,
     heap: HeapMemory,
-    beside: Beside,
+    stated: &GcModel,
 ) -> Option<TrialJob> {
     let managers = f64::from(heap.task_managers.max(1));
     let state = State { heap, objects: heap.jvm_objects? as f64 };
@@ -74,16 +68,22 @@ fn job_of(
     let wire = &result.variants.get(trial.variant)?.workload;
     let workload = Workload::new(wire, std::path::Path::new("")).ok();
     let keys = workload.as_ref().filter(|workload| matches!(workload.source, Source::Generated));
+    let asked = match workload.as_ref().and_then(|workload| workload.gc_model.as_ref()) {
+        Some(of_file) => stated.clone().or(of_file),
+        None => stated.clone(),
+    };
     let turnover = state.turnover(measurement, workload.as_ref(), keys, managers);
     let (bytes, objects) = (heap.jvm_live_bytes as f64 / managers, state.objects / managers);
     let allocated = heap.jvm_allocated_bytes as f64 / measurement.events as f64;
-    let garbage = beside.garbage_bytes as f64;
+    let garbage = asked.garbage_bytes.unwrap_or(GARBAGE_BYTES) as f64;
+    let kept_up = measurement.open_loop.as_ref().filter(|open_loop| !open_loop.saturated);
+    let offered_per_s = measurement.open_loop.as_ref().map(|open_loop| open_loop.offered_events_per_s);
     let of_entry = bytes * managers / heap.entries as f64;
     Some(TrialJob {
         workload: result.variant_label(trial.variant).to_owned(),
         configuration: trial.configuration.clone(),
         job: Job {
-            live_bytes: (bytes + beside.live_bytes as f64).max(1.0),
+            live_bytes: (bytes + asked.live_bytes.unwrap_or(OTHER_LIVE_BYTES) as f64).max(1.0),
             live_objects: objects,
             allocated_bytes: (allocated + garbage).max(1.0),
             turnover,
@@ -93,8 +93,12 @@ fn job_of(
         entries: heap.entries as f64 / managers,
         heap: JvmHeap { bytes: heap.jvm_heap_bytes },
         task_managers: heap.task_managers.max(1),
-        events: Events::of(&measurement.event_latency, measurement.throughput_events_per_s / managers),
-        offered_per_s: measurement.open_loop.as_ref().map(|open_loop| open_loop.offered_events_per_s),
+        events: Events::of(
+            kept_up.map_or(&measurement.event_latency, |open_loop| &open_loop.response),
+            measurement.throughput_events_per_s / managers,
+        ),
+        offered_per_s: asked.events_per_s.or(offered_per_s),
+        asked,
         knows_keys: keys.is_some(),
     })
 }

@@ -4,11 +4,12 @@ use super::axis::{Axis, Quantity};
 use super::ink::Ink;
 use super::{Chart, Context, Mark, Panel, Shape, View};
 use crate::model::gc::{
-    Beside, Collector, Constants, ForecastRow, FullCollections, MOST_HEAP_BYTES, Rate, Request, TrialJob, Validation,
+    Collector, Constants, DEFAULT_CORES, ForecastRow, FullCollections, Rate, Request, TrialJob, Validation,
     built_in_runs, forecast_rows, jobs_of,
 };
 use crate::result::printable;
 use crate::state::JvmHeap;
+use crate::workload::GcModel;
 
 /// Jobs that are modelled; each takes some hundred simulated collections for each heap.
 const MOST_JOBS: usize = 3;
@@ -16,8 +17,6 @@ const MOST_JOBS: usize = 3;
 const HEAPS_OVER_LIVE: [f64; 8] = [1.15, 1.4, 1.8, 2.4, 3.2, 4.5, 6.0, 8.0];
 /// Rates that are asked about where the trial ran as fast as it could, which says nothing of a JVM; events/s.
 const ASKED: [f64; 3] = [1e4, 1e5, 1e6];
-/// Cores of the TaskManager: as many as a small container has.
-const CORES: u32 = 2;
 /// The share of time in pauses from which on a job spends too much on them.
 const TOO_MUCH: f64 = 0.1;
 
@@ -70,7 +69,7 @@ pub(super) fn gc(context: &Context<'_>) -> Result<Chart, String> {
 fn modelled(context: &Context<'_>, constants: &Constants) -> Vec<Modelled> {
     let book = context.book;
     let jobs = book.entries.iter().flat_map(|entry| {
-        let jobs = jobs_of(entry.result, Beside::default()).into_iter();
+        let jobs = jobs_of(entry.result, &GcModel::default()).into_iter();
         jobs.map(|job| (entry.label.clone(), job))
     });
     let of_job = |(label, job): (String, TrialJob)| {
@@ -80,10 +79,15 @@ fn modelled(context: &Context<'_>, constants: &Constants) -> Vec<Modelled> {
         let heaps: Vec<_> = HEAPS_OVER_LIVE
             .iter()
             .map(|over| JvmHeap { bytes: (over * job.job.live_bytes) as u64 })
-            .filter(|heap| heap.bytes <= MOST_HEAP_BYTES)
+            .filter(|heap| heap.bytes <= JvmHeap::MOST_BYTES)
             .collect();
-        let request =
-            Request { heaps, collectors: vec![Collector::G1], cores: CORES, most_pause_share: TOO_MUCH, constants };
+        let request = Request {
+            heaps,
+            collectors: vec![Collector::G1],
+            cores: job.asked.cores.unwrap_or(DEFAULT_CORES),
+            most_pause_share: TOO_MUCH,
+            constants,
+        };
         let at = |rate: f64| Modelled {
             name: format!("{name} at {}", Quantity::Rate.tick(rate)),
             rows: forecast_rows(&job, Rate::Offered(rate), &request),

@@ -37,7 +37,7 @@ pub(super) fn sections(book: &Book<'_>, options: &PageOptions, figures: &Figures
         section(
             "latency",
             "Latency",
-            html! { (charts(Charts::Latency)) (of(&["accesses", "open-loop", "during", "pipeline", "phases"])) },
+            html! { (charts(Charts::Latency)) (of(&["open-loop", "jvm", "during", "accesses", "pipeline", "phases"])) },
         ),
         section("throughput", "Throughput over time", charts(Charts::Throughput)),
         section(
@@ -82,6 +82,7 @@ fn title_of(id: &str) -> &'static str {
         "during" => "p99 while something went on, and the share of events that saw it (measured)",
         "open-loop" => "Open loop: response times (measured)",
         "pipeline" => "Operators behind the first (measured)",
+        "jvm" => "With a JVM's garbage collector laid over (modelled; measured where it says so)",
         "intervals" => "95 % intervals of these medians (measured)",
         "phases" => "Phases (measured)",
         "memory" => "Memory of RocksDB: budget and division (configured), use (measured)",

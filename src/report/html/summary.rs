@@ -4,11 +4,12 @@ use std::fmt::Write;
 
 use maud::{Markup, html};
 
-use crate::model::gc::{Beside, Collector, Constants, Rate, Request, forecast_rows, jobs_of};
+use crate::model::gc::{Collector, Constants, DEFAULT_CORES, Rate, Request, forecast_rows, jobs_of};
 use crate::report::Spread;
 use crate::report::book::{Book, Case};
 use crate::report::table::{significant, with_unit};
 use crate::result::{Better, METRICS, Measurement, Unit};
+use crate::workload::GcModel;
 
 /// A column of the table.
 struct Column {
@@ -206,12 +207,12 @@ fn pause_shares(book: &Book<'_>) -> Vec<(String, String)> {
     let constants = Constants::default();
     let mut shares = Vec::new();
     for (position, entry) in book.entries.iter().enumerate() {
-        for job in jobs_of(entry.result, Beside::default()) {
+        for job in jobs_of(entry.result, &GcModel::default()) {
             let Some(rate) = job.offered_per_s.filter(|rate| *rate > 0.0) else { continue };
             let request = Request {
                 heaps: Vec::new(),
                 collectors: vec![Collector::G1],
-                cores: 2,
+                cores: job.asked.cores.unwrap_or(DEFAULT_CORES),
                 most_pause_share: 0.1,
                 constants: &constants,
             };

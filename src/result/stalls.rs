@@ -1,4 +1,4 @@
-//! What a heap's hash tables stand still for when they grow.
+//! What a heap stands still for beside the work on its entries: hash tables that grow, and the allocator.
 
 use std::time::Duration;
 
@@ -49,4 +49,17 @@ impl RehashStalls {
             longest_freeing_ns: self.longest_freeing_ns.max(other.longest_freeing_ns),
         }
     }
+}
+
+/// What the allocator stood still for: calls of the trial's process for more than 32 KiB, from its begin to the end of the
+/// measured part, those of the harness included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AllocatorStalls {
+    /// Calls that allocated, grew or freed so much.
+    pub calls: u64,
+    /// Time that all of them took, ns.
+    pub total_ns: u64,
+    /// The longest of them, ns.
+    pub longest_ns: u64,
 }
