@@ -180,7 +180,7 @@ fn a_side_that_had_not_settled_beside_one_that_had_decides_nothing() {
     assert_eq!(of(11, 5, 5e5), lopsided("the base had not settled, the candidate had"));
     assert_eq!(of(0, 20, 1e6), lopsided("the candidate had not settled, the base had"));
     assert_eq!(of(11, 6, 5e5), (Verdict::Regressed, None), "more than a quarter is not steady");
-    assert_eq!(of(20, 20, 1e6), (Verdict::NoChange, None));
+    assert_eq!(of(20, 20, 1_000_001.0), (Verdict::NoChange, None));
 }
 
 #[test]

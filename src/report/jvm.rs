@@ -44,7 +44,8 @@ pub(super) fn jvm_rows(result: &RunResult) -> Vec<Vec<String>> {
                 most_pause_share: MOST_PAUSE_SHARE,
                 constants: &constants,
             };
-            rows.extend(forecast_rows(job, Rate::Offered(*rate), &request).iter().map(modelled));
+            let rate = Rate::Offered(*rate);
+            rows.extend(forecast_rows(job, rate, &request).iter().map(|row| modelled(row, summary)));
         }
     }
     rows
@@ -98,7 +99,8 @@ fn measured(name: String, summary: &LatencySummary) -> Vec<String> {
     row
 }
 
-fn modelled(row: &ForecastRow) -> Vec<String> {
+/// What no event beyond it was timed often enough for, pauses do not make known.
+fn modelled(row: &ForecastRow, alone: &LatencySummary) -> Vec<String> {
     let heap = with_unit(row.heap_bytes as f64, Unit::Bytes);
     let mut cells = vec![String::new(), format!("with {}", row.collector), heap, row.full_collections.to_string()];
     match &row.prediction {
@@ -110,7 +112,10 @@ fn modelled(row: &ForecastRow) -> Vec<String> {
         None => cells.extend([dash(), dash()]),
     }
     match row.latency {
-        Some(Overlaid { p50, p99, p999 }) => cells.extend([p50, p99, p999].map(span)),
+        Some(Overlaid { p50, p99, p999 }) => {
+            let spans = [(p50, alone.p50_ns), (p99, alone.p99_ns), (p999, alone.p999_ns)];
+            cells.extend(spans.map(|(of, measured)| measured.map_or_else(dash, |_| span(of))));
+        }
         None => cells.extend([dash(), dash(), dash()]),
     }
     cells

@@ -92,7 +92,8 @@ fn a_result_s_heap_trials_are_put_on_a_jvm() {
     );
     let run = place.statebench("run --quick job.toml -q -o r.json").ok();
     let process = run.lines().find(|line| line.starts_with("process heap heap: ")).unwrap();
-    assert!(process.contains(" an event allocated, ") && process.ends_with(" resident (measured)"), "{process}");
+    assert!(process.contains(" an event allocated, ") && process.contains(" resident; "), "{process}");
+    assert!(process.contains(" allocator calls over 32 KiB took ") && process.ends_with(" (measured)"), "{process}");
     let asked = "gc-model predict r.json --events-per-second 1_000 --heap 64mb,1gb";
     let printed = place.statebench(asked).ok();
     // Entry, key and array of each key, and 128 tables; but the boxes of the first 128 keys are shared. Each event boxes a key
@@ -168,4 +169,38 @@ fn constants_of_this_machine_are_measured_and_used() {
     assert!(place.text("constants.toml").starts_with("# statebench gc-model calibrate: "));
     let validated = place.statebench("gc-model validate --constants constants.toml").ok();
     assert!(!validated.contains("constants: young 1 ms + 1440 ns"), "{validated}");
+}
+
+#[test]
+fn a_run_at_a_known_rate_shows_what_a_jvm_would_add() {
+    let place = Place::new();
+    let job = "keys.cardinality = 1_000\noperator.mix.read-modify-write = 1.0\nvalues.size = '200 b'\n\
+               run = { events = 20_000, repeats = 1, counters = false }\n";
+    place.file("closed.toml", job);
+    let closed = place.statebench("run --quick closed.toml -q -o closed.json").ok();
+    assert!(!closed.contains("JVM"), "a closed loop says nothing of a JVM: {closed}");
+    place.file(
+        "stated.toml",
+        &format!(
+            "{job}gc-model = {{ events-per-second = 10_000, heap = ['64 mb', '1 gb'], garbage-per-event = '1 kb' }}\n"
+        ),
+    );
+    let stated = place.statebench("run --quick stated.toml -q -o stated.json").ok();
+    let rows = |text: &str, of: &str| text.lines().filter(|line| line.contains(of)).count();
+    assert_eq!([" measured alone ", " with G1 ", " with Parallel "].map(|of| rows(&stated, of)), [2, 2, 2], "{stated}");
+    assert!(stated.contains("modelled JVM: collections at 10.0 k events/s (stated) laid over"), "{stated}");
+    assert_eq!(rows(&stated, "modelled JVM: error"), 3, "{stated}");
+    let predicted = place.statebench("gc-model predict stated.json --collector g1").ok();
+    assert!(predicted.contains("1.2 KiB") || predicted.contains("1240 B an event allocated"), "{predicted}");
+    assert!(predicted.contains("rate: 10000 events/s offered"), "{predicted}");
+    place.file("open.toml", &format!("{job}load.rate = 5_000\n"));
+    let open = place.statebench("run --quick open.toml -q -o open.json").ok();
+    assert!(open.contains("modelled JVM: collections at 5.00 k events/s (of the open loop)"), "{open}");
+    place.file("bad.toml", &format!("{job}gc-model.heap = ['64 gb']\n"));
+    assert_snapshot!(place.refusal("check bad.toml"), @"
+    error: bad.toml:5:18: gc-model.heap[0]: found 64 gb; allowed: 1mb to below 32gb: above, references are no longer compressed
+      |
+    5 | gc-model.heap = ['64 gb']
+      |                  ^^^^^^^
+    ");
 }
