@@ -115,6 +115,23 @@ def noise_lines(gates):
     ]
 
 
+# A slowdown, and the noise of a pair up to which 95 % of its gates are to be red; both in percent.
+PROMISED = ((5, 5), (10, 8))
+
+
+def power_lines(gates):
+    """How many gates of a slowdown were red where a metric's pairs were quiet enough for it, and where none's were."""
+    lines = []
+    for slowdown, most in PROMISED:
+        own = [gate for gate in gates if gate.slowdown == slowdown]
+        quiet = [gate for gate in own if any(noise is not None and noise <= most for noise in gate.noise.values())]
+        for name, some in ((f"at or below {most} %", quiet), ("above", [gate for gate in own if gate not in quiet])):
+            if some:
+                red = sum(gate.is_red for gate in some)
+                lines.append(f"- slower by {slowdown} %, least noise of a metric's pairs {name}: {red} of {len(some)} gates red")
+    return lines
+
+
 def arm(row):
     """A0, A1 or Bx."""
     handicap = row["handicap_percent"]
@@ -161,7 +178,7 @@ def main(folder):
         red = sum(gate.is_red for gate in unchanged)
         bound = upper_bound(red, len(unchanged))
         print(f"- false alarms: {red} of {len(unchanged)} gates; with 95 % confidence at most {100 * bound:.1f} %")
-    print("\n".join(noise_lines(gates)))
+    print("\n".join(power_lines(gates) + noise_lines(gates)))
     print(f"- {trials} trials, each with its metrics, are in runs.csv")
     return 0
 

@@ -47,6 +47,8 @@ class Study(unittest.TestCase):
         self.assertIn("| heap | 10 % | 2 | 1 (50 %) | cpu 1, p50 1 | 0 | 1 | 13 | 10, 10 |", text)
         self.assertIn("- false alarms: 1 of 2 gates; with 95 % confidence at most 97.5 %", text)
         self.assertIn("- noise of a pair, heap p50: 2.0 % (median of 2 gates)", text)
+        self.assertIn("- slower by 10 %, least noise of a metric's pairs at or below 8 %: 1 of 2 gates red", text)
+        self.assertNotIn("above", text)
 
     def test_every_trial_is_kept_with_its_arm(self):
         add(self.folder, "heap.0.1", {"p50": "no-change"})
