@@ -1,6 +1,7 @@
 //! What a JVM's garbage collector would add to the latencies of heap trials: modelled, beside what was measured.
 
 use super::stream::place;
+use super::summary::natural;
 use super::table::{significant, with_unit};
 use crate::model::gc::{
     Collector, Constants, DEFAULT_CORES, ForecastRow, Overlaid, Rate, Request, Span, TrialJob, Validation,
@@ -28,7 +29,9 @@ pub(super) fn jvm_rows(result: &RunResult) -> Vec<Vec<String>> {
     }
     let constants = Constants::default();
     let mut rows = Vec::new();
-    for (trial, measurement) in result.last_of_each() {
+    let mut last: Vec<_> = result.last_of_each().collect();
+    last.sort_by_cached_key(|(trial, _)| natural(&place(result, trial)));
+    for (trial, measurement) in last {
         let summary = match &measurement.open_loop {
             Some(open_loop) if open_loop.saturated => continue,
             Some(open_loop) => &open_loop.response.summary,

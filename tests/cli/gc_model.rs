@@ -181,7 +181,7 @@ fn a_run_at_a_known_rate_shows_what_a_jvm_would_add() {
     assert!(!closed.contains("JVM"), "a closed loop says nothing of a JVM: {closed}");
     place.file(
         "stated.toml",
-        &format!(
+        format!(
             "{job}gc-model = {{ events-per-second = 10_000, heap = ['64 mb', '1 gb'], garbage-per-event = '1 kb' }}\n"
         ),
     );
@@ -193,10 +193,10 @@ fn a_run_at_a_known_rate_shows_what_a_jvm_would_add() {
     let predicted = place.statebench("gc-model predict stated.json --collector g1").ok();
     assert!(predicted.contains("1.2 KiB") || predicted.contains("1240 B an event allocated"), "{predicted}");
     assert!(predicted.contains("rate: 10000 events/s offered"), "{predicted}");
-    place.file("open.toml", &format!("{job}load.rate = 5_000\n"));
+    place.file("open.toml", format!("{job}load.rate = 5_000\n"));
     let open = place.statebench("run --quick open.toml -q -o open.json").ok();
     assert!(open.contains("modelled JVM: collections at 5.00 k events/s (of the open loop)"), "{open}");
-    place.file("bad.toml", &format!("{job}gc-model.heap = ['64 gb']\n"));
+    place.file("bad.toml", format!("{job}gc-model.heap = ['64 gb']\n"));
     assert_snapshot!(place.refusal("check bad.toml"), @"
     error: bad.toml:5:18: gc-model.heap[0]: found 64 gb; allowed: 1mb to below 32gb: above, references are no longer compressed
       |

@@ -42,14 +42,9 @@ pub struct TrialJob {
 /// The jobs of the heap trials of a result, of each configuration the last one. What is stated here goes before what the workload
 /// asks.
 pub fn jobs_of(result: &RunResult, stated: &GcModel) -> Vec<TrialJob> {
-    let mut jobs: Vec<TrialJob> = Vec::new();
-    for (trial, measurement) in result.finished() {
-        let Some(heap) = measurement.heap else { continue };
-        let Some(job) = job_of(result, trial, measurement, heap, stated) else { continue };
-        jobs.retain(|other| (&other.workload, &other.configuration) != (&job.workload, &job.configuration));
-        jobs.push(job);
-    }
-    jobs
+    let job =
+        |(trial, measurement): (&Trial, &Measurement)| job_of(result, trial, measurement, measurement.heap?, stated);
+    result.last_of_each().filter_map(job).collect()
 }
 
 /// The job of a trial; none where it held no objects, did nothing, or its objects were not counted.

@@ -219,7 +219,7 @@ pub(super) fn heat(context: &Context<'_>) -> Result<Chart, String> {
     Ok(Chart {
         title,
         kind: "measured, the trial of the median throughput",
-        reading: "Each cell is the events of a moment that took so long; darker cells hold more. Two bands above each other are two \
+        reading: "Each cell is the events of a moment that took so long; cells of a stronger colour hold more. Two bands above each other are two \
                   kinds of events, a column that reaches up is a stall.",
         alternative: String::new(),
         views: vec![View::new("", panels)],
