@@ -403,13 +403,31 @@ fn combinations(axes: &[Axis<Value>]) -> Vec<BTreeMap<String, Value>> {
     })
 }
 
+/// A choice as a name shows it: of a table what it holds, `hotspot(accesses=1.0, keys=0.01)` for a table of one that has a name.
+fn short(value: &Value) -> String {
+    let fields = |table: &toml::Table| {
+        table.iter().map(|(key, value)| format!("{key}={}", short(value))).collect::<Vec<_>>().join(", ")
+    };
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Table(table) => match table.iter().next() {
+            Some((name, Value::Table(only))) if table.len() == 1 && only.is_empty() => name.clone(),
+            Some((name, Value::Table(only))) if table.len() == 1 => format!("{name}({})", fields(only)),
+            None => "{}".to_owned(),
+            _ => fields(table),
+        },
+        other => other.to_string(),
+    }
+}
+
 fn variant(base: &Document, choice: &BTreeMap<String, Value>, plan: &Plan, quick: bool) -> Result<Variant, Diagnostic> {
     let mut document = base.clone();
     let (mut label, mut knobs) = (Vec::new(), BTreeMap::new());
     for (path, value) in choice {
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        label.push(format!("{path}={text}"));
-        knobs.insert(path.clone(), text.clone());
+        let short = short(value);
+        label.push(format!("{path}={short}"));
+        knobs.insert(path.clone(), short);
         document.set(path, value.clone(), &format!("matrix: {path} = {text}"))?;
     }
     let mut wire: WorkloadWire = document.read()?;
@@ -425,6 +443,15 @@ fn variant(base: &Document, choice: &BTreeMap<String, Value>, plan: &Plan, quick
 mod tests {
     use super::*;
     use insta::assert_snapshot;
+
+    #[test]
+    fn a_choice_that_is_a_table_has_a_short_name() {
+        let named = |text: &str| short(&text.parse::<toml::Table>().unwrap()["a"]);
+        assert_eq!(named("a = { hotspot = { accesses = 1.0, keys = 0.01 } }"), "hotspot(accesses=1.0, keys=0.01)");
+        assert_eq!(named("a = { none = {} }"), "none");
+        assert_eq!(named("a = { read = 0.5, update = { more = { b = 1 } } }"), "read=0.5, update=more(b=1)");
+        assert_eq!(["a = '8mb'", "a = 3", "a = {}", "a = [1, 2]"].map(named), ["8mb", "3", "{}", "[1, 2]"]);
+    }
 
     fn plan(text: &str, settings: &[&str]) -> Result<Plan, Diagnostic> {
         let settings: Vec<_> = settings.iter().map(|text| text.parse().unwrap()).collect();

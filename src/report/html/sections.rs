@@ -110,9 +110,8 @@ fn all_notes(book: &Book<'_>) -> Vec<Note> {
 }
 
 /// Lines with a sign in front, the first few of them unfolded.
-fn note_list(notes: &[&Note], sign: &str) -> Markup {
-    const UNFOLDED: usize = 10;
-    let (first, others) = notes.split_at(notes.len().min(UNFOLDED));
+fn note_list(notes: &[&Note], sign: &str, unfolded: usize) -> Markup {
+    let (first, others) = notes.split_at(notes.len().min(unfolded));
     html! {
         (lines(first, sign))
         @if !others.is_empty() {
@@ -145,13 +144,13 @@ fn trust(book: &Book<'_>) -> Markup {
         @if problems.is_empty() && cautions.is_empty() && unsteady.is_empty() {
             p { "✓ All trials finished, computed the same, and were steady." }
         }
-        @if !problems.is_empty() { div.problem { (note_list(&problems, "▲")) } }
+        @if !problems.is_empty() { div.problem { (note_list(&problems, "▲", 10)) } }
         @if !unsteady.is_empty() { ul.notes.caution { @for line in &unsteady { li { "! " (line) } } } }
-        @if !cautions.is_empty() { div.caution { (note_list(&cautions, "!")) } }
+        @if !cautions.is_empty() { div.caution { (note_list(&cautions, "!", 3)) } }
         @if !facts.is_empty() {
             details {
                 summary { "Digests, timing and what the processes took: " (facts.len()) " lines" }
-                (note_list(&facts, ""))
+                (note_list(&facts, "", 10))
             }
         }
     }
@@ -165,7 +164,7 @@ fn findings(book: &Book<'_>) -> Markup {
         @if !findings.is_empty() {
             details open[findings.len() <= 8] {
                 summary { "What the curves say: " (findings.len()) @if findings.len() == 1 { " line" } @else { " lines" } }
-                (note_list(&findings, ""))
+                (note_list(&findings, "", 10))
             }
         }
     }

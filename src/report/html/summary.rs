@@ -190,16 +190,17 @@ fn bar(share: f64) -> Markup {
     }
 }
 
-/// Whether no configuration of the same workload has a better median.
+/// Whether no configuration of the same workload has a better median, and at least one has another to be compared with.
 fn is_best(book: &Book<'_>, column: &Column, case: &Case<'_>) -> bool {
     let Some(better) = column.better else { return false };
     let Some(own) = (column.get)(case) else { return false };
-    let mut others = book.cases.iter().filter(|other| (other.entry, other.variant) == (case.entry, case.variant));
-    others.all(|other| match ((column.get)(other), better) {
-        (Some(theirs), Better::Higher) => own.median >= theirs.median,
-        (Some(theirs), Better::Lower) => own.median <= theirs.median,
-        (None, _) => true,
-    })
+    let all = book.cases.iter().filter(|other| (other.entry, other.variant) == (case.entry, case.variant));
+    let medians: Vec<_> = all.filter_map(|other| Some((column.get)(other)?.median)).collect();
+    let is_no_better = |theirs: &f64| match better {
+        Better::Higher => own.median >= *theirs,
+        Better::Lower => own.median <= *theirs,
+    };
+    medians.len() > 1 && medians.iter().all(is_no_better)
 }
 
 /// The share of time in pauses that G1 would take at the rate of an open loop, by the names of cases.
