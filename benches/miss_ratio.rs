@@ -52,7 +52,7 @@ fn main() {
     println!("| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |");
     let mut errors = Vec::new();
     for (name, workload) in WORKLOADS {
-        for (prefill, partitioned) in [("ingest", true), ("put", true), ("put", false)] {
+        for (prefill, partitioned) in [("ingest", true), ("puts", true), ("puts", false)] {
             errors.extend(compare(name, workload, prefill, partitioned));
         }
     }
