@@ -12,7 +12,7 @@
 #   -- OPTION...    further options of `statebench run`, such as --set run.duration=1s
 #
 # A workload whose result exists is not run again: an interrupted comparison goes on where it was. All of it takes some
-# two hours; nothing else should run.
+# three hours, and the bytes one more; nothing else should run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
