@@ -258,7 +258,8 @@ pub(super) fn miss_ratio(context: &Context<'_>) -> Result<Chart, String> {
         title: title.unwrap_or_else(|| "Blocks that caches of other sizes would not find".to_owned()),
         kind: "modelled from what the companion trial asked its cache for; filled markers are measured",
         reading: "Left of the knee, memory buys hits; right of it, it buys little. The ring is the size that the trial had, the filled \
-                  marker what RocksDB counted there: the nearer, the better the model.",
+                  marker what RocksDB counted there: the nearer, the better the model. The tree is that of the trial: smaller write buffers \
+                  leave another one, which may ask for other blocks.",
         alternative: String::new(),
         views: vec![View::new("", vec![panel])],
         series: curves.iter().map(|(name, _)| (*name).to_owned()).collect(),

@@ -86,7 +86,9 @@ fn title_of(id: &str) -> &'static str {
         "intervals" => "95 % intervals of these medians (measured)",
         "phases" => "Phases (measured)",
         "memory" => "Memory of RocksDB: budget and division (configured), use (measured)",
-        "cache" => "Hit rate of the block cache by its size (measured at the present one, else modelled)",
+        "cache" => {
+            "Hit rate of the block cache by its size, on the tree of the trial (measured at the present one, else modelled)"
+        }
         "growth" => "State held (measured)",
         "timers" => "Timers (measured)",
         "checkpoints" => "Checkpoints (medians over all trials)",
