@@ -688,7 +688,6 @@ fn samplers() {
     }
 }
 
-/// (e) Two subtasks beside one, on the heap: events over the time of the busiest subtask.
 /// Looking at RocksDB's inside every 100 ms, and RocksDB's counters, beside the same job without.
 #[cfg(feature = "rocksdb")]
 fn looks() {
@@ -724,6 +723,7 @@ fn looks() {
     row(what, "throughput with RocksDB's counters over without", &counts, "×", "");
 }
 
+/// (e) Two subtasks beside one, on the heap: events over the time of the busiest subtask.
 fn two_subtasks() {
     let of = |parallelism: u16| {
         let text = format!(

@@ -6,8 +6,8 @@ use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 use super::{Failure, Outcome, print, say, show};
 use crate::model::gc::{
-    Collector, Constants, DEFAULT_CORES, Factors, Jdk, MeasuredRun, Rate, Request, RunsError, TrialJob, Validation,
-    built_in_runs, forecast, forecast_json, forecast_text, jobs_of, load_runs, validation_text,
+    Collector, Constants, Factors, Jdk, MeasuredRun, Rate, Request, RunsError, TrialJob, Validation, built_in_runs,
+    forecast, forecast_json, forecast_text, jobs_of, load_runs, validation_text,
 };
 use crate::result::printable;
 use crate::state::JvmHeap;
@@ -129,11 +129,7 @@ fn percent(text: &str) -> Result<f64, String> {
 /// A heap that the model holds for.
 fn heap(text: &str) -> Result<JvmHeap, String> {
     let Bytes(bytes) = text.parse()?;
-    if (1 << 20..=JvmHeap::MOST_BYTES).contains(&bytes) {
-        Ok(JvmHeap { bytes })
-    } else {
-        Err("a size from 1mb to below 32gb: above, references are no longer compressed".to_owned())
-    }
+    GcModel::heap(Bytes(bytes)).ok_or_else(|| format!("a size from {}", GcModel::HEAPS))
 }
 
 fn predict(args: &Predict) -> Outcome {
@@ -165,16 +161,18 @@ fn predict(args: &Predict) -> Outcome {
             Bytes(job.heap.bytes)
         )));
     }
-    let asked = jobs.first().map(|job| job.asked.clone()).unwrap_or_default();
-    let request = Request {
-        heaps: asked.heaps,
+    // A matrix may ask something else of each.
+    let request_of = |job: &TrialJob| Request {
+        heaps: job.asked.heaps.clone(),
         collectors: args.collector.clone(),
-        cores: asked.cores.unwrap_or(DEFAULT_CORES),
+        cores: job.cores(),
         most_pause_share: args.max_pauses / 100.0,
         constants: &constants,
     };
+    let request = request_of(&jobs[0]);
     let forecasts = jobs.into_iter().map(|job| {
         let rate = rate_of(args, &job)?;
+        let request = request_of(&job);
         Ok(forecast(job, rate, &request))
     });
     let forecasts = forecasts.collect::<Result<Vec<_>, Failure>>()?;

@@ -4,8 +4,8 @@ use super::stream::place;
 use super::summary::natural;
 use super::table::{significant, with_unit};
 use crate::model::gc::{
-    Collector, Constants, DEFAULT_CORES, ForecastRow, Overlaid, Rate, Request, Span, TrialJob, Validation,
-    built_in_runs, error_lines, forecast_rows, jobs_of,
+    Collector, Constants, ForecastRow, Overlaid, Rate, Request, Span, TrialJob, Validation, built_in_runs, error_lines,
+    forecast_rows, jobs_of,
 };
 use crate::result::{LatencySummary, RunResult, Trial, Unit};
 use crate::state::JvmHeap;
@@ -43,7 +43,7 @@ pub(super) fn jvm_rows(result: &RunResult) -> Vec<Vec<String>> {
             let request = Request {
                 heaps: job.asked.heaps.clone(),
                 collectors: COLLECTORS.to_vec(),
-                cores: job.asked.cores.unwrap_or(DEFAULT_CORES),
+                cores: job.cores(),
                 most_pause_share: MOST_PAUSE_SHARE,
                 constants: &constants,
             };

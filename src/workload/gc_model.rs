@@ -42,6 +42,14 @@ pub struct GcModel {
 const MOST_BESIDE: u64 = 1 << 40;
 
 impl GcModel {
+    /// The heaps that the model holds for, in words.
+    pub const HEAPS: &str = "1mb to below 32gb: above, references are no longer compressed";
+
+    /// A heap that the model holds for; none of another size.
+    pub fn heap(Bytes(bytes): Bytes) -> Option<JvmHeap> {
+        (1 << 20..=JvmHeap::MOST_BYTES).contains(&bytes).then_some(JvmHeap { bytes })
+    }
+
     /// Checks the wire form; paths of errors are relative to `gc-model`.
     ///
     /// # Errors
@@ -54,12 +62,15 @@ impl GcModel {
             });
             checked.transpose()
         };
+        let heap = |(at, size): (usize, &Bytes)| {
+            Self::heap(*size).ok_or_else(|| Invalid::new(&format!("heap[{at}]"), size, Self::HEAPS))
+        };
         Ok(Self {
             events_per_s: wire
                 .events_per_second
                 .map(|rate| check_range("events-per-second", rate, 1e-3..=1e12))
                 .transpose()?,
-            heaps: wire.heap.iter().enumerate().map(|(at, size)| heap(at, *size)).collect::<Result<_, _>>()?,
+            heaps: wire.heap.iter().enumerate().map(heap).collect::<Result<_, _>>()?,
             cores: wire.cores.map(|cores| check_range("cores", cores, 1..=1_024)).transpose()?,
             garbage_bytes: beside("garbage-per-event", wire.garbage_per_event)?,
             live_bytes: beside("other-live", wire.other_live)?,
@@ -77,13 +88,6 @@ impl GcModel {
             live_bytes: self.live_bytes.or(other.live_bytes),
         }
     }
-}
-
-fn heap(at: usize, size: Bytes) -> Result<JvmHeap, Invalid> {
-    const LEAST: u64 = 1 << 20;
-    let allowed = "1mb to below 32gb: above, references are no longer compressed";
-    let is_known = (LEAST..=JvmHeap::MOST_BYTES).contains(&size.0);
-    is_known.then_some(JvmHeap { bytes: size.0 }).ok_or_else(|| Invalid::new(&format!("heap[{at}]"), size, allowed))
 }
 
 #[cfg(test)]

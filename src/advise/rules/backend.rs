@@ -5,8 +5,7 @@ use crate::advise::{
     whole_mib,
 };
 use crate::model::gc::{
-    Collector, Constants, DEFAULT_CORES, Quantity, Rate, Request, TrialJob, Validation, built_in_runs, forecast,
-    jobs_of,
+    Collector, Constants, Quantity, Rate, Request, TrialJob, Validation, built_in_runs, forecast, jobs_of,
 };
 use crate::state::JvmHeap;
 use crate::workload::GcModel;
@@ -84,7 +83,7 @@ pub(super) fn garbage_collection<'a>(context: &'a Context<'a>, cell: &'a Cell<'a
         return vec![Note::missing(cell, figures, how)];
     };
     let constants = Constants::default();
-    let cores = job.asked.cores.unwrap_or(DEFAULT_CORES);
+    let cores = job.cores();
     let request = Request {
         heaps: Vec::new(),
         collectors: vec![Collector::G1],

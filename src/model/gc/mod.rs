@@ -27,9 +27,8 @@ pub use measured::{
     MeasuredOutcome, MeasuredRun, MeasuredWorkload, Observed, RunsError, Shape, built_in_runs, load_runs,
 };
 pub use overlay::{Events, Overlaid, Span};
-pub use predict::{
-    DEFAULT_CORES, Forecast, ForecastRow, FullCollections, Request, SmallestHeap, forecast, forecast_rows,
-};
+use predict::DEFAULT_CORES;
+pub use predict::{Forecast, ForecastRow, FullCollections, Request, SmallestHeap, forecast, forecast_rows};
 pub use render::{error_lines, forecast_json, forecast_text, validation_text};
 pub use trial::{TrialJob, jobs_of};
 pub use turnover::{Slots, Turnover};

@@ -22,7 +22,7 @@ const LEAST_HEAP_BYTES: f64 = (4 << 20) as f64;
 const EDGE: std::ops::RangeInclusive<f64> = 1.4..=2.2;
 
 /// Cores of a TaskManager where nothing is said: those of the machine that the model was measured on.
-pub const DEFAULT_CORES: u32 = 2;
+pub(super) const DEFAULT_CORES: u32 = 2;
 
 /// What is asked of the model.
 #[derive(Debug, Clone, PartialEq)]

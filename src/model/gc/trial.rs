@@ -1,6 +1,6 @@
 //! The model's input from a result: what a heap trial tells of its job.
 
-use super::{Events, Job, Slots, Turnover};
+use super::{DEFAULT_CORES, Events, Job, Slots, Turnover};
 use crate::result::{HeapMemory, Measurement, RunResult, Trial};
 use crate::state::{JVM_BASE, JVM_ENTRY, JVM_LONG, JvmHeap};
 use crate::workload::{GcModel, KeySampler, Operator, Source, Workload};
@@ -37,6 +37,13 @@ pub struct TrialJob {
     pub asked: GcModel,
     /// Whether the keys' distribution is that of the workload; else they are taken to be uniform.
     pub knows_keys: bool,
+}
+
+impl TrialJob {
+    /// Cores of a TaskManager: those that are asked about, else those that the model was measured on.
+    pub fn cores(&self) -> u32 {
+        self.asked.cores.unwrap_or(DEFAULT_CORES)
+    }
 }
 
 /// The jobs of the heap trials of a result, of each configuration the last one. What is stated here goes before what the workload

@@ -4,8 +4,8 @@ use super::axis::{Axis, Quantity};
 use super::ink::Ink;
 use super::{Chart, Context, Mark, Panel, Shape, View};
 use crate::model::gc::{
-    Collector, Constants, DEFAULT_CORES, ForecastRow, FullCollections, Rate, Request, TrialJob, Validation,
-    built_in_runs, forecast_rows, jobs_of,
+    Collector, Constants, ForecastRow, FullCollections, Rate, Request, TrialJob, Validation, built_in_runs,
+    forecast_rows, jobs_of,
 };
 use crate::result::printable;
 use crate::state::JvmHeap;
@@ -84,7 +84,7 @@ fn modelled(context: &Context<'_>, constants: &Constants) -> Vec<Modelled> {
         let request = Request {
             heaps,
             collectors: vec![Collector::G1],
-            cores: job.asked.cores.unwrap_or(DEFAULT_CORES),
+            cores: job.cores(),
             most_pause_share: TOO_MUCH,
             constants,
         };

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use maud::{Markup, html};
 
-use crate::model::gc::{Collector, Constants, DEFAULT_CORES, Rate, Request, forecast_rows, jobs_of};
+use crate::model::gc::{Collector, Constants, Rate, Request, forecast_rows, jobs_of};
 use crate::report::Spread;
 use crate::report::book::{Book, Case};
 use crate::report::table::{significant, with_unit};
@@ -213,7 +213,7 @@ fn pause_shares(book: &Book<'_>) -> Vec<(String, String)> {
             let request = Request {
                 heaps: Vec::new(),
                 collectors: vec![Collector::G1],
-                cores: job.asked.cores.unwrap_or(DEFAULT_CORES),
+                cores: job.cores(),
                 most_pause_share: 0.1,
                 constants: &constants,
             };
