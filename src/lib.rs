@@ -5,6 +5,7 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`cli`] | the commands: arguments in, text and an exit code out |
+//! | [`tune`] | a search for better settings, and their proof |
 //! | [`flink`] | Flink's configuration files: taken over, written, looked through for mistakes |
 //! | [`report`] | what results, comparisons, gates and advice look like to people and programs |
 //! | [`advise`] | what to change after a result, and why |
@@ -44,4 +45,5 @@ pub mod run;
 pub mod source;
 pub mod state;
 pub mod statistics;
+pub mod tune;
 pub mod workload;

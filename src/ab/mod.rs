@@ -46,6 +46,8 @@ pub struct AbOptions {
     pub budget: Option<Duration>,
     /// When it ends.
     pub until: Until,
+    /// The repeat whose events the first pair has: another one than 0 where its trials are to have events that were not seen.
+    pub first_repeat: u32,
 }
 
 /// Why arms cannot be run or compared.
@@ -73,6 +75,20 @@ impl Arms {
         }
         let contrast = |candidate: &String| Contrast { base: base.clone(), candidate: candidate.clone() };
         Self::new(plan, &plain, candidates.iter().map(contrast).collect())
+    }
+
+    /// Every configuration of a plan, each of the others compared with these candidates.
+    ///
+    /// # Errors
+    /// A name that the result would have twice.
+    pub fn of_candidates(plan: &Plan, candidates: &[String]) -> Result<Self, CompareError> {
+        let plain = [RunWith { is_paired: true, ..RunWith::default() }];
+        let bases: Vec<_> = names(plan).into_iter().filter(|name| !candidates.contains(name)).collect();
+        let against = |candidate: &String| {
+            let of = |base: &String| Contrast { base: base.clone(), candidate: candidate.clone() };
+            bases.iter().map(of).collect::<Vec<_>>()
+        };
+        Self::new(plan, &plain, candidates.iter().flat_map(against).collect())
     }
 
     /// Every configuration of a plan as two programs run it: this one where the base is not named.
@@ -179,7 +195,7 @@ pub fn run_arms(
         Until::Decided { most_pairs, .. } => most_pairs.unwrap_or(MOST_PAIRS).min(MOST_PAIRS),
         Until::Pairs(pairs) => pairs,
     };
-    let mut blocks = Interleaver::new(plan, &arms.arms, run_options, most)?;
+    let mut blocks = Interleaver::new(plan, &arms.arms, run_options, most)?.starting_at(options.first_repeat);
     let mut progress = Progress { most, planned: Vec::new(), decided: BTreeSet::new() };
     let mut interleaved = Interleaved {
         contrasts: arms.contrasts.clone(),

@@ -91,6 +91,7 @@ impl PairArgs {
             parameters,
             budget: Some(self.budget.or(budget).map_or(DEFAULT_BUDGET, |time| time.0)),
             until: Until::Decided { most_pairs: self.max_pairs.or(max_pairs), fail_fast: self.fail_fast },
+            first_repeat: 0,
         }
     }
 

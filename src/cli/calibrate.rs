@@ -118,6 +118,7 @@ fn run(args: &Args, workload: &Path, parameters: &Parameters) -> Result<Observat
         parameters: parameters.clone(),
         budget: Some(args.budget.map_or(DEFAULT_BUDGET, |time| time.0)),
         until: Until::Pairs(args.pairs),
+        first_repeat: 0,
     };
     let result = ab::run_pairs((&plan, &arms), &args.place, &options, (args.quiet, args.overrides.quick()))?;
     Observations::of(&result).map_err(Failure::of_comparison)

@@ -117,7 +117,13 @@ impl Overrides {
 
     /// Reads a workload file and lays the overrides over it.
     pub fn plan(&self, workload: &Path) -> Result<Plan, Failure> {
+        self.plan_with(workload, &[])
+    }
+
+    /// The same with these settings too.
+    pub fn plan_with(&self, workload: &Path, more: &[Setting]) -> Result<Plan, Failure> {
         let mut settings = self.set.clone();
+        settings.extend_from_slice(more);
         settings.extend(self.parallelism.map(|n| Setting::of_flag("--parallelism", "run.parallelism", &n)));
         settings.extend(self.seed.map(|n| Setting::of_flag("--seed", "run.seed", &n)));
         settings.extend(self.repeats.map(|n| Setting::of_flag("--repeats", "run.repeats", &n)));

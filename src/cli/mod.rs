@@ -18,6 +18,7 @@ mod run;
 mod schema;
 mod show;
 mod trace;
+mod tune;
 
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -56,6 +57,8 @@ enum Command {
     Ab(ab::Args),
     /// Hold a result against a baseline under a policy: pass or fail
     Gate(gate::Args),
+    /// Search Flink's options for better settings of a workload, and prove them
+    Tune(tune::Args),
     /// Keep what gates hold results against
     #[command(subcommand)]
     Baseline(baseline::Command),
@@ -160,7 +163,7 @@ pub fn main() -> ExitCode {
 impl Command {
     /// Whether it runs trials, which the user may want to stop.
     fn runs_trials(&self) -> bool {
-        matches!(self, Self::Run(_) | Self::Ab(_) | Self::Gate(_) | Self::Calibrate(_) | Self::Trial { .. })
+        matches!(self, Self::Run(_) | Self::Ab(_) | Self::Gate(_) | Self::Calibrate(_) | Self::Tune(_) | Self::Trial { .. })
     }
 }
 
@@ -178,6 +181,7 @@ fn dispatch(command: Command) -> Outcome {
         Command::Compare(args) => compare::compare(&args),
         Command::Ab(args) => ab::ab(&args),
         Command::Gate(args) => gate::gate(&args),
+        Command::Tune(args) => tune::tune(&args),
         Command::Baseline(command) => baseline::baseline(&command),
         Command::Calibrate(args) => calibrate::calibrate(&args),
         Command::History(args) => history::history(&args),

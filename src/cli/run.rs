@@ -78,6 +78,11 @@ impl PlaceArgs {
         self.state_dir.clone().unwrap_or_else(std::env::temp_dir)
     }
 
+    /// Whether an existing file may be overwritten.
+    pub(super) fn is_forced(&self) -> bool {
+        self.force
+    }
+
     /// Whether none of it is given.
     pub(super) fn is_empty(&self) -> bool {
         self.output.is_none() && !self.force && self.state_dir.is_none()

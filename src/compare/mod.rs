@@ -27,6 +27,7 @@ pub use verdict::Verdict;
 use std::collections::BTreeMap;
 
 use crate::result::{Contrast, METRICS};
+use crate::statistics::Shift;
 use crate::workload::nearest;
 
 /// The most trials of a configuration that are compared: as many as a workload can ask for.
@@ -122,6 +123,15 @@ pub enum CompareError {
     /// They are not of one kind.
     #[error("{0}")]
     NotComparable(String),
+}
+
+/// What pairs say of a metric at this level, by the margin that it has where nothing else is said: the shift is that of its logarithm,
+/// positive where the candidate is worse. Inconclusive of a metric that is never judged.
+pub fn verdict_of(metric: &str, shift: &Shift, alpha: f64) -> Verdict {
+    let Some(threshold) = verdict::default_threshold(metric) else { return Verdict::Inconclusive };
+    let beta = Parameters::default().beta;
+    let rule = verdict::Rule { margin: verdict::Margin::of(threshold), alpha, beta, session_spread: None };
+    rule.decide(shift)
 }
 
 /// Checks the name of a metric.

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::compare::{CompareError, Observations, definition};
 use crate::result::{Manifest, printable, save_json};
-use crate::workload::{Plan, Variant};
+use crate::workload::{Plan, Variant, WorkloadWire};
 
 /// The version of the format that this program writes and reads.
 const SCHEMA: &str = "statebench.baseline/1";
@@ -66,6 +66,25 @@ pub enum BaselineError {
     Version(String, String),
 }
 
+/// Digest over the definition of a workload, its seed included: 16 hexadecimal digits.
+///
+/// # Errors
+/// None of ours; the type is what the JSON writer returns.
+pub fn workload_digest(workload: &WorkloadWire) -> Result<String, CompareError> {
+    let values: Vec<String> = definition(workload)?.iter().map(|(path, value)| format!("{path}={value}")).collect();
+    Ok(digest_of_texts(values.iter()))
+}
+
+fn digest_of_texts<'a>(texts: impl Iterator<Item = &'a String>) -> String {
+    let mut hasher = Xxh3::new();
+    for text in texts {
+        // Lengths keep apart what ends and what begins.
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    format!("{:016x}", hasher.digest())
+}
+
 impl Key {
     /// Of what a result holds.
     pub fn of(observations: &Observations) -> Self {
@@ -92,15 +111,8 @@ impl Key {
             let values = definition.iter().map(|(path, value)| format!("{path}={value}"));
             lines.insert((workload.clone(), values.collect::<Vec<_>>()));
         }
-        let mut hasher = Xxh3::new();
-        for (workload, values) in &lines {
-            for text in std::iter::once(workload).chain(values) {
-                // Lengths keep apart what ends and what begins.
-                hasher.update(&(text.len() as u64).to_le_bytes());
-                hasher.update(text.as_bytes());
-            }
-        }
-        Self { workload_digest: format!("{:016x}", hasher.digest()), host_class: host_class(manifest) }
+        let texts = lines.iter().flat_map(|(workload, values)| std::iter::once(workload).chain(values));
+        Self { workload_digest: digest_of_texts(texts), host_class: host_class(manifest) }
     }
 
     /// The file name of a baseline: it tells the workload, and by short digests its definition and the kind of machine.

@@ -6,7 +6,7 @@ mod calibration;
 mod history;
 mod policy;
 
-pub use baseline::{Baseline, BaselineError, Key};
+pub use baseline::{Baseline, BaselineError, Key, workload_digest};
 pub use calibration::{Calibration, CalibrationError, Noise, Session};
 pub use history::{ChangePoint, History, LEAST_RESULTS, Point, Series};
 pub use policy::{Difference, Limit, MetricPolicy, OnInconclusive, Policy, PolicyError};

@@ -218,7 +218,10 @@ impl Policy {
 
 impl Limit {
     /// In the unit of a metric.
-    fn value(&self, metric: &Metric) -> Result<f64, String> {
+    ///
+    /// # Errors
+    /// It is not a value of the metric's unit, with what is.
+    pub fn value(&self, metric: &Metric) -> Result<f64, String> {
         let value = match (self, metric.unit) {
             (Self::Number(number), _) => *number,
             (Self::Text(text), Unit::Nanoseconds) => text.parse::<Time>()?.0.as_nanos() as f64,

@@ -2,8 +2,8 @@
 //!
 //! Reading the clock around an operation costs more than the two reads: the ordered read keeps the core from
 //! overlapping the operation's cache misses with those of its neighbours. For operations of a microsecond and more that
-//! is small, and every one is timed. Faster ones are timed one in `k`, in windows of `k` events whose own duration is
-//! kept too: the samples give the percentiles, the windows bound every stall that the samples miss.
+//! is small, and every one is timed. Faster ones are timed one in `k`, in windows of 256 events or more whose own duration is
+//! kept too: the samples give the percentiles, the windows the cost of an event and a bound of every stall that the samples miss.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ const MAX_LOSS_SHARE: f64 = 0.02;
 const TIME_ALL_FROM_NS: f64 = 1_000.0;
 /// Least and largest sampling distance.
 const SAMPLE_EVERY: std::ops::RangeInclusive<u32> = 64..=1024;
+/// Least events of a window: steps of a clock of 10 ns are then less than a thousandth of an event's cost.
+const LEAST_WINDOW_EVENTS: u32 = 256;
 
 /// Which events are timed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +38,19 @@ pub enum Strategy {
     Off,
     /// Each one, by chained readings: the end of one access is the beginning of the next.
     Every,
-    /// One at a random place in each window of this many events.
+    /// One at a random place in each of this many events.
     Sampled(u32),
+}
+
+impl Strategy {
+    /// Events of a window whose own duration is kept: the least multiple of the sampling distance from 256 on; none where there are
+    /// no windows.
+    pub fn window_events(self) -> Option<u32> {
+        match self {
+            Self::Sampled(every) => Some(LEAST_WINDOW_EVENTS.div_ceil(every.max(1)) * every),
+            Self::Off | Self::Every => None,
+        }
+    }
 }
 
 /// What timing costs, measured in this process over the workload's own operations.
@@ -240,9 +253,11 @@ pub enum Stretch {
 #[derive(Debug)]
 pub struct Probe {
     strategy: Strategy,
-    /// Events left in the current window, and how many of them are left when the sample is taken.
-    window_left: u32,
+    /// Events left up to the next draw of a sample's place, and how many of them are left when the sample is taken.
+    draw_left: u32,
     sample_at: u32,
+    /// Draws left in the current window; none is open where it never began.
+    draws_left: u32,
     window_open: bool,
     window_start: Instant,
     /// What the current window took in earlier batches.
@@ -268,8 +283,9 @@ impl Probe {
         let now = Instant::now();
         Self {
             strategy: Strategy::Off,
-            window_left: 0,
+            draw_left: 0,
             sample_at: 0,
+            draws_left: 0,
             window_open: false,
             window_start: now,
             window_before: Duration::ZERO,
@@ -289,7 +305,7 @@ impl Probe {
     /// Changes the strategy; a window that is open is dropped.
     pub fn set_strategy(&mut self, strategy: Strategy) {
         self.strategy = strategy;
-        self.window_left = 0;
+        (self.draw_left, self.draws_left) = (0, 0);
         self.window_open = false;
     }
 
@@ -362,23 +378,37 @@ impl Probe {
             Strategy::Every => return Stretch::Timed(left),
             Strategy::Sampled(every) => every,
         };
-        if self.window_left == 0 {
-            self.next_window(every);
+        if self.draw_left == 0 {
+            self.draw(every);
         }
-        if self.window_left == self.sample_at {
-            self.window_left -= 1;
+        if self.draw_left == self.sample_at {
+            self.draw_left -= 1;
             return Stretch::Timed(1);
         }
-        // Up to the sample, or behind it up to the end of the window.
-        let stretch =
-            if self.window_left > self.sample_at { self.window_left - self.sample_at } else { self.window_left };
+        // Up to the sample, or behind it up to the next draw.
+        let stretch = if self.draw_left > self.sample_at { self.draw_left - self.sample_at } else { self.draw_left };
         let stretch = left.min(stretch as usize);
-        self.window_left -= stretch as u32;
+        self.draw_left -= stretch as u32;
         Stretch::Untimed(stretch)
     }
 
-    /// Closes the current window and opens the next one, with its sample at a random place.
-    fn next_window(&mut self, every: u32) {
+    /// Draws the place of the sample in the next events, and opens the next window where the current one is full.
+    fn draw(&mut self, every: u32) {
+        if self.draws_left == 0 {
+            self.next_window();
+            self.draws_left = LEAST_WINDOW_EVENTS.div_ceil(every);
+        }
+        self.draws_left -= 1;
+        self.draw_left = every;
+        // xorshift64: only the place of a sample depends on it.
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.sample_at = (self.random >> 32) as u32 % every + 1;
+    }
+
+    /// Closes the current window and opens the next one.
+    fn next_window(&mut self) {
         let now = Instant::now();
         if self.window_open {
             let duration = self.window_before + (now - self.window_start);
@@ -387,12 +417,6 @@ impl Probe {
         self.window_open = true;
         self.window_start = now;
         self.window_before = Duration::ZERO;
-        self.window_left = every;
-        // xorshift64: only the place of a sample depends on it.
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.sample_at = (self.random >> 32) as u32 % every + 1;
     }
 
     /// A stretch of timed events begins.
@@ -483,10 +507,20 @@ mod tests {
         probe.recorder().clear();
         probe.set_strategy(Strategy::Sampled(64));
         events(&mut probe, 32);
-        events(&mut probe, 64 * 9 + 32);
-        assert_eq!(probe.recorder().event.len(), 10);
-        assert_eq!(probe.recorder().accesses[AccessKind::ValueGet as usize].len(), 10);
+        events(&mut probe, 256 * 9 + 32);
+        assert_eq!(probe.recorder().event.len(), 9 * 4 + 1);
+        assert_eq!(probe.recorder().accesses[AccessKind::ValueGet as usize].len(), 9 * 4 + 1);
+        // The last one is closed by the event behind it.
+        assert_eq!(probe.recorder().windows.len(), 8);
+        events(&mut probe, 256);
         assert_eq!(probe.recorder().windows.len(), 9);
+    }
+
+    #[test]
+    fn a_window_has_256_events_or_as_few_more_as_samples_are_apart() {
+        let of = |every| Strategy::Sampled(every).window_events();
+        assert_eq!([64, 256, 512, 3, 1].map(of), [256, 256, 512, 258, 256].map(Some));
+        assert_eq!([Strategy::Every, Strategy::Off].map(Strategy::window_events), [None, None]);
     }
 
     #[test]
@@ -495,7 +529,7 @@ mod tests {
         probe.set_strategy(Strategy::Sampled(64));
         events(&mut probe, 32);
         std::thread::sleep(Duration::from_millis(50));
-        events(&mut probe, 33);
+        events(&mut probe, 225);
         assert_eq!(probe.recorder().windows.len(), 1);
         assert!(probe.recorder().windows.max() < 50_000_000);
     }

@@ -50,6 +50,7 @@ pub(crate) fn empty(workload: &str) -> RunResult {
         agreements: Vec::new(),
         max_rates: Vec::new(),
         interleaved: None,
+        tuning: None,
         interrupted: false,
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use comfy_table::Table;
 
 use super::knobs::Knobs;
+use super::tuning::tuning_grids;
 use super::table::{Format, align, name, percent_spread, significant, table, with_unit};
 use super::{Regime, Spread, Summary, cache, checkpoints, jvm, open_loop, stores, stream, trust};
 use crate::result::{METRICS, Metric, RunResult, Shown, Unit};
@@ -35,7 +36,7 @@ impl Grid {
     }
 
     /// One whose rows begin with a name; none without rows.
-    fn named(id: &'static str, header: &[&str], rows: Vec<Vec<String>>) -> Option<Self> {
+    pub(super) fn named(id: &'static str, header: &[&str], rows: Vec<Vec<String>>) -> Option<Self> {
         let header = header.iter().map(|&heading| heading.to_owned()).collect();
         (!rows.is_empty()).then_some(Self { id, header, rows, names: 1 })
     }
@@ -66,7 +67,8 @@ pub(super) fn grids(result: &RunResult, summary: &Summary) -> Vec<Grid> {
         Grid::named("checkpoints", &checkpoints::CHECKPOINT_HEADER, checkpoints::checkpoint_rows(result)),
         Grid::named("restores", &checkpoints::RESTORE_HEADER, checkpoints::restore_rows(result)),
     ];
-    let mut grids = vec![configurations(summary)];
+    let mut grids = tuning_grids(result);
+    grids.push(configurations(summary));
     grids.extend(intervals(summary));
     grids.extend((!summary.phases.is_empty()).then(|| phases(summary)));
     grids.extend((!summary.accesses.is_empty()).then(|| accesses(summary)));

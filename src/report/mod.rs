@@ -27,6 +27,7 @@ mod stream;
 mod summary;
 mod table;
 mod trust;
+mod tuning;
 mod verdict;
 
 pub use advise::{AdviceFormat, render_advice};
@@ -43,5 +44,6 @@ pub use markdown::report_markdown;
 pub use runs::runs_csv;
 pub use summary::{AccessRow, PhaseRow, Regime, Row, Spread, Summary};
 pub use table::{Format, render};
+pub use tuning::render_tuning;
 
 pub use crate::result::{printable, printable_lines};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::knobs::Knobs;
 use super::table::with_unit;
-use super::{Summary, checkpoints, curves, jvm, limits, open_loop, stores, stream, trust};
+use super::{Summary, checkpoints, curves, jvm, limits, open_loop, stores, stream, trust, tuning};
 use crate::result::{
     Agreement, HeapMemory, Measurement, Outcome, PrefillOrigin, RunResult, TimingStrategy, Trial, Unit, VariantInfo,
     printable,
@@ -42,6 +42,8 @@ impl Note {
 /// Everything there is to say, in the order in which it is printed.
 pub(super) fn notes(result: &RunResult, summary: &Summary) -> Vec<Note> {
     let mut notes = findings(result, summary);
+    let tuning = tuning::tuning_lines(result);
+    notes.extend(tuning.into_iter().map(|text| Note::new(Weight::Finding, text)));
     result.agreements.iter().for_each(|agreement| agreement_notes(result, agreement, &mut notes));
     for (trial, reason) in result.trials.iter().filter_map(|trial| Some((trial, why_unfinished(trial)?))) {
         let text = format!("{} repeat {}: {reason}", trial.configuration, u64::from(trial.repeat) + 1);

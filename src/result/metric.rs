@@ -108,7 +108,7 @@ metrics! {
     "latency_p50_ns", "p50", Nanoseconds, Lower, Both, Measured,
         |m| m.event_latency.summary.p50_ns.map(|ns| ns as f64), |p| p.event_latency.summary.p50_ns.map(|ns| ns as f64);
     "event_cost_p50_ns", "cost", Nanoseconds, Lower, Knobs, Measured,
-        |m| cost_p50_ns(m.timing.sample_every, m.window_duration.as_ref()),
+        |m| cost_p50_ns(m.timing.window_events.unwrap_or(m.timing.sample_every), m.window_duration.as_ref()),
         |_| None;
     "latency_p99_ns", "p99", Nanoseconds, Lower, Both, Measured,
         |m| m.event_latency.summary.p99_ns.map(|ns| ns as f64), |p| p.event_latency.summary.p99_ns.map(|ns| ns as f64);
@@ -196,8 +196,11 @@ mod tests {
             Some(Latency { summary, histogram: String::new() })
         };
         let mut measurement = Measurement { window_duration: windows(Some(12_800)), ..Measurement::of_nothing() };
-        measurement.timing.sample_every = 256;
+        (measurement.timing.sample_every, measurement.timing.window_events) = (64, Some(256));
         assert_eq!(value("event_cost_p50_ns", &measurement), Some(50.0));
+        // As results of earlier versions have it.
+        (measurement.timing.sample_every, measurement.timing.window_events) = (128, None);
+        assert_eq!(value("event_cost_p50_ns", &measurement), Some(100.0));
         measurement.window_duration = windows(None);
         assert_eq!(value("event_cost_p50_ns", &measurement), None);
     }

@@ -18,6 +18,7 @@ mod steady;
 mod store;
 mod text;
 mod timeline;
+mod tuning;
 
 pub use cache_curve::{CacheCurve, CachePoint, PoolSize};
 pub use checkpoint::{Changelog, CheckpointRecord, Checkpoints, Materialization, Restore};
@@ -41,3 +42,7 @@ pub use steady::{Course, ServedFrom, Steadiness, Unsettled, WorkingSet};
 pub use store::{CachedRole, LevelShape, StoreBudget, StoreCounters, StoreMemory, StoreShape, StoreUse};
 pub use text::{printable, printable_lines, significant, with_unit};
 pub use timeline::{Episode, EpisodeKind, Interval, StoreSample, Timeline, heat_bounds_ns, heat_bucket};
+pub use tuning::{
+    Candidate, CandidateStanding, Claim, LimitCheck, OptionWorth, Proof, SearchTrial, TunedOption, TunedOver, TunedWorkload, Tuning,
+    TuningBudget, TuningLimit, TuningSetup,
+};

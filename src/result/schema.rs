@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AllocatorStalls, CacheCurve, Checkpoints, Growth, Interleaved, Latency, Manifest, MaxRate, OpenLoop,
     PhaseMeasurement, ProcessUse, RehashStalls, Steadiness, StoreCounters, StoreMemory, StoreShape, Timeline, TrialRun,
-    WorkingSet, save_json,
+    Tuning, WorkingSet, save_json,
 };
 use crate::state::Digest;
 use crate::workload::WorkloadWire;
@@ -45,6 +45,9 @@ pub struct RunResult {
     /// How its pairs were run and looked at; none where trials were not interleaved to be compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interleaved: Option<Interleaved>,
+    /// The search whose proof its trials are; none where settings were not searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Box<Tuning>>,
     /// Whether the user stopped the run.
     pub interrupted: bool,
 }
@@ -220,7 +223,7 @@ pub struct Measurement {
     pub event_latency: Latency,
     /// Latency of state accesses by kind.
     pub access_latency: Vec<AccessLatency>,
-    /// Duration of windows of `timing.sample_every` events, where events are sampled: it bounds every pause.
+    /// Duration of windows of `timing.window_events` events, where events are sampled: it bounds every pause.
     pub window_duration: Option<Latency>,
     /// Digest over all emitted results, warm-up included.
     pub emitted: Digest,
@@ -353,6 +356,7 @@ impl Measurement {
             timing: Timing {
                 strategy: TimingStrategy::Every,
                 sample_every: 1,
+                window_events: None,
                 untimed_event_ns: None,
                 loss_per_timed_event_ns: None,
                 loss_share: None,
@@ -437,6 +441,10 @@ pub struct Timing {
     pub strategy: TimingStrategy,
     /// One event in this many was timed.
     pub sample_every: u32,
+    /// Events of a window; none where every event was timed, and in results of earlier versions, whose windows had as many as
+    /// `sample_every`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_events: Option<u32>,
     /// Duration of an event without timing, in the warm-up, ns; none where the warm-up was too short to calibrate.
     pub untimed_event_ns: Option<f64>,
     /// What timing one event added, in the warm-up, ns.

@@ -36,7 +36,7 @@ impl Bases {
     pub fn of(plan: &Plan) -> Self {
         let mut waiting = BTreeMap::new();
         for trial in plan.trials() {
-            if let Some(key) = key(plan, &trial) {
+            if let Some(key) = prefill_key(plan, &trial) {
                 *waiting.entry(key).or_insert(0) += 1;
             }
         }
@@ -49,7 +49,7 @@ impl Bases {
     /// # Errors
     /// The folder cannot be made.
     pub fn before(&mut self, plan: &Plan, trial: &PlannedTrial, state_folder: &Path) -> std::io::Result<Base> {
-        let Some(key) = key(plan, trial).filter(|key| self.waiting.contains_key(key)) else { return Ok(Base::None) };
+        let Some(key) = prefill_key(plan, trial).filter(|key| self.waiting.contains_key(key)) else { return Ok(Base::None) };
         if let Some(folder) = self.made.get(&key) {
             return Ok(Base::Copy(folder.path().to_owned()));
         }
@@ -62,9 +62,9 @@ impl Bases {
 
     /// The trial is over: a prefill that no other waits for is removed, and one that was not made whole too.
     pub fn after(&mut self, plan: &Plan, trial: &PlannedTrial) {
-        let Some(key) = key(plan, trial) else { return };
+        let Some(key) = prefill_key(plan, trial) else { return };
         let subtasks = plan.variants[plan.cells[trial.cell].variant].workload.run.groups.parallelism;
-        let whole = |base: &TempDir| (0..subtasks).all(|subtask| base.path().join(subtask.to_string()).is_dir());
+        let whole = |base: &TempDir| was_made(base.path(), subtasks);
         if !self.made.get(&key).is_some_and(whole) {
             self.made.remove(&key);
         }
@@ -78,8 +78,13 @@ impl Bases {
     }
 }
 
+/// Whether the prefill of every subtask was made in a folder.
+pub fn was_made(folder: &Path, subtasks: u16) -> bool {
+    (0..subtasks).all(|subtask| folder.join(subtask.to_string()).is_dir())
+}
+
 /// What two trials must have in common to start from one prefill; none where there is nothing to share.
-fn key(plan: &Plan, trial: &PlannedTrial) -> Option<String> {
+pub fn prefill_key(plan: &Plan, trial: &PlannedTrial) -> Option<String> {
     let Cell { variant, configuration } = &plan.cells[trial.cell];
     let variant = &plan.variants[*variant];
     let run = &variant.workload.run;

@@ -63,6 +63,8 @@ pub struct Interleaver<'a> {
     /// The seed of the orders of blocks. It is another one in each run: with the same order every time nothing would be random
     /// about it. The result has the trials in the order in which they ran.
     order_seed: u64,
+    /// The repeat of the first block, which decides its events.
+    first_repeat: u32,
     saved: Instant,
 }
 
@@ -75,7 +77,12 @@ impl<'a> Interleaver<'a> {
         let runner = Runner::new(plan, options, arms.len() * blocks as usize)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
         let order_seed = xxhash_rust::xxh3::xxh3_64(format!("{now} {}", std::process::id()).as_bytes());
-        Ok(Self { runner, plan, arms, order_seed, saved: Instant::now() })
+        Ok(Self { runner, plan, arms, order_seed, first_repeat: 0, saved: Instant::now() })
+    }
+
+    /// Lets the first block have the events of this repeat, and the others those that follow.
+    pub fn starting_at(self, first_repeat: u32) -> Self {
+        Self { first_repeat, ..self }
     }
 
     /// Runs the arms that are still wanted once each; false where one has not finished or the user stopped it.
@@ -89,7 +96,7 @@ impl<'a> Interleaver<'a> {
                 continue;
             }
             let variant = self.plan.cells[arm.cell].variant;
-            let planned = PlannedTrial { cell: arm.cell, repeat: block, companion: false };
+            let planned = PlannedTrial { cell: arm.cell, repeat: self.first_repeat + block, companion: false };
             self.runner.run_unsaved(self.plan, &planned, &Base::None, (variant, variant), &arm.with)?;
             let has_finished = |outcome: &Outcome| matches!(outcome, Outcome::Finished(_));
             let finished = self.runner.result.trials.last().is_some_and(|trial| has_finished(&trial.outcome));

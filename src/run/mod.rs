@@ -10,6 +10,7 @@ mod conformance;
 mod coordinator;
 mod dispatch;
 mod drive;
+mod explore;
 mod growth;
 mod heap;
 mod interleave;
@@ -39,6 +40,7 @@ use tempfile::TempDir;
 
 pub use dispatch::run_trial;
 pub use drive::drive;
+pub use explore::{ExploreError, Explorer};
 pub use interleave::{Arm, Interleaver, RunWith};
 pub use max_rate::{RateTarget, find_max_rates};
 pub use predict::{IndexCliff, Prediction, index_cliff, predict};
@@ -85,6 +87,7 @@ pub fn handle_stop_signals() -> std::io::Result<()> {
 }
 
 /// How a plan is run.
+#[derive(Debug, Clone)]
 pub struct RunOptions {
     /// Where the result goes.
     pub output: PathBuf,
@@ -193,11 +196,27 @@ impl<'a> Runner<'a> {
         plan: &Plan,
         planned: &PlannedTrial,
         base: &Base,
-        (compared, variant): (usize, usize),
+        variants: (usize, usize),
         with: &RunWith,
     ) -> Result<(), RunError> {
+        let number = self.result.trials.len();
+        let trial = self.measure(plan, planned, base, (variants.0, number), with)?;
+        self.result.trials.push(Trial { variant: variants.1, ..trial });
+        Ok(())
+    }
+
+    /// Runs a trial without keeping it. What it computed is compared with that of others of the workload of the first number; the
+    /// second is how many trials were run before.
+    fn measure(
+        &mut self,
+        plan: &Plan,
+        planned: &PlannedTrial,
+        base: &Base,
+        (compared, number): (usize, usize),
+        with: &RunWith,
+    ) -> Result<Trial, RunError> {
         let label = trial_label(plan, planned, with);
-        self.line.begin(self.result.trials.len(), &label);
+        self.line.begin(number, &label);
         let (line, began) = (&self.line, self.started.elapsed());
         let (mut trial, report) = run_one(plan, planned, self.options, base, with, |progress| line.update(progress))?;
         trial.run.began_s = Some(began.as_secs_f64());
@@ -218,9 +237,8 @@ impl<'a> Runner<'a> {
             }
         }
         self.result.interrupted = matches!(trial.outcome, Outcome::Interrupted) || stop_requested();
-        self.result.trials.push(Trial { variant, ..trial });
         self.result.agreements = agreements(&self.reports);
-        Ok(())
+        Ok(trial)
     }
 
     /// The result, saved.
@@ -290,6 +308,7 @@ pub(crate) fn empty_result(plan: &Plan, options: &RunOptions) -> RunResult {
         agreements: Vec::new(),
         max_rates: Vec::new(),
         interleaved: None,
+        tuning: None,
         interrupted: false,
     }
 }

@@ -827,6 +827,7 @@ fn timing(
     Timing {
         strategy: kind,
         sample_every,
+        window_events: strategy.window_events(),
         untimed_event_ns: calibration.map(|c| c.untimed_ns),
         loss_per_timed_event_ns: calibration.map(|c| c.loss_ns),
         loss_share: calibration.map(|c| c.loss_share(strategy)),

@@ -124,7 +124,7 @@ pub struct WorkloadWire {
 
 impl WorkloadWire {
     /// What of the job options can have an effect on; a choice of a matrix counts as much as the file's own.
-    fn job_shape(&self) -> JobShape {
+    pub fn job_shape(&self) -> JobShape {
         let sets_ttl = |path: &String| path.contains("states.") && path.contains(".ttl");
         JobShape {
             has_ttl: self.all_states().iter().any(|(_, state)| state.ttl.is_some()) || self.matrix.keys().any(sets_ttl),

@@ -99,6 +99,11 @@ impl Setting {
         Self { path: path.to_owned(), written: format!("{flag} {value}"), value: Value::from(value).to_string() }
     }
 
+    /// What it sets, as a user writes it: `keys.cardinality=1000`.
+    pub fn assignment(&self) -> String {
+        format!("{}={}", self.path, self.value)
+    }
+
     /// The value as TOML; what is not TOML is a text.
     fn toml(&self) -> Value {
         let parsed = format!("v = {}", self.value).parse::<toml::Table>().ok();
@@ -222,6 +227,20 @@ impl Plan {
         check_checkpoint_options(&variant.workload, &configuration.options)?;
         self.cells.push(Cell { variant: self.variants.len(), configuration });
         Ok(())
+    }
+
+    /// The position of the cell of a workload and a configuration, which is added where there is none of this name.
+    ///
+    /// # Errors
+    /// The two do not go together.
+    pub fn cell_of(&mut self, variant: usize, configuration: &Configuration) -> Result<usize, Invalid> {
+        let is_it = |cell: &Cell| cell.variant == variant && cell.configuration.name == configuration.name;
+        if let Some(known) = self.cells.iter().position(is_it) {
+            return Ok(known);
+        }
+        check_checkpoint_options(&self.variants[variant].workload, &configuration.options)?;
+        self.cells.push(Cell { variant, configuration: configuration.clone() });
+        Ok(self.cells.len() - 1)
     }
 
     /// Leaves out every configuration but those of these names; of none it leaves all.

@@ -20,6 +20,7 @@ mod sample;
 mod snapshots;
 mod sweep;
 mod tree;
+mod tuned;
 
 use super::book::{Book, Case};
 use ink::Ink;
@@ -44,6 +45,7 @@ pub(super) struct Kind {
 /// Where on a page a chart is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Section {
+    Search,
     Summary,
     Compare,
     Latency,
@@ -57,6 +59,13 @@ pub(super) enum Section {
 
 /// Every chart, in the order of a page.
 pub(super) static CHARTS: &[Kind] = &[
+    Kind { name: "search", about: "settings that a search has tried", section: Section::Search, make: tuned::search },
+    Kind {
+        name: "importance",
+        about: "what each option of a winner is worth",
+        section: Section::Search,
+        make: tuned::importance,
+    },
     Kind {
         name: "overview",
         about: "throughput and p99 of every configuration",

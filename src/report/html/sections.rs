@@ -29,6 +29,11 @@ pub(super) fn sections(book: &Book<'_>, options: &PageOptions, figures: &Figures
     let mut all = vec![
         section("trust", "Can these figures be relied on?", trust(book)),
         section(
+            "search",
+            "The search and its proof",
+            html! { (of(&["tuning-proof"])) (charts(Charts::Search)) (of(&["tuning-importance", "tuning-front", "tuning-tried"])) },
+        ),
+        section(
             "summary",
             "Configurations",
             html! { (summary::table(book)) (of(&["intervals"])) (charts(Charts::Summary)) (findings(book)) },
@@ -56,6 +61,8 @@ pub(super) fn sections(book: &Book<'_>, options: &PageOptions, figures: &Figures
     ];
     // A section about what a run did not vary has nothing to say.
     all.retain(|one| one.id != "scaling" || figures.has(Charts::Scaling));
+    let has_search = book.entries.iter().any(|entry| entry.result.tuning.is_some());
+    all.retain(|one| one.id != "search" || has_search);
     all.push(section("config", "Configuration and circumstances", manifest::config(book, options)));
     all
 }
@@ -94,6 +101,10 @@ fn title_of(id: &str) -> &'static str {
         "checkpoints" => "Checkpoints (medians over all trials)",
         "restores" => "Restores (medians over all trials)",
         "knobs" => "Settings and what they do (medians)",
+        "tuning-proof" => "The proof: fresh pairs, intervals by rank tests (measured; memory configured)",
+        "tuning-importance" => "What each option of the winner is worth, set back alone (measured, short trials)",
+        "tuning-front" => "Settings of which no other one is better in every objective",
+        "tuning-tried" => "What was tried, the best first: medians measured in short trials, changes modelled",
         _ => "Table",
     }
 }

@@ -3,7 +3,7 @@
 //! The arithmetic is that of Flink's `TaskExecutorProcessUtils`, `ProcessMemoryUtils` and
 //! `RocksDBSharedResourcesFactory`: fractions are single-precision floats, products are truncated to whole bytes.
 
-use super::{Bytes, Fraction, Invalid, Options};
+use super::{BackendType, Bytes, Fraction, Invalid, Options};
 
 /// The process size of Flink's shipped configuration, for those who set no total.
 const DEFAULT_PROCESS_BYTES: u64 = 1728 << 20;
@@ -358,6 +358,17 @@ impl Options {
         self.memory_pool().map(|pool| pool.bytes)
     }
 
+    /// What a slot has for its state, bytes: the pool of a RocksDB database, none where each column family has a cache of its own; the
+    /// heap of its tasks where the state is on the heap.
+    pub fn memory_budget_bytes(&self) -> Option<u64> {
+        match self.backend {
+            BackendType::RocksDb => self.shared_memory_bytes(),
+            BackendType::HashMap | BackendType::Null => {
+                Some(self.task_manager_memory().ok()?.task_heap_bytes / u64::from(self.task_slots))
+            }
+        }
+    }
+
     /// The pool that a subtask's database belongs to, by number: a slot of its own, or a TaskManager for every
     /// `taskmanager.numberOfTaskSlots` subtasks.
     pub fn pool_of(&self, subtask: u16) -> u16 {
@@ -385,7 +396,6 @@ impl Options {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::options::BackendType;
 
     fn options(settings: &[(&str, &str)]) -> Options {
         let mut options = Options::default();

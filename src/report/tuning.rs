@@ -1,0 +1,354 @@
+//! A search for better settings as tables and lines: what was tried, what was proved, what each option is worth.
+
+use super::grid::Grid;
+use super::table::{Format, significant, with_unit};
+use crate::result::{
+    Better, Claim, METRICS, Metric, OptionWorth, Proof, RunResult, Trial, Tuning, TuningBudget, Unit,
+};
+use crate::workload::{Bytes, Time, short_key};
+
+/// Settings that a table shows; the file has all.
+const MOST_SHOWN: usize = 12;
+/// The name of the objective that is configured.
+pub(super) const MEMORY: &str = "memory_budget_bytes";
+
+/// Prints a search.
+///
+/// # Errors
+/// None of ours; the type is what the JSON and CSV writers return.
+pub fn render_tuning(result: &RunResult, format: Format) -> Result<String, Box<dyn std::error::Error>> {
+    let Some(tuning) = &result.tuning else { return Ok(String::new()) };
+    Ok(match format {
+        Format::Json => serde_json::to_string_pretty(tuning)? + "\n",
+        Format::Csv => csv(tuning)?,
+        Format::Table | Format::Markdown => {
+            let mut out = crate::result::printable(&head(&result.name, tuning)) + "\n\n";
+            for grid in tuning_grids(result) {
+                out += &format!("{}\n\n", grid.table(format));
+            }
+            for line in tuning_lines(result) {
+                out += &(crate::result::printable(&line) + "\n");
+            }
+            out
+        }
+    })
+}
+
+/// One row for each setting that was tried, the best first, with figures as they are.
+fn csv(tuning: &Tuning) -> Result<String, Box<dyn std::error::Error>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let measured = measured(tuning);
+    let costs = tuning.setup.objectives.iter().flat_map(|name| ["", "_low", "_high"].map(|bound| format!("{name}_cost{bound}")));
+    let mut header: Vec<String> = ["setting", "sets", "blocks", MEMORY].map(str::to_owned).to_vec();
+    header.extend(measured.iter().filter(|name| *name != MEMORY).cloned());
+    header.extend(costs);
+    header.extend(["keeps_limits", "is_bimodal", "fits"].map(str::to_owned));
+    writer.write_record(&header)?;
+    for standing in &tuning.standings {
+        let Some(candidate) = tuning.candidates.get(standing.candidate) else { continue };
+        let memory = candidate.memory_budget_bytes.map_or_else(String::new, |bytes| bytes.to_string());
+        let mut row = vec![standing.candidate.to_string(), crate::result::printable(&candidate.described), standing.blocks.to_string(), memory];
+        row.extend(measured.iter().map(|name| standing.metrics.get(name).map_or_else(String::new, f64::to_string)));
+        row.extend(standing.cost.iter().flatten().map(f64::to_string));
+        row.extend([standing.keeps_limits.to_string(), standing.is_bimodal.to_string(), standing.fits.to_string()]);
+        writer.write_record(&row)?;
+    }
+    Ok(String::from_utf8(writer.into_inner()?)?)
+}
+
+/// What was searched, in a line.
+fn head(name: &str, tuning: &Tuning) -> String {
+    let setup = &tuning.setup;
+    format!(
+        "{name}: {} from `{}`, {} options, {} combinations",
+        setup.goal,
+        setup.start,
+        setup.options.len(),
+        significant_count(setup.combinations)
+    )
+}
+
+fn significant_count(count: f64) -> String {
+    if count < 1e6 { format!("{count}") } else { significant(count) }
+}
+
+/// The tables of a search; none of a result without one.
+pub(super) fn tuning_grids(result: &RunResult) -> Vec<Grid> {
+    let Some(tuning) = &result.tuning else { return Vec::new() };
+    let mut grids = vec![proofs(result, tuning)];
+    grids.push(importance(tuning));
+    grids.push((!tuning.front.is_empty()).then(|| front(tuning)));
+    let tried = tried(tuning, MOST_SHOWN);
+    grids.push((!tried.rows.is_empty()).then_some(tried));
+    grids.into_iter().flatten().collect()
+}
+
+/// What the proof says of each winner, against each configuration.
+fn proofs(result: &RunResult, tuning: &Tuning) -> Option<Grid> {
+    let header = ["proof", "against", "pairs", "metric", "base", "winner", "change", "95 %", "p", "verdict"];
+    let row = |proof: &Proof, claim: &Claim| {
+        let typical = |name: &str| typical(result, name, &claim.quantity).map_or_else(dash, |value| of(&claim.quantity, value));
+        let bound = |bound: Option<f64>| bound.map_or_else(dash, |bound| change(&claim.quantity, bound));
+        let (first, second) = ordered(&claim.quantity, claim.low, claim.high);
+        vec![
+            proof.winner.clone(),
+            claim.base.clone(),
+            proof.pairs.to_string(),
+            label(&claim.quantity).to_owned(),
+            typical(&claim.base),
+            typical(&proof.winner),
+            change(&claim.quantity, claim.cost),
+            format!("{} … {}", bound(first), bound(second)),
+            if claim.quantity == MEMORY { dash() } else { probability(claim.p) },
+            if claim.is_better { "better" } else { "not shown" }.to_owned(),
+        ]
+    };
+    let rows = tuning.proofs.iter().flat_map(|proof| proof.claims.iter().map(move |claim| row(proof, claim))).collect();
+    Grid::named("tuning-proof", &header, rows).map(|grid| Grid { names: 4, ..grid })
+}
+
+fn importance(tuning: &Tuning) -> Option<Grid> {
+    let metric = tuning.importance_in.as_deref().unwrap_or_default();
+    let header = ["set back alone", "from", "to", "pairs", "costs", "smallest", "largest", "says"];
+    let row = |worth: &OptionWorth| {
+        vec![
+            short_key(&worth.key).to_owned(),
+            worth.value.clone(),
+            worth.back.clone(),
+            worth.pairs.to_string(),
+            format!("{} {}", label(metric), change(metric, worth.cost)),
+            change(metric, worth.range[0]),
+            change(metric, worth.range[1]),
+            match (worth.is_clear, worth.cost > 1.0) {
+                (true, true) => "it helps".to_owned(),
+                (true, false) => "better without".to_owned(),
+                (false, _) => "within noise".to_owned(),
+            },
+        ]
+    };
+    Grid::named("tuning-importance", &header, tuning.importance.iter().map(row).collect()).map(|grid| Grid { names: 3, ..grid })
+}
+
+/// Of several objectives the settings that no other one is better in all of.
+fn front(tuning: &Tuning) -> Grid {
+    let mut rows = rows_of(tuning, tuning.front.len(), |candidate| tuning.front.contains(&candidate));
+    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+    Grid { id: "tuning-front", header: header("front", tuning), rows: rows.into_iter().map(|(_, row)| row).collect(), names: 2 }
+}
+
+/// The settings that were tried, the best first, and where the search began.
+fn tried(tuning: &Tuning, most: usize) -> Grid {
+    let rows = rows_of(tuning, most, |_| true).into_iter().map(|(_, row)| row).collect();
+    Grid { id: "tuning-tried", header: header("tried", tuning), rows, names: 2 }
+}
+
+fn header(first: &str, tuning: &Tuning) -> Vec<String> {
+    let mut header: Vec<String> = [first, "what it sets", "blocks", "memory"].map(str::to_owned).to_vec();
+    header.extend(measured(tuning).into_iter().map(|name| label(&name).to_owned()));
+    header.extend(tuning.setup.objectives.iter().filter(|name| *name != MEMORY).map(|name| format!("{} by the model (95 %)", label(name))));
+    header.push("keeps limits".to_owned());
+    header
+}
+
+/// Metrics that the trials of the search have.
+fn measured(tuning: &Tuning) -> Vec<String> {
+    let all = tuning.setup.objectives.iter().chain(tuning.setup.limits.iter().map(|limit| &limit.quantity));
+    let mut names: Vec<String> = Vec::new();
+    for name in all.filter(|name| *name != MEMORY) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+/// Rows of standings, each with its cost in the first objective.
+fn rows_of(tuning: &Tuning, most: usize, is_wanted: impl Fn(usize) -> bool) -> Vec<(f64, Vec<String>)> {
+    let is_shown = |(place, standing): &(usize, &crate::result::CandidateStanding)| {
+        is_wanted(standing.candidate) && (*place < most || standing.candidate == 0)
+    };
+    let standings = tuning.standings.iter().enumerate().filter(is_shown).map(|(_, standing)| standing);
+    let row = |standing: &crate::result::CandidateStanding| {
+        let candidate = &tuning.candidates[standing.candidate];
+        let mut row = vec![
+            format!("#{}", standing.candidate),
+            candidate.described.clone(),
+            standing.blocks.to_string(),
+            candidate.memory_budget_bytes.map_or_else(dash, |bytes| Bytes(bytes).to_string()),
+        ];
+        let value = |name: &String| standing.metrics.get(name).map_or_else(dash, |value| of(name, *value));
+        row.extend(measured(tuning).iter().map(value));
+        let objectives = tuning.setup.objectives.iter().zip(&standing.cost).filter(|(name, _)| *name != MEMORY);
+        row.extend(objectives.map(|(name, [mean, low, high])| {
+            let (first, second) = ordered(name, *low, *high);
+            format!("{} ({} … {})", change(name, *mean), change(name, first), change(name, second))
+        }));
+        row.push(if !standing.fits {
+            "out of memory".to_owned()
+        } else if standing.is_bimodal {
+            "bimodal".to_owned()
+        } else {
+            format!("{:.0} %", 100.0 * standing.keeps_limits)
+        });
+        (standing.cost.first().map_or(0.0, |cost| cost[0]), row)
+    };
+    standings.filter(|standing| standing.candidate < tuning.candidates.len()).map(row).collect()
+}
+
+/// What is to be said beside the tables.
+pub(super) fn tuning_lines(result: &RunResult) -> Vec<String> {
+    let Some(tuning) = &result.tuning else { return Vec::new() };
+    let mut lines = vec![search_line(tuning)];
+    if tuning.standings.is_empty() {
+        lines.push("the search has not come to its end".to_owned());
+        return lines;
+    }
+    for proof in &tuning.proofs {
+        lines.extend(proof_lines(result, tuning, proof));
+    }
+    if tuning.proofs.is_empty() {
+        lines.push(format!("no setting proved better than `{}`: none was found that is worth a proof", tuning.setup.start));
+    } else if tuning.proofs.iter().all(|proof| !proof.is_proved) {
+        lines.push(format!("no setting proved better than `{}`", tuning.setup.start));
+    }
+    let on_heap = |proof: &&Proof| trial(result, &proof.winner).is_some_and(|trial| trial.options.get("state.backend.type").is_some_and(|backend| backend == "hashmap"));
+    if let Some(proof) = tuning.proofs.iter().find(on_heap) {
+        lines.push(format!(
+            "{}: state on the heap, whose figures are without a JVM's collections: `gc-model predict` tells what those add",
+            proof.winner
+        ));
+    }
+    lines
+}
+
+fn search_line(tuning: &Tuning) -> String {
+    let budget = match tuning.setup.budget {
+        TuningBudget::Seconds(seconds) => format!("a budget of {}", time(seconds)),
+        TuningBudget::Trials(trials) => format!("a budget of {trials} trials"),
+    };
+    let prefill = if tuning.setup.own_prefill { "" } else { ", from shared prefills that are ingested" };
+    format!(
+        "search: {} trials of {} settings, short ones{prefill}; everything took {} of {budget} (seed {}); what the model says of them is modelled and ranks \
+         them, only the proof counts",
+        tuning.trials.len(),
+        tuning.candidates.len(),
+        time(tuning.took_s),
+        tuning.setup.seed
+    )
+}
+
+fn time(seconds: f64) -> String {
+    Time(std::time::Duration::from_secs(seconds.round() as u64)).to_string()
+}
+
+fn proof_lines(result: &RunResult, tuning: &Tuning, proof: &Proof) -> Vec<String> {
+    let mut lines = Vec::new();
+    let against = proof.claims.iter().filter(|claim| claim.is_better).map(|claim| {
+        let (first, second) = ordered(&claim.quantity, claim.low, claim.high);
+        let bounds = match (first, second) {
+            (Some(first), Some(second)) if claim.quantity != MEMORY => {
+                format!(" ({} … {})", change(&claim.quantity, first), change(&claim.quantity, second))
+            }
+            _ => String::new(),
+        };
+        format!("{} {}{bounds} against `{}`", label(&claim.quantity), change(&claim.quantity, claim.cost), claim.base)
+    });
+    let claims: Vec<String> = against.collect();
+    let verdict = if proof.is_proved { "proved" } else { "not proved" };
+    let told = if claims.is_empty() { "nothing is shown to be better".to_owned() } else { claims.join("; ") };
+    lines.push(format!(
+        "{verdict}: `{}`: {told}; {} fresh pairs, all claims wrong with at most {} % (measured)",
+        proof.winner,
+        proof.pairs,
+        100.0 * proof.alpha
+    ));
+    for check in &proof.limits {
+        let unit = tuning.setup.limits.iter().find_map(|limit| check.limit.starts_with(label(&limit.quantity)).then(|| limit.quantity.clone()));
+        let value = |value: Option<f64>| match (value, &unit) {
+            (Some(value), Some(name)) => of(name, value),
+            _ => dash(),
+        };
+        let place = tuning.setup.workloads.get(check.workload).filter(|_| tuning.setup.workloads.len() > 1);
+        let place = place.map_or_else(String::new, |workload| format!("{} ", workload.label));
+        let kept = if check.is_kept { "kept" } else { "NOT shown to be kept" };
+        lines.push(format!(
+            "limit {place}{}: {kept}: median {}, at worst {} with 95 % (measured)",
+            check.limit,
+            value(check.median),
+            value(check.worst)
+        ));
+    }
+    let [slow, trials] = proof.slow_trials;
+    if slow > 0 {
+        lines.push(format!("regime: {slow} of {trials} trials of `{}` were slow", proof.winner));
+    }
+    lines.extend(beside(result, tuning, proof));
+    lines.extend(proof.why_not.iter().map(|why| format!("why not: {why}")));
+    lines
+}
+
+/// What the winner costs in what nobody asked for: throughput and p99 where the goal is another.
+fn beside(result: &RunResult, tuning: &Tuning, proof: &Proof) -> Option<String> {
+    let asked = measured(tuning);
+    let start = &tuning.setup.start;
+    let told = ["throughput_typical_events_per_s", "latency_p99_ns", "resident_peak_bytes"].into_iter().filter(|name| !asked.iter().any(|asked| asked == name));
+    let told = told.filter_map(|name| {
+        let (base, own) = (typical(result, start, name)?, typical(result, &proof.winner, name)?);
+        Some(format!("{} {} → {}", label(name), of(name, base), of(name, own)))
+    });
+    let told: Vec<String> = told.collect();
+    (!told.is_empty()).then(|| format!("beside it: {} (measured, medians of the proof; nobody asked for them)", told.join(", ")))
+}
+
+fn trial<'a>(result: &'a RunResult, configuration: &str) -> Option<&'a Trial> {
+    result.trials.iter().find(|trial| trial.configuration == configuration)
+}
+
+/// The median over the trials of a configuration.
+fn typical(result: &RunResult, configuration: &str, quantity: &str) -> Option<f64> {
+    if quantity == MEMORY {
+        let options = crate::workload::Options::of_texts(&trial(result, configuration)?.options).ok()?;
+        return options.memory_budget_bytes().map(|bytes| bytes as f64);
+    }
+    let metric = metric(quantity)?;
+    let of = result.finished().filter(|(trial, _)| trial.configuration == configuration);
+    crate::statistics::median(&of.filter_map(|(_, measurement)| (metric.get)(measurement)).collect::<Vec<_>>())
+}
+
+fn metric(name: &str) -> Option<&'static Metric> {
+    METRICS.iter().find(|metric| metric.name == name)
+}
+
+pub(super) fn label(quantity: &str) -> &str {
+    metric(quantity).map_or(if quantity == MEMORY { "memory" } else { quantity }, |metric| metric.label)
+}
+
+fn of(quantity: &str, value: f64) -> String {
+    match metric(quantity) {
+        Some(metric) => with_unit(value, metric.unit),
+        None => with_unit(value, Unit::Bytes),
+    }
+}
+
+pub(super) fn is_higher_better(quantity: &str) -> bool {
+    metric(quantity).is_some_and(|metric| metric.better == Better::Higher)
+}
+
+/// A cost as a multiple, told as a change of the quantity: `+12 %`, or `×3.4` where it is large.
+pub(super) fn change(quantity: &str, cost: f64) -> String {
+    let ratio = if is_higher_better(quantity) { 1.0 / cost } else { cost };
+    if (0.5..2.0).contains(&ratio) { format!("{:+.1} %", 100.0 * (ratio - 1.0)) } else { format!("×{}", significant(ratio)) }
+}
+
+/// The bounds of a cost in ascending order of the quantity.
+fn ordered<T>(quantity: &str, low: T, high: T) -> (T, T) {
+    if is_higher_better(quantity) { (high, low) } else { (low, high) }
+}
+
+fn probability(p: f64) -> String {
+    if p < 0.0001 { "< 0.0001".to_owned() } else { format!("{p:.4}") }
+}
+
+fn dash() -> String {
+    "-".to_owned()
+}
