@@ -10,7 +10,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use statebench::statistics::median;
-use statebench::tune::{Bench, Goal, Limit, MemoryChoice, Over, Point, Quantity, Range, Reading, Search, Space, Stage, Wanted};
+use statebench::tune::{
+    Bench, Goal, Limit, MemoryChoice, Over, Point, Quantity, Range, Reading, Search, Space, Stage, Wanted,
+};
 use statebench::workload::{Plan, Rng, Stream, short_key};
 
 /// Repeats of each cell of a grid.
@@ -40,15 +42,17 @@ impl Grid {
         let first = plan.cells.first().ok_or("no cells")?;
         let ranges = plan.wire.matrix.iter().map(|(key, values)| Range {
             key: key.clone(),
-            values: values.iter().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)).collect(),
+            values: values
+                .iter()
+                .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+                .collect(),
         });
         let mut start = first.configuration.clone();
         for range in plan.wire.matrix.keys() {
             start.given.retain(|(key, _)| key != range);
         }
         start.name = "start".to_owned();
-        let wanted =
-            Wanted { tune: ranges.collect(), fix: Vec::new(), memory: MemoryChoice::AsItIs, other: None };
+        let wanted = Wanted { tune: ranges.collect(), fix: Vec::new(), memory: MemoryChoice::AsItIs, other: None };
         let space = Space::around(&start, &wanted)?;
         let mut by_name = BTreeMap::new();
         for cell in &plan.cells {
@@ -56,12 +60,16 @@ impl Grid {
         }
         let mut cells: BTreeMap<Point, Vec<BTreeMap<&'static str, f64>>> = BTreeMap::new();
         let mut reader = csv::Reader::from_path(data)?;
-        let column = |header: &csv::StringRecord, name: &str| header.iter().position(|heading| heading == name).ok_or(format!("{}: no column {name}", data.display()));
+        let column = |header: &csv::StringRecord, name: &str| {
+            header.iter().position(|heading| heading == name).ok_or(format!("{}: no column {name}", data.display()))
+        };
         let header = reader.headers()?.clone();
-        let (configuration, rate, p99) = (column(&header, "configuration")?, column(&header, RATE)?, column(&header, P99)?);
+        let (configuration, rate, p99) =
+            (column(&header, "configuration")?, column(&header, RATE)?, column(&header, P99)?);
         for record in reader.records() {
             let record = record?;
-            let point = by_name.get(&record[configuration]).ok_or_else(|| format!("no cell {}", &record[configuration]))?;
+            let point =
+                by_name.get(&record[configuration]).ok_or_else(|| format!("no cell {}", &record[configuration]))?;
             let mut reading = BTreeMap::new();
             for (name, place) in [(RATE, rate), (P99, p99)] {
                 if let Ok(value) = record[place].parse() {
@@ -101,7 +109,9 @@ impl Grid {
 
     /// By how much a cell misses the limits, as a share.
     fn missed(&self, goal: &Goal, point: &Point) -> f64 {
-        let excess = |limit: &Limit| self.median(point, limit.quantity.name()).map_or(f64::INFINITY, |value| limit.excess(value).exp_m1());
+        let excess = |limit: &Limit| {
+            self.median(point, limit.quantity.name()).map_or(f64::INFINITY, |value| limit.excess(value).exp_m1())
+        };
         goal.limits.iter().map(excess).fold(0.0, f64::max)
     }
 }
@@ -318,7 +328,10 @@ fn outcome(case: &Case<'_>, strategy: Strategy, seeds: u64, share: f64) -> Outco
 
 fn table(cases: &[Case<'_>], seeds: u64, share: f64) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "| grid | goal | search | trials | worse than the best: median | most | within 5 % | misses limits by at most | not worse than random |");
+    let _ = writeln!(
+        out,
+        "| grid | goal | search | trials | worse than the best: median | most | within 5 % | misses limits by at most | not worse than random |"
+    );
     let _ = writeln!(out, "|---|---|---|---:|---:|---:|---:|---:|---:|");
     for case in cases {
         let strategies = [
@@ -337,7 +350,10 @@ fn table(cases: &[Case<'_>], seeds: u64, share: f64) -> String {
             let within = outcome.regrets.iter().filter(|regret| **regret <= CLOSE).count();
             let against = random.map(|random| {
                 let pairs = || outcome.regrets.iter().zip(&random.regrets);
-                let (better, equal) = (pairs().filter(|(own, other)| own < other).count(), pairs().filter(|(own, other)| own == other).count());
+                let (better, equal) = (
+                    pairs().filter(|(own, other)| own < other).count(),
+                    pairs().filter(|(own, other)| own == other).count(),
+                );
                 format!("{} of {seeds} ({better} better)", better + equal)
             });
             let most = outcome.regrets.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -381,7 +397,12 @@ fn run() -> Result<(), Error> {
         return Err(format!("{folder}: no grid is there").into());
     }
     for grid in &grids {
-        let keys: Vec<_> = grid.space.dimensions().iter().map(|one| format!("{} ({})", short_key(&one.key), one.levels.len())).collect();
+        let keys: Vec<_> = grid
+            .space
+            .dimensions()
+            .iter()
+            .map(|one| format!("{} ({})", short_key(&one.key), one.levels.len()))
+            .collect();
         println!("{}: {} cells of {}", grid.name, grid.cells.len(), keys.join(", "));
     }
     println!("\n{}", table(&cases(&grids), seeds, share));

@@ -163,7 +163,10 @@ pub fn main() -> ExitCode {
 impl Command {
     /// Whether it runs trials, which the user may want to stop.
     fn runs_trials(&self) -> bool {
-        matches!(self, Self::Run(_) | Self::Ab(_) | Self::Gate(_) | Self::Calibrate(_) | Self::Tune(_) | Self::Trial { .. })
+        matches!(
+            self,
+            Self::Run(_) | Self::Ab(_) | Self::Gate(_) | Self::Calibrate(_) | Self::Tune(_) | Self::Trial { .. }
+        )
     }
 }
 

@@ -12,7 +12,9 @@ use crate::gate;
 use crate::report::{Format, render_tuning};
 use crate::result::{METRICS, RunResult, TuningBudget};
 use crate::run::RunOptions;
-use crate::tune::{Goal, Limit, MemoryChoice, Over, Quantity, Range, Space, SpaceError, Task, TuneError, Wanted, tune as search};
+use crate::tune::{
+    Goal, Limit, MemoryChoice, Over, Quantity, Range, Space, SpaceError, Task, TuneError, Wanted, tune as search,
+};
 use crate::workload::{
     BackendType, Bytes, Configuration, FlinkVersion, Options, Plan, Setting, Source, Time, Variant, nearest,
 };
@@ -205,7 +207,8 @@ pub(super) fn tune(args: &Args) -> Outcome {
             explorer.say(line);
         }
     };
-    let result = search(&task, &options, resumed, &hear).map_err(|error| Failure::of_search(error, args.resume.as_deref()))?;
+    let result =
+        search(&task, &options, resumed, &hear).map_err(|error| Failure::of_search(error, args.resume.as_deref()))?;
     if let Some(page) = page {
         report::write_page(&result, &options.output, &page, args.quiet)?;
     }
@@ -256,7 +259,9 @@ fn workloads(args: &Args) -> Result<(Plan, Vec<f64>), Failure> {
             let joined = all.get_or_insert_with(|| Plan { variants: Vec::new(), ..plan.clone() });
             if joined.folder != plan.folder {
                 let file = file.display();
-                return Err(Failure::input(format!("{file}: several workloads are tuned for together where they lie in one folder")));
+                return Err(Failure::input(format!(
+                    "{file}: several workloads are tuned for together where they lie in one folder"
+                )));
             }
             for variant in plan.variants {
                 let label: Vec<String> =
@@ -289,7 +294,10 @@ fn variations(vary: &[Range]) -> Result<Vec<Vec<Setting>>, Failure> {
             }
         }
         if next.len() > MOST_WORKLOADS {
-            return Err(Failure::input(format!("--vary: {} combinations; allowed: at most {MOST_WORKLOADS}", next.len())));
+            return Err(Failure::input(format!(
+                "--vary: {} combinations; allowed: at most {MOST_WORKLOADS}",
+                next.len()
+            )));
         }
         all = next;
     }
@@ -307,7 +315,8 @@ impl GoalArgs {
                 return Err(Failure::input(message));
             }
         };
-        let metric = |name: &'static str| Quantity::metric(name).ok_or_else(|| Failure::input(format!("no metric {name}")));
+        let metric =
+            |name: &'static str| Quantity::metric(name).ok_or_else(|| Failure::input(format!("no metric {name}")));
         let throughput = "throughput_typical_events_per_s";
         let aim = |aim: Aim| match aim {
             Aim::Throughput => metric(throughput),
@@ -326,7 +335,9 @@ impl GoalArgs {
         let mut named = if self.pareto.is_empty() { vec![single] } else { self.pareto.clone() };
         named.dedup();
         if !self.pareto.is_empty() && named.len() < 2 {
-            return Err(Failure::input("--pareto: found one; allowed: two or more of throughput, p99, memory, checkpoint, pause"));
+            return Err(Failure::input(
+                "--pareto: found one; allowed: two or more of throughput, p99, memory, checkpoint, pause",
+            ));
         }
         let ns = |time: Time| time.0.as_nanos() as f64;
         let limits = [
@@ -371,7 +382,10 @@ impl SpaceArgs {
         let wanted = Wanted { tune: self.tune.clone(), fix: self.fix.clone(), memory, other };
         let space = Space::around(&start, &wanted).map_err(|error| self.failure(&error))?;
         if goal.objectives.contains(&Quantity::Memory) && space.memory_bytes(&space.start_point()).is_none() {
-            let message = format!("{}: no budget bounds its memory (state.backend.rocksdb.memory.managed is false), so there is none to make less of", start.name);
+            let message = format!(
+                "{}: no budget bounds its memory (state.backend.rocksdb.memory.managed is false), so there is none to make less of",
+                start.name
+            );
             return Err(Failure::input(message));
         }
         Ok(space)
@@ -394,10 +408,16 @@ fn start(args: &Args, plan: &Plan, backend: BackendType, memory: MemoryChoice) -
     }
     if let Some(name) = args.overrides.configurations().first() {
         let found = known.iter().find(|configuration| configuration.base == *name);
-        let hint = || nearest(name, known.iter().map(|configuration| configuration.name.as_str())).unwrap_or_default().to_owned();
-        let found = found.ok_or_else(|| Failure::input(format!("--configuration {name}: not in the workload; the nearest is {}", hint())))?;
+        let hint = || {
+            nearest(name, known.iter().map(|configuration| configuration.name.as_str())).unwrap_or_default().to_owned()
+        };
+        let found = found.ok_or_else(|| {
+            Failure::input(format!("--configuration {name}: not in the workload; the nearest is {}", hint()))
+        })?;
         if found.options.backend == BackendType::Null {
-            return Err(Failure::input(format!("--configuration {name}: the null backend keeps nothing, so there is nothing to tune")));
+            return Err(Failure::input(format!(
+                "--configuration {name}: the null backend keeps nothing, so there is nothing to tune"
+            )));
         }
         return Ok((*found).clone());
     }
@@ -422,8 +442,13 @@ fn default_of(plan: &Plan, backend: BackendType) -> Configuration {
 /// The configuration on the other backend: that of the file, else one whose TaskManager is that of the start, with managed memory left
 /// to the heap where the state is there.
 fn other(plan: &Plan, start: &Configuration) -> Configuration {
-    let backend = if start.options.backend == BackendType::RocksDb { BackendType::HashMap } else { BackendType::RocksDb };
-    let own = plan.cells.iter().map(|cell| &cell.configuration).find(|configuration| configuration.options.backend == backend);
+    let backend =
+        if start.options.backend == BackendType::RocksDb { BackendType::HashMap } else { BackendType::RocksDb };
+    let own = plan
+        .cells
+        .iter()
+        .map(|cell| &cell.configuration)
+        .find(|configuration| configuration.options.backend == backend);
     if let Some(own) = own {
         return own.clone();
     }
@@ -452,7 +477,8 @@ fn place(args: &Args, task: &Task) -> Result<(RunOptions, Option<RunResult>), Fa
         plan.cells.retain(|cell| cell.configuration.name == task.space.start().name);
         return Ok((args.place.options(&plan, &name, args.quiet, args.overrides.quick())?, None));
     };
-    let result = RunResult::load(resume).map_err(|error| Failure::input(format!("--resume {}: {error}", resume.display())))?;
+    let result =
+        RunResult::load(resume).map_err(|error| Failure::input(format!("--resume {}: {error}", resume.display())))?;
     let options = RunOptions {
         output: resume.clone(),
         state_folder: args.place.state_folder(),
@@ -465,7 +491,9 @@ fn place(args: &Args, task: &Task) -> Result<(RunOptions, Option<RunResult>), Fa
 /// What a user should know before the search.
 fn remarks(task: &Task) -> Vec<String> {
     let mut remarks = Vec::new();
-    let names = |plan: &Plan| plan.variants.iter().filter(|variant| matches!(variant.workload.source, Source::Trace(_))).count();
+    let names = |plan: &Plan| {
+        plan.variants.iter().filter(|variant| matches!(variant.workload.source, Source::Trace(_))).count()
+    };
     if names(&task.plan) > 0 {
         remarks.push(
             "note: the events are those of a trace, the same in every trial: what is proved holds for them, and says nothing of others"
@@ -473,10 +501,12 @@ fn remarks(task: &Task) -> Vec<String> {
         );
     }
     let Options { backend, .. } = &task.space.start().options;
-    let on_heap = *backend == BackendType::HashMap || task.space.dimensions().iter().any(|one| one.key == "state.backend.type");
+    let on_heap =
+        *backend == BackendType::HashMap || task.space.dimensions().iter().any(|one| one.key == "state.backend.type");
     if on_heap {
         remarks.push(
-            "note: what the heap does is measured without a JVM's collections; `gc-model predict` tells what those add".to_owned(),
+            "note: what the heap does is measured without a JVM's collections; `gc-model predict` tells what those add"
+                .to_owned(),
         );
     }
     remarks
@@ -486,8 +516,12 @@ impl Failure {
     fn of_search(error: TuneError, resumed: Option<&Path>) -> Self {
         let place = resumed.map_or_else(String::new, |path| format!("--resume {}: ", path.display()));
         match error {
-            TuneError::OtherSearch | TuneError::OtherSetup(_) | TuneError::Finished => Self::input(format!("{place}{error}")),
-            TuneError::Workload(_) | TuneError::Budget(..) | TuneError::Metric(..) | TuneError::Limits(_) => Self::input(error),
+            TuneError::OtherSearch | TuneError::OtherSetup(_) | TuneError::Finished => {
+                Self::input(format!("{place}{error}"))
+            }
+            TuneError::Workload(_) | TuneError::Budget(..) | TuneError::Metric(..) | TuneError::Limits(_) => {
+                Self::input(error)
+            }
             TuneError::Trial { environment: false, .. } => Self::input(error),
             TuneError::Differing(what) => {
                 say(&what);

@@ -6,8 +6,8 @@ use std::fmt::Write;
 use comfy_table::Table;
 
 use super::knobs::Knobs;
-use super::tuning::tuning_grids;
 use super::table::{Format, align, name, percent_spread, significant, table, with_unit};
+use super::tuning::tuning_grids;
 use super::{Regime, Spread, Summary, cache, checkpoints, jvm, open_loop, stores, stream, trust};
 use crate::result::{METRICS, Metric, RunResult, Shown, Unit};
 
@@ -29,7 +29,7 @@ impl Grid {
         let header: Vec<&str> = self.header.iter().map(String::as_str).collect();
         let mut table = table(format, &header);
         for row in &self.rows {
-            table.add_row(row.iter().map(|cell| name(cell, format)));
+            table.add_row(row.iter().map(|cell| folded(name(cell, format), format)));
         }
         align(&mut table, self.names);
         table
@@ -52,6 +52,25 @@ impl Grid {
         Self { id, header, rows: rows.into_iter().map(row).collect(), names: names + front }
     }
 }
+
+/// Settings in a line that a terminal has no room for, on several.
+fn folded(cell: String, format: Format) -> String {
+    const MOST_CHARS: usize = 64;
+    if format != Format::Table || cell.chars().count() <= MOST_CHARS || !cell.contains(SETTINGS_APART) {
+        return cell;
+    }
+    let mut lines: Vec<String> = Vec::new();
+    for part in cell.split(SETTINGS_APART) {
+        match lines.last_mut().filter(|line| line.chars().count() + part.chars().count() < MOST_CHARS) {
+            Some(line) => *line += &format!("{SETTINGS_APART}{part}"),
+            None => lines.push(part.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
+/// What stands between settings in a line.
+const SETTINGS_APART: &str = " · ";
 
 /// The tables of a result, in the order in which they are shown; those without rows are left out.
 pub(super) fn grids(result: &RunResult, summary: &Summary) -> Vec<Grid> {

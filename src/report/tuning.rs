@@ -2,13 +2,11 @@
 
 use super::grid::Grid;
 use super::table::{Format, significant, with_unit};
-use crate::result::{
-    Better, Claim, METRICS, Metric, OptionWorth, Proof, RunResult, Trial, Tuning, TuningBudget, Unit,
-};
+use crate::result::{Better, Claim, METRICS, Metric, OptionWorth, Proof, RunResult, Trial, Tuning, TuningBudget, Unit};
 use crate::workload::{Bytes, Time, short_key};
 
 /// Settings that a table shows; the file has all.
-const MOST_SHOWN: usize = 12;
+const MOST_SHOWN: usize = 8;
 /// The name of the objective that is configured.
 pub(super) const MEMORY: &str = "memory_budget_bytes";
 
@@ -38,7 +36,11 @@ pub fn render_tuning(result: &RunResult, format: Format) -> Result<String, Box<d
 fn csv(tuning: &Tuning) -> Result<String, Box<dyn std::error::Error>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let measured = measured(tuning);
-    let costs = tuning.setup.objectives.iter().flat_map(|name| ["", "_low", "_high"].map(|bound| format!("{name}_cost{bound}")));
+    let costs = tuning
+        .setup
+        .objectives
+        .iter()
+        .flat_map(|name| ["", "_low", "_high"].map(|bound| format!("{name}_cost{bound}")));
     let mut header: Vec<String> = ["setting", "sets", "blocks", MEMORY].map(str::to_owned).to_vec();
     header.extend(measured.iter().filter(|name| *name != MEMORY).cloned());
     header.extend(costs);
@@ -47,7 +49,12 @@ fn csv(tuning: &Tuning) -> Result<String, Box<dyn std::error::Error>> {
     for standing in &tuning.standings {
         let Some(candidate) = tuning.candidates.get(standing.candidate) else { continue };
         let memory = candidate.memory_budget_bytes.map_or_else(String::new, |bytes| bytes.to_string());
-        let mut row = vec![standing.candidate.to_string(), crate::result::printable(&candidate.described), standing.blocks.to_string(), memory];
+        let mut row = vec![
+            standing.candidate.to_string(),
+            crate::result::printable(&candidate.described),
+            standing.blocks.to_string(),
+            memory,
+        ];
         row.extend(measured.iter().map(|name| standing.metrics.get(name).map_or_else(String::new, f64::to_string)));
         row.extend(standing.cost.iter().flatten().map(f64::to_string));
         row.extend([standing.keeps_limits.to_string(), standing.is_bimodal.to_string(), standing.fits.to_string()]);
@@ -87,7 +94,8 @@ pub(super) fn tuning_grids(result: &RunResult) -> Vec<Grid> {
 fn proofs(result: &RunResult, tuning: &Tuning) -> Option<Grid> {
     let header = ["proof", "against", "pairs", "metric", "base", "winner", "change", "95 %", "p", "verdict"];
     let row = |proof: &Proof, claim: &Claim| {
-        let typical = |name: &str| typical(result, name, &claim.quantity).map_or_else(dash, |value| of(&claim.quantity, value));
+        let typical =
+            |name: &str| typical(result, name, &claim.quantity).map_or_else(dash, |value| of(&claim.quantity, value));
         let bound = |bound: Option<f64>| bound.map_or_else(dash, |bound| change(&claim.quantity, bound));
         let (first, second) = ordered(&claim.quantity, claim.low, claim.high);
         vec![
@@ -126,14 +134,20 @@ fn importance(tuning: &Tuning) -> Option<Grid> {
             },
         ]
     };
-    Grid::named("tuning-importance", &header, tuning.importance.iter().map(row).collect()).map(|grid| Grid { names: 3, ..grid })
+    Grid::named("tuning-importance", &header, tuning.importance.iter().map(row).collect())
+        .map(|grid| Grid { names: 3, ..grid })
 }
 
 /// Of several objectives the settings that no other one is better in all of.
 fn front(tuning: &Tuning) -> Grid {
     let mut rows = rows_of(tuning, tuning.front.len(), |candidate| tuning.front.contains(&candidate));
     rows.sort_by(|a, b| a.0.total_cmp(&b.0));
-    Grid { id: "tuning-front", header: header("front", tuning), rows: rows.into_iter().map(|(_, row)| row).collect(), names: 2 }
+    Grid {
+        id: "tuning-front",
+        header: header("front", tuning),
+        rows: rows.into_iter().map(|(_, row)| row).collect(),
+        names: 2,
+    }
 }
 
 /// The settings that were tried, the best first, and where the search began.
@@ -145,7 +159,14 @@ fn tried(tuning: &Tuning, most: usize) -> Grid {
 fn header(first: &str, tuning: &Tuning) -> Vec<String> {
     let mut header: Vec<String> = [first, "what it sets", "blocks", "memory"].map(str::to_owned).to_vec();
     header.extend(measured(tuning).into_iter().map(|name| label(&name).to_owned()));
-    header.extend(tuning.setup.objectives.iter().filter(|name| *name != MEMORY).map(|name| format!("{} by the model (95 %)", label(name))));
+    header.extend(
+        tuning
+            .setup
+            .objectives
+            .iter()
+            .filter(|name| *name != MEMORY)
+            .map(|name| format!("{} by the model (95 %)", label(name))),
+    );
     header.push("keeps limits".to_owned());
     header
 }
@@ -207,11 +228,17 @@ pub(super) fn tuning_lines(result: &RunResult) -> Vec<String> {
         lines.extend(proof_lines(result, tuning, proof));
     }
     if tuning.proofs.is_empty() {
-        lines.push(format!("no setting proved better than `{}`: none was found that is worth a proof", tuning.setup.start));
+        lines.push(format!(
+            "no setting proved better than `{}`: none was found that is worth a proof",
+            tuning.setup.start
+        ));
     } else if tuning.proofs.iter().all(|proof| !proof.is_proved) {
         lines.push(format!("no setting proved better than `{}`", tuning.setup.start));
     }
-    let on_heap = |proof: &&Proof| trial(result, &proof.winner).is_some_and(|trial| trial.options.get("state.backend.type").is_some_and(|backend| backend == "hashmap"));
+    let on_heap = |proof: &&Proof| {
+        trial(result, &proof.winner)
+            .is_some_and(|trial| trial.options.get("state.backend.type").is_some_and(|backend| backend == "hashmap"))
+    };
     if let Some(proof) = tuning.proofs.iter().find(on_heap) {
         lines.push(format!(
             "{}: state on the heap, whose figures are without a JVM's collections: `gc-model predict` tells what those add",
@@ -263,7 +290,11 @@ fn proof_lines(result: &RunResult, tuning: &Tuning, proof: &Proof) -> Vec<String
         100.0 * proof.alpha
     ));
     for check in &proof.limits {
-        let unit = tuning.setup.limits.iter().find_map(|limit| check.limit.starts_with(label(&limit.quantity)).then(|| limit.quantity.clone()));
+        let unit = tuning
+            .setup
+            .limits
+            .iter()
+            .find_map(|limit| check.limit.starts_with(label(&limit.quantity)).then(|| limit.quantity.clone()));
         let value = |value: Option<f64>| match (value, &unit) {
             (Some(value), Some(name)) => of(name, value),
             _ => dash(),
@@ -291,13 +322,16 @@ fn proof_lines(result: &RunResult, tuning: &Tuning, proof: &Proof) -> Vec<String
 fn beside(result: &RunResult, tuning: &Tuning, proof: &Proof) -> Option<String> {
     let asked = measured(tuning);
     let start = &tuning.setup.start;
-    let told = ["throughput_typical_events_per_s", "latency_p99_ns", "resident_peak_bytes"].into_iter().filter(|name| !asked.iter().any(|asked| asked == name));
+    let told = ["throughput_typical_events_per_s", "latency_p99_ns", "resident_peak_bytes"]
+        .into_iter()
+        .filter(|name| !asked.iter().any(|asked| asked == name));
     let told = told.filter_map(|name| {
         let (base, own) = (typical(result, start, name)?, typical(result, &proof.winner, name)?);
         Some(format!("{} {} → {}", label(name), of(name, base), of(name, own)))
     });
     let told: Vec<String> = told.collect();
-    (!told.is_empty()).then(|| format!("beside it: {} (measured, medians of the proof; nobody asked for them)", told.join(", ")))
+    (!told.is_empty())
+        .then(|| format!("beside it: {} (measured, medians of the proof; nobody asked for them)", told.join(", ")))
 }
 
 fn trial<'a>(result: &'a RunResult, configuration: &str) -> Option<&'a Trial> {
@@ -337,7 +371,11 @@ pub(super) fn is_higher_better(quantity: &str) -> bool {
 /// A cost as a multiple, told as a change of the quantity: `+12 %`, or `×3.4` where it is large.
 pub(super) fn change(quantity: &str, cost: f64) -> String {
     let ratio = if is_higher_better(quantity) { 1.0 / cost } else { cost };
-    if (0.5..2.0).contains(&ratio) { format!("{:+.1} %", 100.0 * (ratio - 1.0)) } else { format!("×{}", significant(ratio)) }
+    if (0.5..2.0).contains(&ratio) {
+        format!("{:+.1} %", 100.0 * (ratio - 1.0))
+    } else {
+        format!("×{}", significant(ratio))
+    }
 }
 
 /// The bounds of a cost in ascending order of the quantity.

@@ -49,7 +49,9 @@ impl Bases {
     /// # Errors
     /// The folder cannot be made.
     pub fn before(&mut self, plan: &Plan, trial: &PlannedTrial, state_folder: &Path) -> std::io::Result<Base> {
-        let Some(key) = prefill_key(plan, trial).filter(|key| self.waiting.contains_key(key)) else { return Ok(Base::None) };
+        let Some(key) = prefill_key(plan, trial).filter(|key| self.waiting.contains_key(key)) else {
+            return Ok(Base::None);
+        };
         if let Some(folder) = self.made.get(&key) {
             return Ok(Base::Copy(folder.path().to_owned()));
         }

@@ -10,7 +10,7 @@ use super::search::{Bench, Reading, Search, Stage};
 use super::space::{Point, Space};
 use crate::result::{Candidate, Measurement, Outcome, RunResult, SearchTrial, Trial, TuningBudget};
 use crate::run::Explorer;
-use crate::workload::{PrefillBy, Plan, RunWire, Time, Variant, Workload, WorkloadWire, shuffled};
+use crate::workload::{Plan, PrefillBy, RunWire, Time, Variant, Workload, WorkloadWire, shuffled};
 
 /// Time between two saves.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
@@ -56,7 +56,9 @@ pub fn lengths(plan: &Plan, own_prefill: bool) -> Result<Plan, TuneError> {
 
 /// Phases, checkpoints and traces come at events of their own.
 fn may_be_shortened(wire: &WorkloadWire) -> bool {
-    wire.phase.is_empty() && wire.checkpoint.every_events.is_none() && (wire.run.duration.is_some() || wire.run.events.is_some())
+    wire.phase.is_empty()
+        && wire.checkpoint.every_events.is_none()
+        && (wire.run.duration.is_some() || wire.run.events.is_some())
 }
 
 fn shorten(run: &mut RunWire) {
@@ -314,7 +316,11 @@ impl Bench for Lab<'_> {
                 format!("best so far #{best}: {described}{}", told_gain(search, self.goal, best))
             }
         };
-        let line = format!("{done:3.0} % of the search, {} trials of {} settings: {told}", self.trials(), search.candidates().len());
+        let line = format!(
+            "{done:3.0} % of the search, {} trials of {} settings: {told}",
+            self.trials(),
+            search.candidates().len()
+        );
         (self.hear)(&self.explorer, &line);
     }
 }
@@ -322,12 +328,15 @@ impl Bench for Lab<'_> {
 /// What a setting is expected to gain over the start, in words.
 fn told_gain(search: &Search<'_>, goal: &Goal, candidate: usize) -> String {
     let standings = search.standings();
-    let Some(standing) = standings.iter().find(|standing| standing.candidate == candidate) else { return String::new() };
+    let Some(standing) = standings.iter().find(|standing| standing.candidate == candidate) else {
+        return String::new();
+    };
     let of = |(objective, belief): (&Quantity, &super::surrogate::Belief)| {
-        let change = 100.0 * match objective.better() {
-            crate::result::Better::Higher => (-belief.mean).exp_m1(),
-            crate::result::Better::Lower => belief.mean.exp_m1(),
-        };
+        let change = 100.0
+            * match objective.better() {
+                crate::result::Better::Higher => (-belief.mean).exp_m1(),
+                crate::result::Better::Lower => belief.mean.exp_m1(),
+            };
         format!("{} {change:+.0} %", objective.label())
     };
     let gains: Vec<String> = goal.objectives.iter().zip(&standing.cost).map(of).collect();

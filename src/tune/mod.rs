@@ -23,7 +23,8 @@ use crate::ab::{AbError, AbOptions, Arms, Until, run_arms};
 use crate::compare::{CompareError, Parameters};
 use crate::gate::workload_digest;
 use crate::result::{
-    CandidateStanding, OptionWorth, Proof, RunResult, TunedOption, TunedOver, TunedWorkload, Tuning, TuningBudget, TuningLimit, TuningSetup,
+    CandidateStanding, OptionWorth, Proof, RunResult, TunedOption, TunedOver, TunedWorkload, Tuning, TuningBudget,
+    TuningLimit, TuningSetup,
 };
 use crate::run::{ExploreError, Explorer, RunError, RunOptions, empty_result};
 use crate::statistics::median;
@@ -68,7 +69,9 @@ pub enum TuneError {
     #[error(transparent)]
     Workload(Invalid),
     /// The budget is too small.
-    #[error("the budget of {0} is too small: a proof takes {1} pairs of {2} trials, and there has to be something to prove; the least that works here is {3}")]
+    #[error(
+        "the budget of {0} is too small: a proof takes {1} pairs of {2} trials, and there has to be something to prove; the least that works here is {3}"
+    )]
     Budget(String, u32, usize, String),
     /// Trials do not have what the goal is about.
     #[error("the goal needs `{0}`, which trials of this workload do not have: {1}")]
@@ -90,7 +93,9 @@ pub enum TuneError {
     #[error("{0}")]
     Differing(String),
     /// The notes to go on from are not those of this search.
-    #[error("its trials are not those of this search: the workload, the options, the goal or the program is another one")]
+    #[error(
+        "its trials are not those of this search: the workload, the options, the goal or the program is another one"
+    )]
     OtherSearch,
     /// What differs.
     #[error("it is of another search: {0}")]
@@ -167,14 +172,18 @@ impl Task {
     fn bases(&self) -> Vec<Configuration> {
         let start = self.space.start().clone();
         let defaults = self.defaults();
-        if defaults.options == start.options { vec![start] } else { vec![start, defaults] }
+        // Keys that are written out with the value that Flink has anyway make no other configuration.
+        if defaults.options.resolved().eq(start.options.resolved()) { vec![start] } else { vec![start, defaults] }
     }
 
     /// Flink's defaults in the memory that the start has.
     fn defaults(&self) -> Configuration {
         let start = self.space.start();
         let is_kept = |key: &str| {
-            key == space::BACKEND || key.starts_with("taskmanager.") || key.starts_with("execution.") || key.contains("memory.fixed-per")
+            key == space::BACKEND
+                || key.starts_with("taskmanager.")
+                || key.starts_with("execution.")
+                || key.contains("memory.fixed-per")
         };
         let mut defaults = Configuration { name: DEFAULTS.to_owned(), base: DEFAULTS.to_owned(), ..start.clone() };
         defaults.options = Options::of(start.options.backend);
@@ -269,8 +278,11 @@ fn finish(
     let arms = Arms::of_candidates(&plan, &names)?;
     let ab = AbOptions { parameters: Parameters::default(), budget: None, until: Until::Pairs(pairs), first_repeat };
     // The notes stay where they are until the proof is there too.
-    let mut result = run_arms((&plan, &arms), &RunOptions { output: beside(options), ..options.clone() }, &ab, &|_, _| {})?;
-    let _ = std::fs::remove_file(beside(options));
+    let folder = &options.state_folder;
+    let io = |error| RunError::Io(folder.clone(), "cannot keep a proof there", error);
+    let place = tempfile::Builder::new().prefix("statebench-proof-").tempdir_in(folder).map_err(io)?;
+    let of_proof = RunOptions { output: place.path().join("proof.json"), ..options.clone() };
+    let mut result = run_arms((&plan, &arms), &of_proof, &ab, &|_, _| {})?;
     if result.interrupted {
         return Err(TuneError::Interrupted(options.output.clone()));
     }
@@ -282,11 +294,6 @@ fn finish(
     Ok(result)
 }
 
-/// Where the proof is kept until it is there.
-fn beside(options: &RunOptions) -> PathBuf {
-    options.output.with_extension("proof.json")
-}
-
 fn interrupted(lab: &mut Lab<'_>, options: &RunOptions) -> TuneError {
     match lab.save() {
         Ok(()) => TuneError::Interrupted(options.output.clone()),
@@ -295,7 +302,12 @@ fn interrupted(lab: &mut Lab<'_>, options: &RunOptions) -> TuneError {
 }
 
 /// The notes to begin with, or to go on from.
-fn notes(task: &Task, options: &RunOptions, setup: &TuningSetup, resumed: Option<RunResult>) -> Result<RunResult, TuneError> {
+fn notes(
+    task: &Task,
+    options: &RunOptions,
+    setup: &TuningSetup,
+    resumed: Option<RunResult>,
+) -> Result<RunResult, TuneError> {
     let Some(result) = resumed else {
         let tuning = Tuning {
             setup: setup.clone(),
@@ -309,7 +321,11 @@ fn notes(task: &Task, options: &RunOptions, setup: &TuningSetup, resumed: Option
             importance_in: None,
             took_s: 0.0,
         };
-        return Ok(RunResult { tuning: Some(Box::new(tuning)), planned_trials: 0, ..empty_result(&task.plan, options) });
+        return Ok(RunResult {
+            tuning: Some(Box::new(tuning)),
+            planned_trials: 0,
+            ..empty_result(&task.plan, options)
+        });
     };
     let Some(tuning) = &result.tuning else { return Err(TuneError::OtherSetup("it holds no search".to_owned())) };
     if !tuning.proofs.is_empty() {
@@ -323,24 +339,41 @@ fn notes(task: &Task, options: &RunOptions, setup: &TuningSetup, resumed: Option
 
 /// What two searches differ in; none where they are the same.
 fn different(theirs: &TuningSetup, own: &TuningSetup) -> Option<String> {
-    let labels = |setup: &TuningSetup| setup.workloads.iter().map(|workload| workload.label.clone()).collect::<Vec<_>>().join(", ");
+    let labels = |setup: &TuningSetup| {
+        setup.workloads.iter().map(|workload| workload.label.clone()).collect::<Vec<_>>().join(", ")
+    };
     if theirs.workloads != own.workloads {
         let (theirs, own) = (labels(theirs), labels(own));
-        let both = if theirs == own { "the definition of the workload has changed".to_owned() } else { format!("its workload is {theirs}, not {own}") };
+        let both = if theirs == own {
+            "the definition of the workload has changed".to_owned()
+        } else {
+            format!("its workload is {theirs}, not {own}")
+        };
         return Some(both);
     }
     let facts = |setup: &TuningSetup| {
         [
             ("goal", setup.goal.clone()),
             ("start", format!("{} {:?}", setup.start, setup.start_options)),
-            ("options", setup.options.iter().map(|option| format!("{} {:?}", option.key, option.values)).collect::<Vec<_>>().join("; ")),
+            (
+                "options",
+                setup
+                    .options
+                    .iter()
+                    .map(|option| format!("{} {:?}", option.key, option.values))
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            ),
             ("seed", setup.seed.to_string()),
             ("budget", format!("{:?}", setup.budget)),
             ("prefill", format!("{} {:?}", setup.own_prefill, setup.over)),
         ]
     };
     let pairs = facts(theirs).into_iter().zip(facts(own));
-    pairs.filter(|(theirs, own)| theirs != own).map(|((what, theirs), (_, own))| format!("its {what} is {theirs}, not {own}")).next()
+    pairs
+        .filter(|(theirs, own)| theirs != own)
+        .map(|((what, theirs), (_, own))| format!("its {what} is {theirs}, not {own}"))
+        .next()
 }
 
 /// About how many trials there will be, for the line that shows how it goes.
@@ -443,9 +476,8 @@ fn note_standings(task: &Task, search: &Search<'_>, lab: &mut Lab<'_>) {
             let at = |deviations: f64| libm::exp(belief.mean + deviations * belief.deviation);
             [at(0.0), at(-1.96), at(1.96)]
         };
-        let typical = |quantity: &Quantity| {
-            Some((quantity.name().to_owned(), search.typical(standing.candidate, 0, *quantity)?))
-        };
+        let typical =
+            |quantity: &Quantity| Some((quantity.name().to_owned(), search.typical(standing.candidate, 0, *quantity)?));
         CandidateStanding {
             candidate: standing.candidate,
             blocks: standing.blocks,
@@ -506,7 +538,9 @@ fn nearest_to_limits(task: &Task, search: &Search<'_>) -> String {
         .iter()
         .filter(|(excess, ..)| *excess > 0.0)
         .map(|(_, limit, value)| match value {
-            Some(value) => format!("{}: it has {}", limit.described(), crate::result::with_unit(*value, limit.quantity.unit())),
+            Some(value) => {
+                format!("{}: it has {}", limit.described(), crate::result::with_unit(*value, limit.quantity.unit()))
+            }
             None => format!("{}: too few events to tell", limit.described()),
         })
         .collect();
@@ -556,7 +590,8 @@ fn importance(
     }
     let quantity = task.goal.measured().first().copied();
     let (Some(quantity), false) = (quantity, back.is_empty()) else { return Ok(()) };
-    let points: Vec<Point> = std::iter::once(winner.clone()).chain(back.iter().map(|(_, point)| point.clone())).collect();
+    let points: Vec<Point> =
+        std::iter::once(winner.clone()).chain(back.iter().map(|(_, point)| point.clone())).collect();
     let (begun_s, begun_trials) = (lab.used_s(), lab.trials());
     let mut pairs: Vec<Vec<f64>> = vec![Vec::new(); back.len()];
     for block in 0..MOST_BLOCKS {

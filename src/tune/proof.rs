@@ -66,7 +66,10 @@ pub fn prove(result: &RunResult, goal: &Goal, winner: &str, bases: &[String]) ->
     let level = ALPHA / (measured * bases.len()).max(1) as f64;
     let claim = |base: &String| {
         let other = Side::of(result, base);
-        goal.objectives.iter().map(move |objective| claim(goal, *objective, (base, &other), &Side::of(result, winner), level)).collect::<Vec<_>>()
+        goal.objectives
+            .iter()
+            .map(move |objective| claim(goal, *objective, (base, &other), &Side::of(result, winner), level))
+            .collect::<Vec<_>>()
     };
     let claims: Vec<Claim> = bases.iter().flat_map(claim).collect();
     let workloads = goal.weights.len();
@@ -90,7 +93,15 @@ pub fn prove(result: &RunResult, goal: &Goal, winner: &str, bases: &[String]) ->
 /// By how much a winner is better than a base in one objective.
 fn claim(goal: &Goal, quantity: Quantity, (name, base): (&str, &Side<'_>), winner: &Side<'_>, level: f64) -> Claim {
     let quantity_name = quantity.name().to_owned();
-    let none = Claim { base: name.to_owned(), quantity: quantity_name, cost: 1.0, low: None, high: None, p: 1.0, is_better: false };
+    let none = Claim {
+        base: name.to_owned(),
+        quantity: quantity_name,
+        cost: 1.0,
+        low: None,
+        high: None,
+        p: 1.0,
+        is_better: false,
+    };
     if let Quantity::Memory = quantity {
         let Some((own, theirs)) = winner.memory_bytes.zip(base.memory_bytes) else { return none };
         let cost = own / theirs;
@@ -152,7 +163,9 @@ fn why_not(
             why.push(format!("{} is not shown to be better than that of {}", claim.quantity, claim.base));
         }
     }
-    why.extend(limits.iter().filter(|check| !check.is_kept).map(|check| format!("{} is not shown to be kept", check.limit)));
+    why.extend(
+        limits.iter().filter(|check| !check.is_kept).map(|check| format!("{} is not shown to be kept", check.limit)),
+    );
     if slow > 0 && slow < trials {
         why.push(format!("{slow} of {trials} trials were in the slow regime"));
     }

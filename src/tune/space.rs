@@ -216,7 +216,11 @@ impl Space {
         }
         // What no combination heeds is no choice.
         let heeded: BTreeSet<String> = space.heeded_keys();
-        if let Some(range) = wanted.tune.iter().find(|range| !heeded.contains(&range.key) && !wanted.fix.iter().any(|(key, _)| *key == range.key)) {
+        if let Some(range) = wanted
+            .tune
+            .iter()
+            .find(|range| !heeded.contains(&range.key) && !wanted.fix.iter().any(|(key, _)| *key == range.key))
+        {
             let why = space.start.options.without_effect([range.key.as_str()]).pop();
             let why = why.map_or_else(|| "it has one value".to_owned(), |(_, why)| why);
             return Err(SpaceError::Input(format!("--tune {}: nothing to choose: {why}", range.key)));
@@ -237,8 +241,10 @@ impl Space {
             MemoryChoice::AsItIs => return Ok(None),
             MemoryChoice::Fixed(bytes) => {
                 let text = self.memory_text(bytes);
-                for configuration in std::iter::once(&mut self.start).chain(self.other.as_mut()) {
-                    let set = set_memory(configuration, key, &text).and_then(|()| configuration.options.validate());
+                let on_heap = self.other.as_ref().map(|other| self.other_text(other, key, &text));
+                let texts = [text, on_heap.unwrap_or_default()];
+                for (configuration, text) in std::iter::once(&mut self.start).chain(self.other.as_mut()).zip(&texts) {
+                    let set = set_memory(configuration, key, text).and_then(|()| configuration.options.validate());
                     set.map_err(|invalid| SpaceError::Option("--memory", invalid))?;
                 }
                 return Ok(None);
@@ -258,9 +264,11 @@ impl Space {
             let mut changed = self.start.clone();
             set_memory(&mut changed, key, &self.memory_text(*bytes)).is_ok() && changed.options.validate().is_ok()
         };
-        let levels: Vec<String> = budgets.iter().filter(|bytes| works(bytes)).map(|bytes| self.memory_text(*bytes)).collect();
+        let levels: Vec<String> =
+            budgets.iter().filter(|bytes| works(bytes)).map(|bytes| self.memory_text(*bytes)).collect();
         if levels.is_empty() {
-            let message = format!("--memory {}: no budget up to it works; Flink asks for 1 mb in a slot at least", Bytes(most));
+            let message =
+                format!("--memory {}: no budget up to it works; Flink asks for 1 mb in a slot at least", Bytes(most));
             return Err(SpaceError::Input(message));
         }
         Ok(Some(Dimension { key: key.to_owned(), levels, is_ordered: true }))
@@ -276,6 +284,16 @@ impl Space {
     fn memory_text(&self, bytes: u64) -> String {
         let slots = if self.memory_key() == MANAGED_SIZE { u64::from(self.start.options.task_slots) } else { 1 };
         Bytes(bytes.saturating_mul(slots)).to_string()
+    }
+
+    /// A budget of the start for a configuration whose TaskManager may have another number of slots.
+    fn other_text(&self, configuration: &Configuration, key: &str, budget: &str) -> String {
+        if key != MANAGED_SIZE && configuration.options.backend == BackendType::RocksDb {
+            return budget.to_owned();
+        }
+        let of_start = if key == MANAGED_SIZE { u64::from(self.start.options.task_slots) } else { 1 };
+        let of_slot = budget.parse().map_or(0, |Bytes(bytes)| bytes / of_start);
+        Bytes(of_slot.saturating_mul(u64::from(configuration.options.task_slots))).to_string()
     }
 
     /// An option with its values, that of the start among them; none where it is one alone and nobody asked for it.
@@ -306,7 +324,10 @@ impl Space {
         // The search starts where the user is, inside of the range or not.
         levels.extend(own.into_iter().filter(|own| own != "none" && !levels.contains(own)).collect::<Vec<_>>());
         if levels.len() > MOST_LEVELS {
-            return Err(SpaceError::Input(format!("--tune {key}: {} values; allowed: at most {MOST_LEVELS}", levels.len())));
+            return Err(SpaceError::Input(format!(
+                "--tune {key}: {} values; allowed: at most {MOST_LEVELS}",
+                levels.len()
+            )));
         }
         let numbers: Option<Vec<f64>> = levels.iter().map(|level| number(level)).collect();
         let is_ordered = numbers.is_some() && levels.len() > 2;
@@ -322,7 +343,8 @@ impl Space {
     /// them have.
     fn heeded_keys(&self) -> BTreeSet<String> {
         let mut heeded = BTreeSet::new();
-        for (index, dimension) in self.dimensions.iter().enumerate().filter(|(_, dimension)| dimension.levels.len() > 1) {
+        for (index, dimension) in self.dimensions.iter().enumerate().filter(|(_, dimension)| dimension.levels.len() > 1)
+        {
             let mut others: Vec<(usize, u8)> = vec![(index, 0)];
             for (other, levels) in self.dimensions.iter().enumerate().filter(|(other, _)| *other != index) {
                 others.extend((0..levels.levels.len()).map(|level| (other, level as u8)));
@@ -336,7 +358,8 @@ impl Space {
                     points.push(point);
                 }
             }
-            let takes_effect = |point: &Point| self.settled(point).is_some_and(|settled| settled[index] == point[index]);
+            let takes_effect =
+                |point: &Point| self.settled(point).is_some_and(|settled| settled[index] == point[index]);
             if points.iter().any(takes_effect) {
                 heeded.insert(dimension.key.clone());
             }
@@ -351,7 +374,8 @@ impl Space {
 
     /// What a model needs to know of it.
     pub fn shape(&self) -> Shape {
-        let choices = |dimension: &Dimension| Choices { levels: dimension.levels.len(), is_ordered: dimension.is_ordered };
+        let choices =
+            |dimension: &Dimension| Choices { levels: dimension.levels.len(), is_ordered: dimension.is_ordered };
         self.dimensions.iter().map(choices).collect()
     }
 
@@ -389,7 +413,8 @@ impl Space {
             });
             let idle: Vec<usize> = idle.collect();
             if idle.is_empty() {
-                let is_sound = configuration.options.validate().is_ok() && self.is_without_new_mistakes(&settled, &configuration);
+                let is_sound =
+                    configuration.options.validate().is_ok() && self.is_without_new_mistakes(&settled, &configuration);
                 return is_sound.then_some(settled);
             }
             idle.into_iter().for_each(|index| settled[index] = start[index]);
@@ -448,8 +473,9 @@ impl Space {
                     changes.push((key.to_owned(), value.clone()));
                 }
             } else if is_memory(key) && configuration.options.backend != BackendType::RocksDb {
-                set_memory(&mut configuration, key, value)?;
-                changes.push((TASK_HEAP.to_owned(), value.clone()));
+                let value = self.other_text(&configuration, key, value);
+                set_memory(&mut configuration, key, &value)?;
+                changes.push((TASK_HEAP.to_owned(), value));
             } else if own_value(&configuration, key).as_ref() != Some(value) {
                 configuration.set(key, value)?;
                 changes.push((key.to_owned(), value.clone()));
@@ -537,7 +563,10 @@ fn fix(
     if allowed.contains(&held) {
         return Ok(());
     }
-    let message = format!("--fix {key}={value} beside --tune {key}={}: the value that is held is none of those", range.values.join(","));
+    let message = format!(
+        "--fix {key}={value} beside --tune {key}={}: the value that is held is none of those",
+        range.values.join(",")
+    );
     Err(SpaceError::Input(message))
 }
 
@@ -548,7 +577,8 @@ mod tests {
     use insta::assert_snapshot;
 
     fn rocksdb(settings: &[(&str, &str)]) -> Configuration {
-        let plan = Plan::of(Document::parse(std::path::Path::new("job.toml"), "[run]\n".to_owned()).unwrap(), &[], false);
+        let plan =
+            Plan::of(Document::parse(std::path::Path::new("job.toml"), "[run]\n".to_owned()).unwrap(), &[], false);
         let mut configuration = plan.unwrap().cells[1].configuration.clone();
         settings.iter().for_each(|(key, value)| configuration.set(key, value).unwrap());
         configuration
@@ -627,10 +657,14 @@ mod tests {
     fn a_budget_is_searched_up_to_the_most_that_is_allowed() {
         let up_to = |most| {
             let all = Wanted { memory: MemoryChoice::UpTo(most), other: Some(heap()), ..wanted(&[PARTITIONED]) };
-            Space::around(&rocksdb(&[("taskmanager.memory.managed.size", "20mb"), ("taskmanager.numberOfTaskSlots", "2")]), &all)
+            Space::around(
+                &rocksdb(&[("taskmanager.memory.managed.size", "20mb"), ("taskmanager.numberOfTaskSlots", "2")]),
+                &all,
+            )
         };
         let space = up_to(Some(16 << 20)).unwrap();
-        assert_eq!(keys(&space)[1], "taskmanager.memory.managed.size 8 mb,12 mb,16 mb,20 mb,24 mb,32 mb".replace("8 mb,12 mb,16 mb,20 mb,24 mb,32 mb", "8 mb,12 mb,16 mb,20 mb,24 mb,32 mb"));
+        // Managed memory is that of both slots.
+        assert_eq!(keys(&space)[1], "taskmanager.memory.managed.size 8 mb,12 mb,16 mb,20 mb,24 mb,32 mb");
         assert_eq!(space.memory_bytes(&space.start_point()), Some(10 << 20));
         // On the heap it is the heap of the tasks of a slot.
         let on_heap: Point = vec![1, 0, 0];
@@ -656,9 +690,12 @@ mod tests {
     fn what_cannot_be_searched_is_said() {
         let of = |wanted: &Wanted| Space::around(&rocksdb(&[]), wanted).unwrap_err().to_string();
         assert_snapshot!(of(&wanted(&["state.backend.rocksdb.block.blocksiz=4kb,8kb"])), @"--tune: state.backend.rocksdb.block.blocksiz: found a key that statebench does not know; allowed: the keys of `statebench list options`; the nearest is `state.backend.rocksdb.block.blocksize`");
-        assert_snapshot!(of(&wanted(&["state.backend.rocksdb.block.blocksize=4kb,x"])), @"--tune: state.backend.rocksdb.block.blocksize: found `x`; allowed: a size such as 64mb");
+        assert_snapshot!(of(&wanted(&["state.backend.rocksdb.block.blocksize=4kb,x"])), @"--tune: state.backend.rocksdb.block.blocksize: found `x`; allowed: a size such as 4096, 64kb, 256 mb or 2g");
         assert_snapshot!(of(&wanted(&["state.backend.rocksdb.block.cache-size=8mb,64mb"])), @"--tune state.backend.rocksdb.block.cache-size: nothing to choose: memory is shared (memory.managed or a fixed size), which brings its own cache");
-        let fix = |key: &str, value: &str, tune: &[&str]| Wanted { fix: vec![(key.to_owned(), value.to_owned())], ..wanted(tune) };
+        let fix = |key: &str, value: &str, tune: &[&str]| Wanted {
+            fix: vec![(key.to_owned(), value.to_owned())],
+            ..wanted(tune)
+        };
         assert_snapshot!(of(&fix("state.backend.rocksdb.block.blocksize", "8kb", &[BLOCK])), @"--fix state.backend.rocksdb.block.blocksize=8kb beside --tune state.backend.rocksdb.block.blocksize=16kb,2kb: the value that is held is none of those");
         assert_snapshot!(of(&fix("state.backend.rocksdb.block.blocksize", "2kb", &[BLOCK])), @"nothing to choose from: every option is held, or without effect in this workload; --tune KEY=VALUE,VALUE names what to search");
         assert_snapshot!(of(&fix("state.backend.rocksdb.block.cache-size", "8mb", &[])), @"--fix state.backend.rocksdb.block.cache-size=8mb: the option has no effect in this search");

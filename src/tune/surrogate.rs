@@ -178,7 +178,8 @@ impl Triangle {
         for row in 0..self.n {
             for column in 0..=row {
                 let (above, current) = self.values.split_at(row * (row + 1) / 2);
-                let other = if column == row { &current[..=row] } else { &above[column * (column + 1) / 2..][..=column] };
+                let other =
+                    if column == row { &current[..=row] } else { &above[column * (column + 1) / 2..][..=column] };
                 let dot: f64 = current[..column].iter().zip(other).map(|(a, b)| a * b).sum();
                 let rest = current[column] - dot;
                 let value = if column < row {
@@ -263,7 +264,11 @@ mod tests {
         for point in &points {
             let Belief { mean, deviation } = fit.belief(point);
             let error = (mean - truth(point)).abs();
-            assert!(error < 0.35 && error < 0.1 + 4.0 * deviation, "{point:?}: {mean} ± {deviation}, is {}", truth(point));
+            assert!(
+                error < 0.35 && error < 0.1 + 4.0 * deviation,
+                "{point:?}: {mean} ± {deviation}, is {}",
+                truth(point)
+            );
         }
         let best = points.iter().min_by(|a, b| fit.belief(a).mean.total_cmp(&fit.belief(b).mean)).unwrap();
         assert_eq!(best, &vec![1, 1, 0]);
@@ -273,8 +278,10 @@ mod tests {
     fn what_was_tried_often_is_known_better() {
         let points = points();
         let often = |n| {
-            let trials = (0..n).map(|block| Observation { point: &points[0], block, value: 1.0 + 0.1 * f64::from(block % 2) });
-            let others = (0..4).map(|i| Observation { point: &points[i as usize * 5 + 1], block: i, value: 2.0 + f64::from(i) });
+            let trials =
+                (0..n).map(|block| Observation { point: &points[0], block, value: 1.0 + 0.1 * f64::from(block % 2) });
+            let others =
+                (0..4).map(|i| Observation { point: &points[i as usize * 5 + 1], block: i, value: 2.0 + f64::from(i) });
             Surrogate::fit(&shape(), &trials.chain(others).collect::<Vec<_>>()).unwrap().belief(&points[0]).deviation
         };
         assert!(often(12) < often(2));

@@ -25,6 +25,7 @@ mod run;
 mod show;
 mod signals;
 mod stores;
+mod tune;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

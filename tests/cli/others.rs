@@ -148,6 +148,7 @@ fn every_command_explains_itself() {
         "compare",
         "ab",
         "gate",
+        "tune",
         "baseline",
         "calibrate",
         "history",

@@ -38,7 +38,15 @@ pub(super) fn search(context: &Context<'_>) -> Result<Chart, String> {
         None => {
             let label = "setting, in the order in which they were first tried";
             let last = tuning.candidates.len().saturating_sub(1) as f64;
-            (Axis::between(label, Quantity::Number, 0.0, last.max(1.0)), axis(first, tried.iter().flat_map(|one| [one.at.1, one.y.map_or(one.at.1, |y| y.0), one.y.map_or(one.at.1, |y| y.1)])))
+            (
+                Axis::between(label, Quantity::Number, 0.0, last.max(1.0)),
+                axis(
+                    first,
+                    tried
+                        .iter()
+                        .flat_map(|one| [one.at.1, one.y.map_or(one.at.1, |y| y.0), one.y.map_or(one.at.1, |y| y.1)]),
+                ),
+            )
         }
     };
     let mut panel = Panel::new(360, x, y);
@@ -60,12 +68,18 @@ pub(super) fn search(context: &Context<'_>) -> Result<Chart, String> {
     let title = format!("{} settings tried: {}", tuning.standings.len(), printable(&tuning.setup.goal));
     Ok(Chart {
         title,
-        kind: if second.is_some() { "measured; memory is configured" } else { "modelled from the trials of the search" },
+        kind: if second.is_some() {
+            "measured; memory is configured"
+        } else {
+            "modelled from the trials of the search"
+        },
         reading: "Each marker is a setting, with the interval that holds it with 95 % where the model holds. A diamond was put to the proof. The model ranks \
                   settings; only the proof says how much better one is.",
         alternative: String::new(),
         views: vec![View::new("", vec![panel])],
-        series: ["keeps the limits", "does not keep them, or not in every trial", "put to the proof"].map(str::to_owned).into(),
+        series: ["keeps the limits", "does not keep them, or not in every trial", "put to the proof"]
+            .map(str::to_owned)
+            .into(),
         table: (
             ["setting", "what it sets", objectives[0].as_str()].map(str::to_owned).into(),
             tuning.standings.iter().filter_map(|standing| row(tuning, standing.candidate)).collect(),
@@ -124,7 +138,11 @@ fn row(tuning: &Tuning, candidate: usize) -> Option<Vec<String>> {
     let standing = tuning.standings.iter().find(|standing| standing.candidate == candidate)?;
     let objective = tuning.setup.objectives.first()?;
     let told = if objective == MEMORY {
-        tuning.candidates.get(candidate)?.memory_budget_bytes.map_or_else(String::new, |bytes| Quantity::Bytes.text(bytes as f64))
+        tuning
+            .candidates
+            .get(candidate)?
+            .memory_budget_bytes
+            .map_or_else(String::new, |bytes| Quantity::Bytes.text(bytes as f64))
     } else {
         change(objective, standing.cost.first()?[0])
     };
@@ -138,10 +156,13 @@ pub(super) fn importance(context: &Context<'_>) -> Result<Chart, String> {
         return Err("no option of a winner was set back".to_owned());
     };
     let all = &tuning.importance;
-    let x = Axis::log("cost without it over cost with it: 1× is no difference", Quantity::Factor, all.iter().flat_map(|one| [one.range[0], one.range[1], 0.9, 1.1]));
-    let name = |one: &crate::result::OptionWorth| {
-        printable(&format!("{} {} → {}", short_key(&one.key), one.value, one.back))
-    };
+    let x = Axis::log(
+        "cost without it over cost with it: 1× is no difference",
+        Quantity::Factor,
+        all.iter().flat_map(|one| [one.range[0], one.range[1], 0.9, 1.1]),
+    );
+    let name =
+        |one: &crate::result::OptionWorth| printable(&format!("{} {} → {}", short_key(&one.key), one.value, one.back));
     let mut panel = Panel::new(60 + 30 * all.len() as u32, x, Axis::names("", all.iter().rev().map(name).collect()));
     for (at, one) in all.iter().rev().enumerate() {
         let at = at as f64;
@@ -156,10 +177,19 @@ pub(super) fn importance(context: &Context<'_>) -> Result<Chart, String> {
     panel.marks.push(Mark::of(Ink::Text, Shape::RuleX(1.0, String::new())));
     let most = &all[0];
     let row = |one: &crate::result::OptionWorth| {
-        vec![name(one), change(metric, one.cost), format!("{} … {}", change(metric, one.range[0]), change(metric, one.range[1]))]
+        vec![
+            name(one),
+            change(metric, one.cost),
+            format!("{} … {}", change(metric, one.range[0]), change(metric, one.range[1])),
+        ]
     };
     Ok(Chart {
-        title: format!("{} is worth most: without it {} {}", short_key(&most.key), label(metric), change(metric, most.cost)),
+        title: format!(
+            "{} is worth most: without it {} {}",
+            short_key(&most.key),
+            label(metric),
+            change(metric, most.cost)
+        ),
         kind: "measured, in short trials of the search",
         reading: "Each option of the winner is set back alone, to the value that the start has. The square is the median of pairs, the bar goes from the \
                   smallest to the largest of them: where it does not reach 1×, every pair says the same.",
