@@ -1,7 +1,7 @@
 //! Replays searches over grids of which every cell was measured, to see how close `statebench tune` comes with a part of the trials,
 //! beside searches that are simpler. `scripts/tune-study.sh` measures the grids and runs this.
 //!
-//! usage: `tune_study [--seeds N] [--share S] [--markdown] FOLDER`, where FOLDER holds NAME.csv for each workload in `workloads/tuning`
+//! usage: `tune_study [--seeds N] [--share S] [--repeats N] FOLDER`, where FOLDER holds NAME.csv for each workload in `workloads/tuning`
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -15,7 +15,7 @@ use statebench::tune::{
 };
 use statebench::workload::{Plan, Rng, Stream, short_key};
 
-/// Repeats of each cell of a grid.
+/// Repeats of each cell of a grid, where nothing else is said.
 const REPEATS: usize = 5;
 /// Seeds of a study, and the share of all the grid's trials that a search may take.
 const SEEDS: u64 = 40;
@@ -34,10 +34,11 @@ struct Grid {
     name: String,
     space: Space,
     cells: BTreeMap<Point, Vec<BTreeMap<&'static str, f64>>>,
+    repeats: usize,
 }
 
 impl Grid {
-    fn load(workload: &Path, data: &Path) -> Result<Self, Error> {
+    fn load(workload: &Path, data: &Path, repeats: usize) -> Result<Self, Error> {
         let plan = Plan::load(workload, &[], false)?;
         let first = plan.cells.first().ok_or("no cells")?;
         let ranges = plan.wire.matrix.iter().map(|(key, values)| Range {
@@ -79,21 +80,21 @@ impl Grid {
             cells.entry(point.clone()).or_default().push(reading);
         }
         let name = workload.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let whole = cells.values().filter(|readings| readings.len() >= REPEATS).count();
+        let whole = cells.values().filter(|readings| readings.len() >= repeats).count();
         if whole < by_name.len() {
-            return Err(format!("{name}: {whole} of {} cells have {REPEATS} repeats", by_name.len()).into());
+            return Err(format!("{name}: {whole} of {} cells have {repeats} repeats", by_name.len()).into());
         }
-        Ok(Self { name, space, cells })
+        Ok(Self { name, space, cells, repeats })
     }
 
     fn trials(&self) -> usize {
-        self.cells.len() * REPEATS
+        self.cells.len() * self.repeats
     }
 
     /// The median of a metric over the repeats of a cell.
     fn median(&self, point: &Point, name: &str) -> Option<f64> {
         let values: Vec<f64> = self.cells[point].iter().filter_map(|reading| reading.get(name).copied()).collect();
-        (2 * values.len() > REPEATS).then(|| median(&values)).flatten()
+        (2 * values.len() > self.repeats).then(|| median(&values)).flatten()
     }
 
     /// What a cell really costs: none where it misses a limit.
@@ -133,16 +134,18 @@ struct Replay<'a> {
     rng: Rng,
     budget: usize,
     used: usize,
+    /// Repeats still to come before all come again.
+    left: Vec<usize>,
 }
 
 impl<'a> Replay<'a> {
     fn new(grid: &'a Grid, goal: &'a Goal, seed: u64, budget: usize) -> Self {
-        Self { grid, goal, rng: Rng::for_block(seed, Stream::Values, 1), budget, used: 0 }
+        Self { grid, goal, rng: Rng::for_block(seed, Stream::Values, 1), budget, used: 0, left: Vec::new() }
     }
 
     fn read(&mut self, point: &Point, repeat: usize) -> Reading {
         self.used += 1;
-        let reading = &self.grid.cells[point][repeat % REPEATS];
+        let reading = &self.grid.cells[point][repeat % self.grid.repeats];
         let values = self.goal.measured().iter().map(|quantity| reading.get(quantity.name()).copied()).collect();
         Reading { values, is_slow: reading.get(P99).is_none_or(|p99| *p99 > SLOW_NS), fits: true }
     }
@@ -153,12 +156,15 @@ impl Bench for Replay<'_> {
 
     fn run(&mut self, _: Stage, _: u32, points: &[Point]) -> Result<Option<Vec<Vec<Reading>>>, Infallible> {
         // All of a block are of one repeat, which ran at about the same time.
-        let repeat = self.rng.below(REPEATS as u64) as usize;
+        if self.left.is_empty() {
+            self.left = (0..self.grid.repeats).collect();
+        }
+        let repeat = self.left.swap_remove(self.rng.below(self.left.len() as u64) as usize);
         Ok(Some(points.iter().map(|point| vec![self.read(point, repeat)]).collect()))
     }
 
-    fn spent(&self) -> f64 {
-        self.used as f64 / self.budget as f64
+    fn spent_with(&self, settings: usize) -> f64 {
+        (self.used + settings) as f64 / self.budget as f64
     }
 }
 
@@ -199,7 +205,7 @@ impl Strategy {
 
 /// The cost of a cell by so many readings; that of a missed limit, or of none, is the worst.
 fn measured(replay: &mut Replay<'_>, point: &Point, times: usize) -> f64 {
-    let first = replay.rng.below(REPEATS as u64) as usize;
+    let first = replay.rng.below(replay.grid.repeats as u64) as usize;
     let readings: Vec<Reading> = (0..times).map(|i| replay.read(point, first + i)).collect();
     let names = replay.goal.measured();
     let typical = |quantity: Quantity| match quantity {
@@ -316,11 +322,12 @@ fn outcome(case: &Case<'_>, strategy: Strategy, seeds: u64, share: f64) -> Outco
     let mut outcome = Outcome { name: strategy.name(), regrets: Vec::new(), missed: 0.0, trials: 0.0 };
     for seed in 0..seeds {
         let (point, used) = strategy.pick(case.grid, &case.goal, seed, budget);
-        // One that misses a limit is as good as what it is, and told of by how much it misses.
+        // One that misses a limit by more than the noise is none at all.
+        let missed = case.grid.missed(&case.goal, &point);
         let own = Goal { limits: Vec::new(), ..case.goal.clone() };
-        let cost = case.grid.truth(&own, &point).unwrap_or(f64::INFINITY);
-        outcome.regrets.push((cost - best).exp_m1());
-        outcome.missed = outcome.missed.max(case.grid.missed(&case.goal, &point));
+        let cost = case.grid.truth(&own, &point).filter(|_| missed <= CLOSE).unwrap_or(f64::INFINITY);
+        outcome.regrets.push((cost - best).exp_m1().max(0.0));
+        outcome.missed = outcome.missed.max(missed);
         outcome.trials += used as f64 / seeds as f64;
     }
     outcome
@@ -376,21 +383,22 @@ fn table(cases: &[Case<'_>], seeds: u64, share: f64) -> String {
 }
 
 fn run() -> Result<(), Error> {
-    let (mut seeds, mut share, mut folder) = (SEEDS, SHARE, None);
+    let (mut seeds, mut share, mut repeats, mut folder) = (SEEDS, SHARE, REPEATS, None);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--seeds" => seeds = args.next().ok_or("--seeds needs a number")?.parse()?,
+            "--repeats" => repeats = args.next().ok_or("--repeats needs a number")?.parse()?,
             "--share" => share = args.next().ok_or("--share needs a number")?.parse()?,
             _ => folder = Some(arg),
         }
     }
-    let folder = folder.ok_or("usage: tune_study [--seeds N] [--share S] FOLDER")?;
+    let folder = folder.ok_or("usage: tune_study [--seeds N] [--share S] [--repeats N] FOLDER")?;
     let mut grids = Vec::new();
     for name in ["updates", "lookups", "map-entries"] {
         let data = Path::new(&folder).join(format!("{name}.csv"));
         if data.exists() {
-            grids.push(Grid::load(&Path::new("workloads/tuning").join(format!("{name}.toml")), &data)?);
+            grids.push(Grid::load(&Path::new("workloads/tuning").join(format!("{name}.toml")), &data, repeats)?);
         }
     }
     if grids.is_empty() {

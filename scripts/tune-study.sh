@@ -85,8 +85,9 @@ PYTHON
 if [ -n "$replay" ]; then
     cargo run --locked --release --quiet --example tune_study -- --seeds "$seeds" "$output" | tee "$output/.study"
     {
-        printf '# How close a search comes\n\nEvery cell of three grids was measured five times; searches are replayed over these trials.\n'
-        printf 'See README.md beside this file for what the columns mean.\n\n'
+        printf '# How close a search comes\n\n'
+        printf 'Every cell of three grids (workloads/tuning) was measured five times; the trials are beside this page. Searches are replayed\n'
+        printf 'over them with %s seeds, each with 15 %% of all trials of the grid. What a cell is worth is the median of its trials.\n\n' "$seeds"
         cat "$output/.study"
     } >"$output/study.md"
     rm "$output/.study"

@@ -41,10 +41,10 @@ pub struct Args {
     space: SpaceArgs,
     #[command(flatten)]
     over: OverArgs,
-    /// Time that everything may take
+    /// Time that all trials may take, those of the proof among them
     #[arg(long, value_name = "TIME", default_value = "10m", conflicts_with = "trials")]
     budget: Time,
-    /// Trials that everything may take, in place of a time: the same search whatever the machine
+    /// Trials that it may take, in place of a time: the same search whatever the machine
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     trials: Option<u32>,
     /// Give each trial of the search a prefill of its own, as the workload has it, in place of a shared one that is ingested
@@ -519,9 +519,12 @@ impl Failure {
             TuneError::OtherSearch | TuneError::OtherSetup(_) | TuneError::Finished => {
                 Self::input(format!("{place}{error}"))
             }
-            TuneError::Workload(_) | TuneError::Budget(..) | TuneError::Metric(..) | TuneError::Limits(_) => {
-                Self::input(error)
-            }
+            TuneError::Workload(_)
+            | TuneError::Budget(..)
+            | TuneError::Metric(..)
+            | TuneError::Limits(_)
+            | TuneError::Start
+            | TuneError::Bimodal => Self::input(error),
             TuneError::Trial { environment: false, .. } => Self::input(error),
             TuneError::Differing(what) => {
                 say(&what);

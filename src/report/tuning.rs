@@ -3,7 +3,7 @@
 use super::grid::Grid;
 use super::table::{Format, significant, with_unit};
 use crate::result::{Better, Claim, METRICS, Metric, OptionWorth, Proof, RunResult, Trial, Tuning, TuningBudget, Unit};
-use crate::workload::{Bytes, Time, short_key};
+use crate::workload::{Bytes, SourceWire, Time, short_key};
 
 /// Settings that a table shows; the file has all.
 const MOST_SHOWN: usize = 8;
@@ -128,8 +128,8 @@ fn importance(tuning: &Tuning) -> Option<Grid> {
             change(metric, worth.range[0]),
             change(metric, worth.range[1]),
             match (worth.is_clear, worth.cost > 1.0) {
-                (true, true) => "it helps".to_owned(),
-                (true, false) => "better without".to_owned(),
+                (true, true) => format!("it helps, in {0} of {0} pairs", worth.pairs),
+                (true, false) => format!("better without, in {0} of {0} pairs", worth.pairs),
                 (false, _) => "within noise".to_owned(),
             },
         ]
@@ -186,7 +186,8 @@ fn measured(tuning: &Tuning) -> Vec<String> {
 /// Rows of standings, each with its cost in the first objective.
 fn rows_of(tuning: &Tuning, most: usize, is_wanted: impl Fn(usize) -> bool) -> Vec<(f64, Vec<String>)> {
     let is_shown = |(place, standing): &(usize, &crate::result::CandidateStanding)| {
-        is_wanted(standing.candidate) && (*place < most || standing.candidate == 0)
+        let is_always = standing.candidate == 0 || tuning.winners.contains(&standing.candidate);
+        is_wanted(standing.candidate) && (*place < most || is_always)
     };
     let standings = tuning.standings.iter().enumerate().filter(is_shown).map(|(_, standing)| standing);
     let row = |standing: &crate::result::CandidateStanding| {
@@ -205,7 +206,7 @@ fn rows_of(tuning: &Tuning, most: usize, is_wanted: impl Fn(usize) -> bool) -> V
             format!("{} ({} … {})", change(name, *mean), change(name, first), change(name, second))
         }));
         row.push(if !standing.fits {
-            "out of memory".to_owned()
+            "does not run".to_owned()
         } else if standing.is_bimodal {
             "bimodal".to_owned()
         } else {
@@ -227,13 +228,25 @@ pub(super) fn tuning_lines(result: &RunResult) -> Vec<String> {
     for proof in &tuning.proofs {
         lines.extend(proof_lines(result, tuning, proof));
     }
-    if tuning.proofs.is_empty() {
+    let is_eligible = |standing: &crate::result::CandidateStanding| {
+        standing.fits && !standing.is_bimodal && standing.keeps_limits > 0.0
+    };
+    if tuning.proofs.is_empty() && !tuning.winners.is_empty() {
+        lines.push("the proof has not been run: the search goes on with `tune --resume`".to_owned());
+    } else if !tuning.standings.iter().any(is_eligible) {
+        lines.push("no setting keeps the limits in every trial".to_owned());
+    } else if tuning.proofs.is_empty() {
         lines.push(format!(
             "no setting proved better than `{}`: none was found that is worth a proof",
             tuning.setup.start
         ));
     } else if tuning.proofs.iter().all(|proof| !proof.is_proved) {
         lines.push(format!("no setting proved better than `{}`", tuning.setup.start));
+    }
+    let is_trace = |variant: &crate::result::VariantInfo| matches!(variant.workload.source.0, SourceWire::Trace(_));
+    if result.variants.iter().any(is_trace) {
+        lines
+            .push("the events are those of a trace, the same in every trial: what is proved holds for them".to_owned());
     }
     let on_heap = |proof: &&Proof| {
         trial(result, &proof.winner)
@@ -255,7 +268,7 @@ fn search_line(tuning: &Tuning) -> String {
     };
     let prefill = if tuning.setup.own_prefill { "" } else { ", from shared prefills that are ingested" };
     format!(
-        "search: {} trials of {} settings, short ones{prefill}; everything took {} of {budget} (seed {}); what the model says of them is modelled and ranks \
+        "search: {} trials of {} settings, a third as long as those of the workload where that can be{prefill}; all trials took {} of {budget} (seed {}); what the model says of them is modelled and ranks \
          them, only the proof counts",
         tuning.trials.len(),
         tuning.candidates.len(),
@@ -284,11 +297,22 @@ fn proof_lines(result: &RunResult, tuning: &Tuning, proof: &Proof) -> Vec<String
     let verdict = if proof.is_proved { "proved" } else { "not proved" };
     let told = if claims.is_empty() { "nothing is shown to be better".to_owned() } else { claims.join("; ") };
     lines.push(format!(
-        "{verdict}: `{}`: {told}; {} fresh pairs, all claims wrong with at most {} % (measured)",
+        "{verdict}: `{}`{}: {told}; {} fresh pairs, a wrong claim among all with at most {} % (measured)",
         proof.winner,
+        number_of(tuning, proof),
         proof.pairs,
         100.0 * proof.alpha
     ));
+    for claim in
+        proof.claims.iter().filter(|claim| claim.base != tuning.setup.start && !claim.is_better && claim.cost > 1.0)
+    {
+        lines.push(format!(
+            "mind: against `{}` it is not shown to be better: {} {}",
+            claim.base,
+            label(&claim.quantity),
+            change(&claim.quantity, claim.cost)
+        ));
+    }
     for check in &proof.limits {
         let unit = tuning
             .setup
@@ -316,6 +340,12 @@ fn proof_lines(result: &RunResult, tuning: &Tuning, proof: &Proof) -> Vec<String
     lines.extend(beside(result, tuning, proof));
     lines.extend(proof.why_not.iter().map(|why| format!("why not: {why}")));
     lines
+}
+
+/// The number of a winner among the settings that were tried.
+fn number_of(tuning: &Tuning, proof: &Proof) -> String {
+    let place = tuning.proofs.iter().position(|other| other.winner == proof.winner);
+    place.and_then(|place| tuning.winners.get(place)).map_or_else(String::new, |number| format!(" (#{number})"))
 }
 
 /// What the winner costs in what nobody asked for: throughput and p99 where the goal is another.

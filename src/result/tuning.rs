@@ -183,9 +183,9 @@ pub struct CandidateStanding {
 pub struct Proof {
     /// What the winner is called in the result.
     pub winner: String,
-    /// Pairs, each with the same events.
+    /// Pairs that are whole, each with the same events.
     pub pairs: u32,
-    /// Probability of an error that each claim was allowed (configured).
+    /// Probability of a wrong claim, all claims of all winners together (configured).
     pub alpha: f64,
     /// The winner against each configuration that was run beside it.
     pub claims: Vec<Claim>,

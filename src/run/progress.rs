@@ -17,7 +17,7 @@ pub struct ProgressLine {
 }
 
 impl ProgressLine {
-    /// For a run of this many trials; hidden when asked to be quiet.
+    /// For a run of this many trials, 0 where nobody knows; hidden when asked to be quiet.
     pub fn new(trials: usize, quiet: bool) -> Self {
         // indicatif draws to stderr, and only where that is a terminal.
         let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
@@ -31,7 +31,9 @@ impl ProgressLine {
     /// A trial begins.
     pub fn begin(&mut self, index: usize, label: &str) {
         let label = printable(label);
-        self.bar.set_prefix(format!("{}/{}", index + 1, self.trials));
+        // A search does not know how many there will be.
+        let of = if self.trials > 0 { format!("/{}", self.trials) } else { String::new() };
+        self.bar.set_prefix(format!("{}{of}", index + 1));
         self.bar.set_position(0);
         self.bar.set_message(format!("{label}: opening"));
         self.label = label;

@@ -10,7 +10,7 @@ use super::search::{Bench, Reading, Search, Stage};
 use super::space::{Point, Space};
 use crate::result::{Candidate, Measurement, Outcome, RunResult, SearchTrial, Trial, TuningBudget};
 use crate::run::Explorer;
-use crate::workload::{Plan, PrefillBy, RunWire, Time, Variant, Workload, WorkloadWire, shuffled};
+use crate::workload::{Options, Plan, PrefillBy, RunWire, Time, Variant, Workload, WorkloadWire, shuffled};
 
 /// Time between two saves.
 const SAVE_EVERY: Duration = Duration::from_secs(10);
@@ -87,6 +87,8 @@ pub struct Lab<'a> {
     numbers: BTreeMap<Point, usize>,
     /// What the search may take.
     pub budget: TuningBudget,
+    /// Whether short trials have what the goal is about.
+    pub may_be_short: bool,
     /// What it took.
     used_s: f64,
     hear: &'a dyn Fn(&Explorer<'_>, &str),
@@ -119,6 +121,7 @@ impl<'a> Lab<'a> {
             recorded,
             numbers: BTreeMap::new(),
             budget,
+            may_be_short: true,
             used_s: 0.0,
             hear,
         }
@@ -245,7 +248,8 @@ impl<'a> Lab<'a> {
         Ok(match trial {
             Trial { outcome: Outcome::Finished(measurement), .. } => {
                 let metrics = metrics(self.goal, &measurement);
-                Some(SearchTrial { metrics, is_slow: measurement.is_slow(), ..noted })
+                let fits = fits_budget(&configuration.options, &measurement);
+                Some(SearchTrial { metrics, is_slow: measurement.is_slow(), fits, ..noted })
             }
             Trial { outcome: Outcome::OutOfMemory(_), .. } => Some(SearchTrial { fits: false, ..noted }),
             Trial { outcome: Outcome::Interrupted, .. } => None,
@@ -260,6 +264,14 @@ impl<'a> Lab<'a> {
             }
         })
     }
+}
+
+/// Whether the objects of a state on the heap fit the heap of the tasks, which is its budget: a Java heap has room beside it for the
+/// framework, and a job that takes that too collects garbage most of the time.
+fn fits_budget(options: &Options, measurement: &Measurement) -> bool {
+    let Some(heap) = &measurement.heap else { return true };
+    let slots = u64::from(options.task_slots).saturating_mul(u64::from(heap.task_managers));
+    options.memory_budget_bytes().is_none_or(|bytes| heap.jvm_live_bytes <= bytes.saturating_mul(slots))
 }
 
 /// The metrics of a trial that a goal needs.
@@ -281,7 +293,7 @@ impl Bench for Lab<'_> {
             self.number(point);
         }
         let mut readings = vec![vec![None; workloads]; points.len()];
-        let length = if stage == Stage::Finals { Length::Whole } else { Length::Short };
+        let length = if stage == Stage::Finals || !self.may_be_short { Length::Whole } else { Length::Short };
         for index in shuffled(self.seed, block, points.len() * workloads) {
             let (place, workload) = (index / workloads, index % workloads);
             let Some(reading) = self.trial((stage, length), block, &points[place], workload)? else {
@@ -296,10 +308,14 @@ impl Bench for Lab<'_> {
         Ok(readings.into_iter().map(|readings| readings.into_iter().collect::<Option<Vec<_>>>()).collect())
     }
 
-    fn spent(&self) -> f64 {
+    fn spent_with(&self, settings: usize) -> f64 {
+        let trials = settings * self.goal.weights.len();
         match self.budget {
-            TuningBudget::Seconds(seconds) => self.used_s / seconds,
-            TuningBudget::Trials(trials) => self.trials() as f64 / f64::from(trials),
+            TuningBudget::Seconds(seconds) => {
+                let each = self.used_s / self.trials().max(1) as f64;
+                (self.used_s + trials as f64 * each) / seconds
+            }
+            TuningBudget::Trials(all) => (self.trials() + trials) as f64 / f64::from(all),
         }
     }
 
@@ -307,7 +323,7 @@ impl Bench for Lab<'_> {
         if !self.recorded.is_empty() {
             return;
         }
-        let done = 100.0 * self.spent().min(1.0);
+        let done = 100.0 * self.spent_with(0).min(1.0);
         let best = search.best();
         let told = match best {
             None => "none keeps the limits yet".to_owned(),

@@ -76,9 +76,20 @@ pub enum TuneError {
     /// Trials do not have what the goal is about.
     #[error("the goal needs `{0}`, which trials of this workload do not have: {1}")]
     Metric(&'static str, &'static str),
+    /// The state of the start does not fit its memory.
+    #[error(
+        "the search cannot start where the state does not fit the memory: another --configuration, or more --memory"
+    )]
+    Start,
     /// Nothing that was tried keeps the limits.
     #[error("no setting keeps the limits; {0}")]
     Limits(String),
+    /// Nothing that was tried is the same in every trial.
+    #[error(
+        "every setting that was tried is slow in some of its trials and not in others, and none of those is chosen; more --memory, or \
+             state.backend.rocksdb.memory.partitioned-index-filters among the options, may end that"
+    )]
+    Bimodal,
     /// A trial failed.
     #[error("{described}: {reason}")]
     Trial {
@@ -185,7 +196,8 @@ impl Task {
                 || key.starts_with("execution.")
                 || key.contains("memory.fixed-per")
         };
-        let mut defaults = Configuration { name: DEFAULTS.to_owned(), base: DEFAULTS.to_owned(), ..start.clone() };
+        let name = free_name(DEFAULTS, std::slice::from_ref(start));
+        let mut defaults = Configuration { base: name.clone(), name, ..start.clone() };
         defaults.options = Options::of(start.options.backend);
         defaults.options.job = start.options.job;
         defaults.given.clear();
@@ -207,7 +219,7 @@ impl Task {
     /// Pairs that a proof has at least.
     fn least_pairs(&self) -> u32 {
         let measured = self.goal.objectives.iter().filter(|objective| matches!(objective, Quantity::Metric(_))).count();
-        least_pairs(measured * self.bases().len())
+        least_pairs(measured * self.bases().len() * self.most_winners())
     }
 
     /// Trials of a pair: the winners, and what they are held against, in each workload.
@@ -243,7 +255,8 @@ pub fn tune(
     let winners = winners(task, &search);
     if winners.is_none() {
         lab.save()?;
-        return Err(TuneError::Limits(nearest_to_limits(task, &search)));
+        let is_limited = !task.goal.limits.is_empty();
+        return Err(if is_limited { TuneError::Limits(nearest_to_limits(task, &search)) } else { TuneError::Bimodal });
     }
     let winners = winners.unwrap_or_default();
     if let (Some(tuning), false) = (&mut lab.notes().tuning, winners.is_empty()) {
@@ -287,7 +300,8 @@ fn finish(
         return Err(TuneError::Interrupted(options.output.clone()));
     }
     let bases: Vec<String> = task.bases().into_iter().map(|base| base.name).collect();
-    let proofs: Vec<Proof> = names.iter().map(|name| prove(&result, &task.goal, name, &bases)).collect();
+    let prove = |name: &String| prove(&result, &task.goal, (name, names.len()), &bases, pairs);
+    let proofs: Vec<Proof> = names.iter().map(prove).collect();
     let took_s = used_s + result.trials.iter().filter_map(|trial| trial.run.took_s).sum::<f64>();
     result.tuning = notes.tuning.map(|tuning| Box::new(Tuning { proofs, took_s, ..*tuning }));
     result.save(&options.output).map_err(|error| TuneError::Save(options.output.clone(), error))?;
@@ -354,6 +368,16 @@ fn different(theirs: &TuningSetup, own: &TuningSetup) -> Option<String> {
     let facts = |setup: &TuningSetup| {
         [
             ("goal", setup.goal.clone()),
+            (
+                "limits",
+                setup
+                    .limits
+                    .iter()
+                    .map(|limit| format!("{} {}", limit.quantity, limit.bound))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            ),
+            ("objective", setup.objectives.join(", ")),
             ("start", format!("{} {:?}", setup.start, setup.start_options)),
             (
                 "options",
@@ -395,20 +419,32 @@ struct SharesOf {
 /// Runs the start as the proof will, to see what it takes, and whether trials have what the goal is about.
 fn pilot(task: &Task, lab: &mut Lab<'_>, options: &RunOptions) -> Result<SharesOf, TuneError> {
     let start = task.space.start_point();
+    let measured = task.goal.measured();
     let mut missing: Option<(Quantity, bool)> = None;
+    let mut took_s = 0.0;
     for workload in 0..task.plan.variants.len() {
+        let before_s = lab.used_s();
         let Some(reading) = lab.trial((Stage::Design, Length::AsItIs), PILOT_BLOCK, &start, workload)? else {
             return Err(interrupted(lab, options));
         };
-        let measured = task.goal.measured();
-        let lacks = measured.into_iter().zip(&reading.values).find(|(_, value)| value.is_none() && reading.fits);
-        missing = missing.or(lacks.map(|(quantity, _)| (quantity, reading.is_slow)));
+        took_s += lab.used_s() - before_s;
+        if !reading.fits {
+            return Err(TuneError::Start);
+        }
+        let Some(short) = lab.trial((Stage::Design, Length::Short), PILOT_BLOCK, &start, workload)? else {
+            return Err(interrupted(lab, options));
+        };
+        // A third of the events may be too few for a tail.
+        let is_lost = short.values.iter().zip(&reading.values).any(|(short, whole)| short.is_none() && whole.is_some());
+        lab.may_be_short &= !is_lost;
+        let lacks = measured.iter().zip(&reading.values).find(|(_, value)| value.is_none());
+        missing = missing.or(lacks.map(|(quantity, _)| (*quantity, reading.is_slow)));
     }
     if let Some((quantity, is_slow)) = missing {
         match quantity.name() {
             // A slow start may have too few events for a tail; a better setting has more.
             name if name.contains("latency") || name.contains("response") || name.contains("throughput") => {
-                if !is_slow {
+                if !is_slow || task.goal.objectives.contains(&quantity) {
                     let why = "a percentile needs 100 timed events beyond it (10,000 for p99), and an open loop that keeps up; longer \
                                trials (`run.duration`, `run.events`) or another `load.rate` have it";
                     return Err(TuneError::Metric(name, why));
@@ -421,7 +457,7 @@ fn pilot(task: &Task, lab: &mut Lab<'_>, options: &RunOptions) -> Result<SharesO
             name => return Err(TuneError::Metric(name, "it is not measured in trials without counters")),
         }
     }
-    divide(task, lab.used_s() / task.plan.variants.len() as f64)
+    divide(task, took_s / task.plan.variants.len() as f64)
 }
 
 /// The block of the pilot: another one than those of the search.
@@ -557,7 +593,8 @@ fn proof_plan(task: &Task, winners: &[Point]) -> Result<(Plan, Vec<String>), Tun
     let mut names = Vec::new();
     for (point, number) in winners.iter().zip(1..) {
         let mut configuration = task.space.configuration(point).map_err(TuneError::Workload)?;
-        configuration.name = if winners.len() == 1 { WINNER.to_owned() } else { format!("{WINNER}-{number}") };
+        let name = if winners.len() == 1 { WINNER.to_owned() } else { format!("{WINNER}-{number}") };
+        configuration.name = free_name(&name, &configurations);
         configuration.base.clone_from(&configuration.name);
         names.push(configuration.name.clone());
         configurations.push(configuration);
@@ -567,6 +604,13 @@ fn proof_plan(task: &Task, winners: &[Point]) -> Result<(Plan, Vec<String>), Tun
         plan.cells.extend(configurations.iter().map(cell));
     }
     Ok((plan, names))
+}
+
+/// A name that no configuration has: a start may be called like the winner of the search before.
+fn free_name(name: &str, taken: &[Configuration]) -> String {
+    let is_free = |name: &String| !taken.iter().any(|configuration| configuration.name == *name);
+    let mut names = std::iter::once(name.to_owned()).chain((2..).map(|number| format!("{name} ({number})")));
+    names.find(is_free).unwrap_or_default()
 }
 
 /// Sets each changed option of the winner back alone, and notes what that costs.
@@ -605,13 +649,14 @@ fn importance(
             break;
         }
         let Some(readings) = Bench::run(lab, Stage::Importance, first_block + block, &points)? else { return Ok(()) };
-        let value = |readings: &Vec<Reading>| {
-            let costs = readings.iter().map(|reading| Some(quantity.cost(reading.values[0]?)));
-            Some(task.goal.combined(&costs.collect::<Option<Vec<_>>>()?))
+        let costs = |readings: &[Reading]| {
+            readings.iter().map(|reading| Some(quantity.cost(reading.values[0]?))).collect::<Option<Vec<f64>>>()
         };
-        let own = value(&readings[0]);
+        let own = costs(&readings[0]);
         for (pairs, other) in pairs.iter_mut().zip(&readings[1..]) {
-            pairs.extend(value(other).zip(own).map(|(other, own)| other - own));
+            let Some((other, own)) = costs(other).zip(own.as_ref()) else { continue };
+            let differences: Vec<f64> = other.iter().zip(own).map(|(other, own)| other - own).collect();
+            pairs.push(task.goal.combined(&differences));
         }
     }
     let mut worth: Vec<OptionWorth> = Vec::new();

@@ -51,6 +51,10 @@ impl<'a> Side<'a> {
         self.trials.iter().find(is_it).and_then(|(_, _, measurement)| (metric.get)(measurement))
     }
 
+    fn has(&self, workload: usize, repeat: u32) -> bool {
+        self.trials.iter().any(|trial| (trial.0, trial.1) == (workload, repeat))
+    }
+
     fn repeats(&self) -> Vec<u32> {
         let mut repeats: Vec<u32> = self.trials.iter().map(|(_, repeat, _)| *repeat).collect();
         repeats.sort_unstable();
@@ -59,11 +63,17 @@ impl<'a> Side<'a> {
     }
 }
 
-/// What a result says of a winner against each base, the first of which is the start.
-pub fn prove(result: &RunResult, goal: &Goal, winner: &str, bases: &[String]) -> Proof {
+/// What a result says of one of so many winners against each base, the first of which is the start, where so many pairs were planned.
+pub fn prove(
+    result: &RunResult,
+    goal: &Goal,
+    (winner, winners): (&str, usize),
+    bases: &[String],
+    planned_pairs: u32,
+) -> Proof {
     let side = Side::of(result, winner);
     let measured = goal.objectives.iter().filter(|objective| matches!(objective, Quantity::Metric(_))).count();
-    let level = ALPHA / (measured * bases.len()).max(1) as f64;
+    let level = ALPHA / (measured * bases.len() * winners).max(1) as f64;
     let claim = |base: &String| {
         let other = Side::of(result, base);
         goal.objectives
@@ -77,10 +87,21 @@ pub fn prove(result: &RunResult, goal: &Goal, winner: &str, bases: &[String]) ->
     let limits: Vec<LimitCheck> = goal.limits.iter().flat_map(check).collect();
     let slow = side.trials.iter().filter(|(_, _, measurement)| measurement.is_slow()).count() as u32;
     let slow_trials = [slow, side.trials.len() as u32];
-    let why_not = why_not(&claims, &limits, slow_trials, bases.first(), &side);
+    let others: Vec<Side<'_>> = bases.iter().map(|base| Side::of(result, base)).collect();
+    let is_whole = |repeat: &u32| {
+        let has = |side: &Side<'_>| (0..workloads).all(|workload| side.has(workload, *repeat));
+        has(&side) && others.iter().all(has)
+    };
+    let pairs = side.repeats().iter().filter(|repeat| is_whole(repeat)).count() as u32;
+    let mut why_not = why_not(&claims, &limits, slow_trials, bases.first(), &side);
+    if pairs < planned_pairs {
+        why_not.push(format!(
+            "{pairs} of {planned_pairs} pairs were run: a trial did not finish, or computed something else"
+        ));
+    }
     Proof {
         winner: winner.to_owned(),
-        pairs: side.repeats().len() as u32,
+        pairs,
         alpha: ALPHA,
         claims,
         limits,

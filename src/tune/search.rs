@@ -62,8 +62,8 @@ pub trait Bench {
     /// What keeps trials from being run.
     fn run(&mut self, stage: Stage, block: u32, points: &[Point]) -> Result<Option<Vec<Vec<Reading>>>, Self::Error>;
 
-    /// The share of the budget that is spent.
-    fn spent(&self) -> f64;
+    /// The share of the budget that is spent once so many settings more have been run.
+    fn spent_with(&self, settings: usize) -> f64;
 
     /// Hears how it goes, after each block.
     fn hear(&mut self, _: &Search<'_>) {}
@@ -79,10 +79,16 @@ const FINALISTS: usize = 8;
 const ROUNDS: [u32; 3] = [2, 3, 6];
 /// A setting that is so likely to keep the limits counts as one that does.
 const LIKELY: f64 = 0.75;
+/// One that is as likely may be tried in the finals.
+const MAYBE: f64 = 0.2;
 /// What costs more than the best by this, in logarithms, is bad, and how bad does not matter.
 const BAD: f64 = 1.6;
 /// By how much a limit is taken to be missed where a trial was too slow to have the metric.
 const MISSED: f64 = 2.0;
+/// What memory counts as that no budget bounds.
+const UNBOUNDED_BYTES: f64 = 1e18;
+/// Trials that a model is fitted to at most.
+const MOST_OBSERVATIONS: usize = 300;
 /// Settings that a model is asked of where there are more.
 const POOL: usize = 1_500;
 
@@ -127,14 +133,28 @@ pub struct Search<'a> {
     numbers: BTreeMap<Point, usize>,
     entries: Vec<Entry>,
     blocks: u32,
+    /// The settings that came to the finals, the best first, and those of them that keep the limits.
+    finalists: Vec<usize>,
+    eligible_finalists: Vec<usize>,
+    has_finals: bool,
 }
 
 impl<'a> Search<'a> {
     /// A search that has seen nothing.
     pub fn new(space: &'a Space, goal: &'a Goal, seed: u64) -> Self {
         let rng = Rng::for_block(seed, Stream::Order, u64::from(u32::MAX));
-        let mut search =
-            Self { space, goal, rng, candidates: Vec::new(), numbers: BTreeMap::new(), entries: Vec::new(), blocks: 0 };
+        let mut search = Self {
+            space,
+            goal,
+            rng,
+            candidates: Vec::new(),
+            numbers: BTreeMap::new(),
+            entries: Vec::new(),
+            blocks: 0,
+            finalists: Vec::new(),
+            eligible_finalists: Vec::new(),
+            has_finals: false,
+        };
         search.number(&space.start_point());
         search
     }
@@ -155,7 +175,7 @@ impl<'a> Search<'a> {
     /// What keeps trials from being run.
     pub fn run<B: Bench>(&mut self, bench: &mut B) -> Result<bool, B::Error> {
         let mut design = Design::new(self.space);
-        while bench.spent() < DESIGN_UP_TO {
+        while bench.spent_with(0) < DESIGN_UP_TO {
             let drawn = design.draw(self, WIDTH);
             if drawn.is_empty() {
                 break; // there are no more
@@ -164,7 +184,7 @@ impl<'a> Search<'a> {
                 return Ok(false);
             }
         }
-        while bench.spent() < MODEL_UP_TO {
+        while bench.spent_with(0) < MODEL_UP_TO {
             let proposed = self.propose(WIDTH);
             if proposed.is_empty() {
                 break;
@@ -206,29 +226,110 @@ impl<'a> Search<'a> {
         number
     }
 
-    /// Runs the best few against each other, with fewer of them from round to round.
+    /// Runs the best few against each other, with fewer of them from round to round. From here on a setting is judged by its own
+    /// trials in blocks that all of them were in, and no longer by what a model makes of others.
     fn finals<B: Bench>(&mut self, bench: &mut B) -> Result<bool, B::Error> {
-        let mut finalists = self.leaders(FINALISTS);
+        self.finalists = self.contenders();
+        let first_block = self.blocks;
+        let mut left = self.finalists.len();
         for blocks in ROUNDS.into_iter().chain(std::iter::repeat(ROUNDS[ROUNDS.len() - 1])) {
-            if finalists.is_empty() {
+            if self.finalists.is_empty() {
                 return Ok(true);
             }
             for _ in 0..blocks {
-                if bench.spent() >= 1.0 {
+                let of = |candidate: &usize| self.candidates[*candidate].clone();
+                let points: Vec<_> = self.finalists.iter().take(left).map(of).collect();
+                if bench.spent_with(points.len()) > 1.0 {
                     return Ok(true);
                 }
-                let points: Vec<_> = finalists.iter().map(|&candidate| self.candidates[candidate].clone()).collect();
                 if !self.run_block(bench, Stage::Finals, &points)? {
                     return Ok(false);
                 }
+                self.rank_finalists(first_block);
+                self.has_finals = true;
             }
-            let ranking: Vec<usize> = self.leaders(usize::MAX);
-            finalists.retain(|candidate| ranking.contains(candidate));
-            finalists.sort_by_key(|candidate| ranking.iter().position(|ranked| ranked == candidate));
-            // Two are left: what one more trial can tell is which of them.
-            finalists.truncate(finalists.len().div_ceil(2).max(2));
+            // Two are left at least: what one more trial can tell is which of them. Those that are out may come back where others fall
+            // behind them. Of several objectives all are wanted.
+            if self.goal.objectives.len() == 1 {
+                left = left.div_ceil(2).max(2);
+            }
         }
         Ok(true)
+    }
+
+    /// Settings for the finals: the best by the model, and of those that may or may not keep the limits some that would be better.
+    fn contenders(&self) -> Vec<usize> {
+        let mut contenders = self.leaders(FINALISTS);
+        if self.goal.limits.is_empty() || self.goal.objectives.len() > 1 {
+            return contenders;
+        }
+        let standings = self.standings();
+        let is_open = |standing: &&Standing| {
+            standing.fits && !standing.is_bimodal && (MAYBE..LIKELY).contains(&standing.keeps_limits)
+        };
+        let mut open: Vec<&Standing> = standings.iter().filter(is_open).collect();
+        open.sort_by(|a, b| self.order(a, b));
+        let half = if contenders.is_empty() { FINALISTS } else { FINALISTS / 2 };
+        contenders.truncate(FINALISTS - open.len().min(half));
+        contenders.extend(open.iter().take(half).map(|standing| standing.candidate));
+        contenders
+    }
+
+    /// Puts finalists in order by their own trials in the blocks of the finals, those that keep the limits first.
+    fn rank_finalists(&mut self, first_block: u32) {
+        let of =
+            |candidate: usize| self.entries.iter().filter(move |e| e.candidate == candidate && e.block >= first_block);
+        let score = |candidate: usize| {
+            let costs = self.goal.objectives.iter().map(|objective| match objective {
+                Quantity::Memory => {
+                    self.space.memory_bytes(&self.candidates[candidate]).map(|b| objective.cost(b as f64))
+                }
+                Quantity::Metric(_) => {
+                    let start = self.start_costs(*objective);
+                    let own: Vec<f64> =
+                        of(candidate).filter_map(|entry| self.cost(entry, *objective, &start)).collect();
+                    median(&own)
+                }
+            });
+            let cost = costs.map(|cost| cost.unwrap_or(f64::INFINITY)).sum::<f64>();
+            let misses = (0..self.goal.limits.len()).any(|limit| self.misses(candidate, limit, first_block));
+            let fits = of(candidate).flat_map(|entry| &entry.readings).all(|reading| reading.fits);
+            (misses || !fits || self.is_bimodal(candidate), cost)
+        };
+        let mut scored: Vec<((bool, f64), usize)> = self.finalists.iter().map(|&one| (score(one), one)).collect();
+        // Of several objectives each finalist stands for itself.
+        if self.goal.objectives.len() == 1 {
+            scored.sort_by(|(a, _), (b, _)| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        }
+        self.eligible_finalists = scored.iter().filter(|((misses, _), _)| !misses).map(|(_, one)| *one).collect();
+        self.finalists = scored.into_iter().map(|(_, one)| one).collect();
+    }
+
+    /// Whether a setting misses a limit in more than a quarter of its trials from a block on: the proof will not look at the median alone.
+    fn misses(&self, candidate: usize, limit: usize, first_block: u32) -> bool {
+        let limit = self.goal.limits[limit];
+        let measured = self.goal.measured();
+        let Some(place) = measured.iter().position(|measured| *measured == limit.quantity) else {
+            let bytes = self.space.memory_bytes(&self.candidates[candidate]);
+            return !bytes.is_some_and(|bytes| limit.is_kept(bytes as f64));
+        };
+        let own = self.entries.iter().filter(|entry| entry.candidate == candidate && entry.block >= first_block);
+        let excess = |entry: &Entry| {
+            let of = |reading: &Reading| reading.values[place].map_or(MISSED, |value| limit.excess(value));
+            entry.readings.iter().map(of).fold(f64::NEG_INFINITY, f64::max)
+        };
+        let excesses: Vec<f64> = own.map(excess).collect();
+        4 * excesses.iter().filter(|excess| **excess > 0.0).count() > excesses.len()
+    }
+
+    /// Whether some trials of a setting are in the slow regime and others of the same workload are not.
+    fn is_bimodal(&self, candidate: usize) -> bool {
+        let own = || self.entries.iter().filter(move |entry| entry.candidate == candidate);
+        let in_workload = |workload: usize| {
+            let slow: Vec<bool> = own().filter_map(|entry| Some(entry.readings.get(workload)?.is_slow)).collect();
+            slow.contains(&true) && slow.contains(&false)
+        };
+        (0..self.goal.weights.len()).any(in_workload)
     }
 
     /// The settings that may be chosen, the best first: of several objectives those that no other one is better in all of.
@@ -250,9 +351,9 @@ impl<'a> Search<'a> {
         cost(a).total_cmp(&cost(b)).then(b.keeps_limits.total_cmp(&a.keeps_limits))
     }
 
-    /// The best setting so far; none where none keeps the limits.
+    /// The best setting so far: by its own trials once there are finals, by the model before. None where none keeps the limits.
     pub fn best(&self) -> Option<usize> {
-        self.leaders(1).first().copied()
+        if self.has_finals { self.eligible_finalists.first().copied() } else { self.leaders(1).first().copied() }
     }
 
     /// The settings that no other one is better in every objective of.
@@ -270,15 +371,13 @@ impl<'a> Search<'a> {
     fn standing(&self, models: &Models, candidate: usize) -> Standing {
         let point = &self.candidates[candidate];
         let own: Vec<&Entry> = self.entries.iter().filter(|entry| entry.candidate == candidate).collect();
-        let trials = || own.iter().flat_map(|entry| &entry.readings);
-        let slow = trials().filter(|reading| reading.is_slow).count();
         Standing {
             candidate,
             blocks: own.len() as u32,
             cost: (0..self.goal.objectives.len()).map(|objective| models.gain(self, objective, point)).collect(),
             keeps_limits: models.keeps_limits(self, point),
-            is_bimodal: slow > 0 && slow < trials().count(),
-            fits: trials().all(|reading| reading.fits),
+            is_bimodal: self.is_bimodal(candidate),
+            fits: own.iter().flat_map(|entry| &entry.readings).all(|reading| reading.fits),
         }
     }
 
@@ -452,7 +551,9 @@ impl Models {
                 block,
                 value,
             };
-            Surrogate::fit(&shape, &values.iter().map(observation).collect::<Vec<_>>())
+            // The last ones are those around the best; a fit to all of thousands would take longer than trials do.
+            let last = &values[values.len().saturating_sub(MOST_OBSERVATIONS)..];
+            Surrogate::fit(&shape, &last.iter().map(observation).collect::<Vec<_>>())
         };
         let objectives = search.goal.objectives.iter().map(|objective| fit(&search.costs(*objective))).collect();
         let limits = (0..search.goal.limits.len()).map(|limit| fit(&search.excesses(limit))).collect();
@@ -465,7 +566,8 @@ impl Models {
             (Some(model), _) => model.difference(point, &search.candidates[0]),
             (None, Quantity::Memory) => {
                 let cost = |point: &Point| {
-                    search.space.memory_bytes(point).map_or(f64::INFINITY, |bytes| Quantity::Memory.cost(bytes as f64))
+                    Quantity::Memory
+                        .cost(search.space.memory_bytes(point).map_or(UNBOUNDED_BYTES, |bytes| bytes as f64))
                 };
                 Belief { mean: cost(point) - cost(&search.candidates[0]), deviation: 0.0 }
             }
@@ -650,8 +752,8 @@ mod tests {
             self.told.push((stage, points.to_vec()));
             Ok(Some(readings))
         }
-        fn spent(&self) -> f64 {
-            self.trials as f64 / self.budget as f64
+        fn spent_with(&self, settings: usize) -> f64 {
+            (self.trials + settings) as f64 / self.budget as f64
         }
     }
 
@@ -672,7 +774,7 @@ mod tests {
             let (search, bench) = searched(&space, &goal, seed, 120);
             let found = truth(&space, &search.candidates()[search.best().unwrap()]).0;
             assert!(found > 0.9 * best, "seed {seed}: {found} of {best}");
-            assert!(bench.trials < 130 && search.blocks() as usize == bench.told.len());
+            assert!(bench.trials <= 126 && search.blocks() as usize == bench.told.len());
         }
     }
 

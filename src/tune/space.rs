@@ -189,6 +189,7 @@ impl Space {
     /// # Errors
     /// A key or value that Flink does not have, an option that is both held and searched for another value, or nothing to choose.
     pub fn around(start: &Configuration, wanted: &Wanted) -> Result<Self, SpaceError> {
+        check_keys(wanted)?;
         let (mut start, mut other) = (start.clone(), wanted.other.clone());
         for (key, value) in &wanted.fix {
             fix(&mut start, other.as_mut(), key, value, &wanted.tune)?;
@@ -284,6 +285,14 @@ impl Space {
     fn memory_text(&self, bytes: u64) -> String {
         let slots = if self.memory_key() == MANAGED_SIZE { u64::from(self.start.options.task_slots) } else { 1 };
         Bytes(bytes.saturating_mul(slots)).to_string()
+    }
+
+    /// The budget that a configuration has, as the key of its memory spells it.
+    fn budget_text(&self, configuration: &Configuration) -> Option<String> {
+        let of_slot = configuration.options.memory_budget_bytes()?;
+        let is_per_slot = configuration.options.backend == BackendType::RocksDb && self.memory_key() != MANAGED_SIZE;
+        let slots = if is_per_slot { 1 } else { u64::from(configuration.options.task_slots) };
+        Some(Bytes(of_slot.saturating_mul(slots)).to_string())
     }
 
     /// A budget of the start for a configuration whose TaskManager may have another number of slots.
@@ -391,12 +400,16 @@ impl Space {
 
     /// The combination that the search starts from.
     pub fn start_point(&self) -> Point {
-        self.dimensions.iter().map(|dimension| self.own_level(&self.start, dimension)).collect()
+        self.dimensions.iter().map(|dimension| self.own_level(dimension)).collect()
     }
 
-    /// The value that a configuration has by itself; the first where it has none of them.
-    fn own_level(&self, configuration: &Configuration, dimension: &Dimension) -> u8 {
-        let own = own_value(configuration, &dimension.key);
+    /// The value that the start has of an option by itself; the first where it has none of them.
+    fn own_level(&self, dimension: &Dimension) -> u8 {
+        let own = if is_memory(&dimension.key) {
+            self.start.options.memory_budget_bytes().map(|bytes| self.memory_text(bytes))
+        } else {
+            own_value(&self.start, &dimension.key)
+        };
         dimension.levels.iter().position(|level| own.as_ref() == Some(level)).unwrap_or(0) as u8
     }
 
@@ -472,10 +485,13 @@ impl Space {
                 if configuration.options.backend != self.start.options.backend {
                     changes.push((key.to_owned(), value.clone()));
                 }
-            } else if is_memory(key) && configuration.options.backend != BackendType::RocksDb {
-                let value = self.other_text(&configuration, key, value);
-                set_memory(&mut configuration, key, &value)?;
-                changes.push((TASK_HEAP.to_owned(), value));
+            } else if is_memory(key) {
+                let text = self.other_text(&configuration, key, value);
+                let set_by = if configuration.options.backend == BackendType::RocksDb { key } else { TASK_HEAP };
+                if self.budget_text(&configuration).as_ref() != Some(&text) {
+                    set_memory(&mut configuration, key, &text)?;
+                    changes.push((set_by.to_owned(), text));
+                }
             } else if own_value(&configuration, key).as_ref() != Some(value) {
                 configuration.set(key, value)?;
                 changes.push((key.to_owned(), value.clone()));
@@ -502,6 +518,26 @@ impl Space {
     pub fn memory_bytes(&self, point: &Point) -> Option<u64> {
         self.configuration(point).ok()?.options.memory_budget_bytes()
     }
+}
+
+/// Refuses keys that other options of the command line speak of.
+fn check_keys(wanted: &Wanted) -> Result<(), SpaceError> {
+    let tuned = wanted.tune.iter().map(|range| ("--tune", range.key.as_str()));
+    for (option, key) in tuned.chain(wanted.fix.iter().map(|(key, _)| ("--fix", key.as_str()))) {
+        let row = Options::row(key);
+        if let Some(row) = row.filter(|row| row.key != key) {
+            return Err(SpaceError::Input(format!("{option} {key}: an older name; write {}", row.key)));
+        }
+        if key == BACKEND {
+            return Err(SpaceError::Input(format!(
+                "{option} {key}: --backend says which backends there are to choose from"
+            )));
+        }
+        if is_memory(key) && wanted.memory != MemoryChoice::AsItIs {
+            return Err(SpaceError::Input(format!("{option} {key}: --memory says how much there is")));
+        }
+    }
+    Ok(())
 }
 
 fn is_memory(key: &str) -> bool {
@@ -675,6 +711,15 @@ mod tests {
     }
 
     #[test]
+    fn a_start_without_a_word_on_memory_begins_with_what_flink_gives_it() {
+        let all = Wanted { memory: MemoryChoice::UpTo(None), other: Some(heap()), ..wanted(&[PARTITIONED]) };
+        let space = Space::around(&rocksdb(&[]), &all).unwrap();
+        let start = space.start_point();
+        assert_eq!(space.memory_bytes(&start), rocksdb(&[]).options.memory_budget_bytes());
+        assert!(space.memory_bytes(&start).unwrap() > 500 << 20 && space.changes(&start).is_empty());
+    }
+
+    #[test]
     fn ranges_are_lists_or_steps() {
         let values = |text: &str| text.parse::<Range>().map(|range| range.values.join(","));
         assert_eq!(values("k=a, b").unwrap(), "a,b");
@@ -698,6 +743,10 @@ mod tests {
         };
         assert_snapshot!(of(&fix("state.backend.rocksdb.block.blocksize", "8kb", &[BLOCK])), @"--fix state.backend.rocksdb.block.blocksize=8kb beside --tune state.backend.rocksdb.block.blocksize=16kb,2kb: the value that is held is none of those");
         assert_snapshot!(of(&fix("state.backend.rocksdb.block.blocksize", "2kb", &[BLOCK])), @"nothing to choose from: every option is held, or without effect in this workload; --tune KEY=VALUE,VALUE names what to search");
+        assert_snapshot!(of(&fix(BACKEND, "hashmap", &[])), @"--fix state.backend.type: --backend says which backends there are to choose from");
+        let memory = MemoryChoice::UpTo(None);
+        assert_snapshot!(of(&Wanted { memory, ..fix(MANAGED_SIZE, "8mb", &[]) }), @"--fix taskmanager.memory.managed.size: --memory says how much there is");
+        assert_snapshot!(of(&fix("state.backend", "rocksdb", &[])), @"--fix state.backend: an older name; write state.backend.type");
         assert_snapshot!(of(&fix("state.backend.rocksdb.block.cache-size", "8mb", &[])), @"--fix state.backend.rocksdb.block.cache-size=8mb: the option has no effect in this search");
     }
 }

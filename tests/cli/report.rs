@@ -175,7 +175,7 @@ fn charts_are_pictures() {
     place.statebench("chart r.json --chart percentiles -o p.svg --force").ok();
     assert_snapshot!(
         place.refusal("chart r.json --chart percentile"),
-        @"error: there is no chart `percentile`; did you mean `percentiles`?; there are overview, compare, percentiles, heat, throughput, memory, memory-over-time, growth, levels, amplification, cache, miss-ratio, gc, checkpoints, scaling, knobs, pareto, runs"
+        @"error: there is no chart `percentile`; did you mean `percentiles`?; there are search, importance, overview, compare, percentiles, heat, throughput, memory, memory-over-time, growth, levels, amplification, cache, miss-ratio, gc, checkpoints, scaling, knobs, pareto, runs"
     );
     assert_snapshot!(place.refusal("chart r.json --chart percentiles -o p.gif"), @"error: p.gif: a chart is a .svg or a .png");
     assert_snapshot!(

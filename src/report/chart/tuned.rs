@@ -31,7 +31,8 @@ pub(super) fn search(context: &Context<'_>) -> Result<Chart, String> {
     if tuning.standings.is_empty() {
         return Err("the search has not come to its end".to_owned());
     }
-    let (first, second) = (objectives[0].as_str(), objectives.get(1).map(String::as_str));
+    let Some(first) = objectives.first().map(String::as_str) else { return Err("the search has no goal".to_owned()) };
+    let second = objectives.get(1).map(String::as_str);
     let tried: Vec<Tried> = tuning.standings.iter().filter_map(|standing| of(tuning, standing.candidate)).collect();
     let (x, y) = match second {
         Some(second) => (axis(first, tried.iter().map(|one| one.at.0)), axis(second, tried.iter().map(|one| one.at.1))),
@@ -69,7 +70,7 @@ pub(super) fn search(context: &Context<'_>) -> Result<Chart, String> {
     Ok(Chart {
         title,
         kind: if second.is_some() {
-            "measured; memory is configured"
+            "modelled from the trials of the search; memory is configured"
         } else {
             "modelled from the trials of the search"
         },
@@ -81,7 +82,7 @@ pub(super) fn search(context: &Context<'_>) -> Result<Chart, String> {
             .map(str::to_owned)
             .into(),
         table: (
-            ["setting", "what it sets", objectives[0].as_str()].map(str::to_owned).into(),
+            ["setting", "what it sets", first].map(str::to_owned).into(),
             tuning.standings.iter().filter_map(|standing| row(tuning, standing.candidate)).collect(),
         ),
     })
@@ -129,7 +130,7 @@ fn of(tuning: &Tuning, candidate: usize) -> Option<Tried> {
         name: format!("#{candidate}"),
         at,
         y,
-        is_eligible: standing.fits && !standing.is_bimodal && standing.keeps_limits >= 0.5,
+        is_eligible: standing.fits && !standing.is_bimodal && standing.keeps_limits >= 0.75,
         is_winner: tuning.winners.contains(&candidate),
     })
 }
