@@ -66,6 +66,54 @@ pub(crate) fn result(repeats: u32) -> RunResult {
     result
 }
 
+/// The result of a search: a start, a winner that is proved, and what one of its options is worth.
+pub(crate) fn searched() -> RunResult {
+    let mut result = empty("[run]\nevents = 1_000_000\n");
+    for repeat in 0..7 {
+        add(&mut result, "rocksdb", repeat, rocksdb(u64::from(repeat), 256));
+        add(&mut result, "tuned", repeat, rocksdb(u64::from(repeat), 64));
+    }
+    let rate = "throughput_typical_events_per_s";
+    let block = "state.backend.rocksdb.block.blocksize";
+    let text = serde_json::json!({
+        "setup": {
+            "workloads": [{ "label": "orders", "weight": 1.0, "digest": "00000000000000aa" }],
+            "goal": "most typical/s with p99 ≤ 5 ms", "objectives": [rate],
+            "limits": [{ "quantity": "latency_p99_ns", "bound": 5e6 }],
+            "over": "average", "start": "rocksdb", "start_options": { "state.backend.type": "rocksdb" },
+            "options": [{ "key": block, "values": ["4 kb", "16 kb"] }],
+            "combinations": 2.0, "seed": 7, "budget": { "seconds": 600.0 }, "own_prefill": false
+        },
+        "candidates": [
+            { "point": [0], "changes": [], "described": "as rocksdb", "memory_budget_bytes": 67_108_864 },
+            { "point": [1], "changes": [[block, "16 kb"]], "described": "block.blocksize=16 kb", "memory_budget_bytes": 67_108_864 }
+        ],
+        "trials": [{
+            "candidate": 0, "workload": 0, "block": 0, "stage": "design", "metrics": { rate: 5e4 }, "is_slow": false, "fits": true,
+            "took_s": 2.5
+        }],
+        "standings": [
+            { "candidate": 1, "blocks": 6, "cost": [[0.5, 0.45, 0.55]], "keeps_limits": 0.99, "is_bimodal": false, "fits": true,
+              "metrics": { rate: 1e5, "latency_p99_ns": 2e5 } },
+            { "candidate": 0, "blocks": 4, "cost": [[1.0, 1.0, 1.0]], "keeps_limits": 0.9, "is_bimodal": false, "fits": true,
+              "metrics": { rate: 5e4, "latency_p99_ns": 4e5 } }
+        ],
+        "winners": [1],
+        "proofs": [{
+            "winner": "tuned", "pairs": 7, "alpha": 0.01, "slow_trials": [0, 7], "is_proved": true, "why_not": [],
+            "claims": [{ "base": "rocksdb", "quantity": rate, "cost": 0.5, "low": 0.48, "high": 0.52, "p": 0.0078, "is_better": true }],
+            "limits": [{ "limit": "p99 ≤ 5 ms", "workload": 0, "median": 2e5, "worst": 2.5e5, "is_kept": true }]
+        }],
+        "importance": [{
+            "key": block, "value": "16 kb", "back": "4 kb", "cost": 1.9, "pairs": 3, "range": [1.8, 2.0], "is_clear": true
+        }],
+        "importance_in": rate,
+        "took_s": 61.0
+    });
+    result.tuning = Some(Box::new(serde_json::from_value(text).unwrap()));
+    result
+}
+
 /// A sweep over a Flink option and the number of keys, `values` of each, with three repeats.
 pub(crate) fn sweep(values: u32) -> RunResult {
     let mut result = empty(

@@ -67,12 +67,16 @@ fn csv(tuning: &Tuning) -> Result<String, Box<dyn std::error::Error>> {
 fn head(name: &str, tuning: &Tuning) -> String {
     let setup = &tuning.setup;
     format!(
-        "{name}: {} from `{}`, {} options, {} combinations",
+        "{name}: {} from `{}`, {}, {} combinations",
         setup.goal,
         setup.start,
-        setup.options.len(),
+        counted(setup.options.len(), "option"),
         significant_count(setup.combinations)
     )
+}
+
+fn counted(n: usize, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 fn significant_count(count: f64) -> String {
@@ -268,10 +272,10 @@ fn search_line(tuning: &Tuning) -> String {
     };
     let prefill = if tuning.setup.own_prefill { "" } else { ", from shared prefills that are ingested" };
     format!(
-        "search: {} trials of {} settings, a third as long as those of the workload where that can be{prefill}; all trials took {} of {budget} (seed {}); what the model says of them is modelled and ranks \
+        "search: {} of {}, a third as long as those of the workload where that can be{prefill}; all trials took {} of {budget} (seed {}); what the model says of them is modelled and ranks \
          them, only the proof counts",
-        tuning.trials.len(),
-        tuning.candidates.len(),
+        counted(tuning.trials.len(), "trial"),
+        counted(tuning.candidates.len(), "setting"),
         time(tuning.took_s),
         tuning.setup.seed
     )
@@ -357,7 +361,8 @@ fn beside(result: &RunResult, tuning: &Tuning, proof: &Proof) -> Option<String> 
         .filter(|name| !asked.iter().any(|asked| asked == name));
     let told = told.filter_map(|name| {
         let (base, own) = (typical(result, start, name)?, typical(result, &proof.winner, name)?);
-        Some(format!("{} {} → {}", label(name), of(name, base), of(name, own)))
+        let what = if name == "resident_peak_bytes" { "resident memory" } else { label(name) };
+        Some(format!("{what} {} → {}", of(name, base), of(name, own)))
     });
     let told: Vec<String> = told.collect();
     (!told.is_empty())
@@ -419,4 +424,103 @@ fn probability(p: f64) -> String {
 
 fn dash() -> String {
     "-".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+    use insta::assert_snapshot;
+
+    fn lines(change: impl FnOnce(&mut Tuning)) -> String {
+        let mut result = fixture::searched();
+        change(result.tuning.as_mut().unwrap());
+        tuning_lines(&result).join("\n")
+    }
+
+    #[test]
+    fn what_was_searched_proved_and_is_worth_is_told() {
+        let text = render_tuning(&fixture::searched(), Format::Markdown).unwrap();
+        assert_snapshot!(text, @r"
+        orders: most typical/s with p99 ≤ 5 ms from `rocksdb`, 1 option, 2 combinations
+
+        | proof | against | pairs | metric    |  base | winner | change |            95 % |      p | verdict |
+        |-------|---------|-------|-----------|-------|--------|--------|-----------------|--------|---------|
+        | tuned | rocksdb | 7     | typical/s | 311 k |  311 k |  ×2.00 | +92.3 % … ×2.08 | 0.0078 |  better |
+
+        | set back alone  | from  | to   | pairs |             costs | smallest | largest |                      says |
+        |-----------------|-------|------|-------|-------------------|----------|---------|---------------------------|
+        | block.blocksize | 16 kb | 4 kb |     3 | typical/s -47.4 % |  -44.4 % | -50.0 % | it helps, in 3 of 3 pairs |
+
+        | tried | what it sets          | blocks | memory | typical/s |    p99 | typical/s by the model (95 %) | keeps limits |
+        |-------|-----------------------|--------|--------|-----------|--------|-------------------------------|--------------|
+        | #1    | block.blocksize=16 kb |      6 |  64 mb |     100 k | 200 µs |       ×2.00 (+81.8 % … ×2.22) |         99 % |
+        | #0    | as rocksdb            |      4 |  64 mb |    50.0 k | 400 µs |      +0.0 % (+0.0 % … +0.0 %) |         90 % |
+
+        search: 1 trial of 2 settings, a third as long as those of the workload where that can be, from shared prefills that are ingested; all trials took 61 s of a budget of 10 min (seed 7); what the model says of them is modelled and ranks them, only the proof counts
+        proved: `tuned` (#1): typical/s ×2.00 (+92.3 % … ×2.08) against `rocksdb`; 7 fresh pairs, a wrong claim among all with at most 1 % (measured)
+        limit p99 ≤ 5 ms: kept: median 200 µs, at worst 250 µs with 95 % (measured)
+        beside it: resident memory 204 MiB → 204 MiB (measured, medians of the proof; nobody asked for them)
+        ");
+    }
+
+    #[test]
+    fn a_search_that_proves_nothing_says_so() {
+        let unproved = lines(|tuning| {
+            let proof = &mut tuning.proofs[0];
+            (proof.is_proved, proof.claims[0].is_better, proof.limits[0].is_kept) = (false, false, false);
+            proof.why_not = vec!["p99 ≤ 5 ms is not shown to be kept".to_owned()];
+        });
+        for told in [
+            "not proved: `tuned` (#1): nothing is shown to be better",
+            "limit p99 ≤ 5 ms: NOT shown to be kept: median 200 µs",
+            "why not: p99 ≤ 5 ms is not shown to be kept",
+            "no setting proved better than `rocksdb`",
+        ] {
+            assert!(unproved.contains(told), "{told}: {unproved}");
+        }
+        assert!(lines(|tuning| tuning.proofs.clear()).contains("the proof has not been run"));
+        let none = lines(|tuning| {
+            tuning.proofs.clear();
+            tuning.winners.clear();
+        });
+        assert!(
+            none.contains("no setting proved better than `rocksdb`: none was found that is worth a proof"),
+            "{none}"
+        );
+        assert!(lines(|tuning| tuning.standings.clear()).contains("the search has not come to its end"));
+    }
+
+    #[test]
+    fn programs_get_figures_as_they_are() {
+        let csv = render_tuning(&fixture::searched(), Format::Csv).unwrap();
+        assert_snapshot!(csv, @r"
+        setting,sets,blocks,memory_budget_bytes,throughput_typical_events_per_s,latency_p99_ns,throughput_typical_events_per_s_cost,throughput_typical_events_per_s_cost_low,throughput_typical_events_per_s_cost_high,keeps_limits,is_bimodal,fits
+        1,block.blocksize=16 kb,6,67108864,100000,200000,0.5,0.45,0.55,0.99,false,true
+        0,as rocksdb,4,67108864,50000,400000,1,1,1,0.9,false,true
+        ");
+        let json: serde_json::Value =
+            serde_json::from_str(&render_tuning(&fixture::searched(), Format::Json).unwrap()).unwrap();
+        assert_eq!(json["proofs"][0]["claims"][0]["is_better"], true);
+    }
+
+    #[test]
+    fn a_file_that_was_edited_by_hand_breaks_nothing() {
+        let mut result = fixture::searched();
+        let tuning = result.tuning.as_mut().unwrap();
+        tuning.standings[0].candidate = 99;
+        tuning.standings[1].cost.clear();
+        tuning.setup.objectives.clear();
+        tuning.winners = vec![7];
+        tuning.front = vec![3, 99];
+        tuning.proofs[0].limits[0].workload = 9;
+        for format in [Format::Table, Format::Markdown, Format::Json, Format::Csv] {
+            render_tuning(&result, format).unwrap();
+        }
+        let results = vec![("orders".to_owned(), result)];
+        for chart in ["search", "importance"] {
+            let _ =
+                crate::report::chart_picture(&crate::report::Book::new(&results), chart, crate::report::Theme::Light);
+        }
+    }
 }

@@ -49,12 +49,12 @@ fn a_sweep_shares_prefills_counts_in_companions_and_ends_with_its_knobs() {
     let knobs = figures(&out);
     let knobs = knobs.split("\n\n").find(|table| table.starts_with("block.blocksize")).unwrap();
     assert_snapshot!(knobs, @"
-    block.blocksize | memory.high-prio-pool-ratio | configuration | events/s | typical/s | p50 | cost | p99 | CPU | hit rate | write amp. | read amp. | space amp. | index reads
-    - | - | heap | # | # | # | # | # | # | # | # | # | # | #
-    4kb | 0.1 | rocksdb | # | # | # | # | # | # | # | # | # | # | #
-    4kb | 0.3 | rocksdb | # | # | # | # | # | # | # | # | # | # | #
-    16kb | 0.1 | rocksdb | # | # | # | # | # | # | # | # | # | # | #
-    16kb | 0.3 | rocksdb | # | # | # | # | # | # | # | # | # | # | #
+    block.blocksize | memory.high-prio-pool-ratio | configuration | events/s | typical/s | p50 | p99 | CPU | hit rate | write amp. | read amp. | space amp. | index reads
+    - | - | heap | # | # | # | # | # | # | # | # | # | #
+    4kb | 0.1 | rocksdb | # | # | # | # | # | # | # | # | # | #
+    4kb | 0.3 | rocksdb | # | # | # | # | # | # | # | # | # | #
+    16kb | 0.1 | rocksdb | # | # | # | # | # | # | # | # | # | #
+    16kb | 0.3 | rocksdb | # | # | # | # | # | # | # | # | # | #
     ");
     let memory = out.lines().find(|line| line.contains("blocksize=4kb") && line.contains("512 MiB")).unwrap();
     assert!(memory.contains("427 MiB") && memory.contains("171 MiB") && memory.contains(" no "), "{memory}");

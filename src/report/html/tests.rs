@@ -105,9 +105,18 @@ fn a_page_holds_every_chart_that_its_result_has_data_for() {
     check(&page);
     let both = page_of(&[("orders", fixture::sweep(3))]);
     check(&both);
+    let searched = page_of(&[("orders", fixture::searched())]);
+    check(&searched);
+    for words in
+        ["The search and its proof", "proved: `tuned` (#1)", "block.blocksize is worth most", "2 settings tried"]
+    {
+        assert!(searched.contains(words), "{words}");
+    }
+    assert!(!page.contains("The search and its proof"));
     for kind in CHARTS {
         let id = format!("id=\"chart-{}\"", kind.name);
-        assert!(page.contains(&id) || both.contains(&id), "no page has {}", kind.name);
+        let pages = [&page, &both, &searched];
+        assert!(pages.iter().any(|page| page.contains(&id)), "no page has {}", kind.name);
     }
     for words in [
         "heap is fastest: ",
@@ -304,7 +313,7 @@ fn an_unknown_chart_is_told_with_the_nearest_name() {
     let results = vec![("orders".to_owned(), fixture::result(1))];
     let error = chart_picture(&Book::new(&results), "percentils", Theme::Light).err().unwrap().to_string();
     assert!(
-        error.starts_with("there is no chart `percentils`; did you mean `percentiles`?; there are overview, compare, "),
+        error.starts_with("there is no chart `percentils`; did you mean `percentiles`?; there are search, importance, overview, compare, "),
         "{error}"
     );
     let error = chart_picture(&Book::new(&results), "scaling", Theme::Light).err().unwrap().to_string();
