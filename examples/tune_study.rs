@@ -52,7 +52,7 @@ impl Grid {
         for range in plan.wire.matrix.keys() {
             start.given.retain(|(key, _)| key != range);
         }
-        start.name = "start".to_owned();
+        "start".clone_into(&mut start.name);
         let wanted = Wanted { tune: ranges.collect(), fix: Vec::new(), memory: MemoryChoice::AsItIs, other: None };
         let space = Space::around(&start, &wanted)?;
         let mut by_name = BTreeMap::new();
@@ -359,7 +359,7 @@ fn table(cases: &[Case<'_>], seeds: u64, share: f64) -> String {
                 let pairs = || outcome.regrets.iter().zip(&random.regrets);
                 let (better, equal) = (
                     pairs().filter(|(own, other)| own < other).count(),
-                    pairs().filter(|(own, other)| own == other).count(),
+                    pairs().filter(|(own, other)| own.total_cmp(other).is_eq()).count(),
                 );
                 format!("{} of {seeds} ({better} better)", better + equal)
             });

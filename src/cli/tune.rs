@@ -1,5 +1,6 @@
 //! `statebench tune`
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args as ClapArgs, ValueEnum};
@@ -12,9 +13,7 @@ use crate::gate;
 use crate::report::{Format, render_tuning};
 use crate::result::{METRICS, RunResult, TuningBudget};
 use crate::run::RunOptions;
-use crate::tune::{
-    Goal, Limit, MemoryChoice, Over, Quantity, Range, Space, SpaceError, Task, TuneError, Wanted, tune as search,
-};
+use crate::tune::{Goal, Limit, MemoryChoice, Over, Quantity, Range, Space, Task, TuneError, Wanted, tune as search};
 use crate::workload::{
     BackendType, Bytes, Configuration, FlinkVersion, Options, Plan, Setting, Source, Time, Variant, nearest,
 };
@@ -72,6 +71,7 @@ pub struct Args {
 
 /// What a search is for.
 #[derive(Debug, ClapArgs)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line, of which one can be given")]
 struct GoalArgs {
     /// Most typical throughput; this is what is searched where no other goal is named
     #[arg(long, group = "aim")]
@@ -229,9 +229,9 @@ fn snippets(result: &RunResult, args: &Args) -> Result<String, Failure> {
     for proof in proofs {
         let exported = export(result, &proof.winner, args.flink_version).map_err(Failure::input)?;
         let (file, kubernetes) = (exported.file(), exported.kubernetes());
-        out += &match args.format {
-            Format::Markdown => format!("\n```yaml\n{file}```\n\n```yaml\n{kubernetes}```\n"),
-            _ => format!("\n{file}\n{kubernetes}"),
+        let _ = match args.format {
+            Format::Markdown => write!(out, "\n```yaml\n{file}```\n\n```yaml\n{kubernetes}```\n"),
+            _ => write!(out, "\n{file}\n{kubernetes}"),
         };
     }
     Ok(out)
@@ -380,7 +380,7 @@ impl SpaceArgs {
         let start = start(args, plan, wanted_backend, memory)?;
         let other = (self.backend == Backends::Both).then(|| other(plan, &start));
         let wanted = Wanted { tune: self.tune.clone(), fix: self.fix.clone(), memory, other };
-        let space = Space::around(&start, &wanted).map_err(|error| self.failure(&error))?;
+        let space = Space::around(&start, &wanted).map_err(Failure::input)?;
         if goal.objectives.contains(&Quantity::Memory) && space.memory_bytes(&space.start_point()).is_none() {
             let message = format!(
                 "{}: no budget bounds its memory (state.backend.rocksdb.memory.managed is false), so there is none to make less of",
@@ -389,11 +389,6 @@ impl SpaceArgs {
             return Err(Failure::input(message));
         }
         Ok(space)
-    }
-
-    /// An error with the nearest key that there is.
-    fn failure(&self, error: &SpaceError) -> Failure {
-        Failure::input(error)
     }
 }
 
@@ -524,8 +519,8 @@ impl Failure {
             | TuneError::Metric(..)
             | TuneError::Limits(_)
             | TuneError::Start
-            | TuneError::Bimodal => Self::input(error),
-            TuneError::Trial { environment: false, .. } => Self::input(error),
+            | TuneError::Bimodal
+            | TuneError::Trial { environment: false, .. } => Self::input(error),
             TuneError::Differing(what) => {
                 say(&what);
                 Self::differing()

@@ -62,7 +62,7 @@ fn folded(cell: String, format: Format) -> String {
     let mut lines: Vec<String> = Vec::new();
     for part in cell.split(SETTINGS_APART) {
         match lines.last_mut().filter(|line| line.chars().count() + part.chars().count() < MOST_CHARS) {
-            Some(line) => *line += &format!("{SETTINGS_APART}{part}"),
+            Some(line) => line.extend([SETTINGS_APART, part]),
             None => lines.push(part.to_owned()),
         }
     }

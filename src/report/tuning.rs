@@ -1,8 +1,12 @@
 //! A search for better settings as tables and lines: what was tried, what was proved, what each option is worth.
 
+use std::fmt::Write;
+
 use super::grid::Grid;
 use super::table::{Format, significant, with_unit};
-use crate::result::{Better, Claim, METRICS, Metric, OptionWorth, Proof, RunResult, Trial, Tuning, TuningBudget, Unit};
+use crate::result::{
+    Better, Claim, METRICS, Metric, OptionWorth, PlainerWinner, Proof, RunResult, Trial, Tuning, TuningBudget, Unit,
+};
 use crate::workload::{Bytes, SourceWire, Time, short_key};
 
 /// Settings that a table shows; the file has all.
@@ -22,7 +26,7 @@ pub fn render_tuning(result: &RunResult, format: Format) -> Result<String, Box<d
         Format::Table | Format::Markdown => {
             let mut out = crate::result::printable(&head(&result.name, tuning)) + "\n\n";
             for grid in tuning_grids(result) {
-                out += &format!("{}\n\n", grid.table(format));
+                let _ = writeln!(out, "{}\n", grid.table(format));
             }
             for line in tuning_lines(result) {
                 out += &(crate::result::printable(&line) + "\n");
@@ -229,6 +233,7 @@ pub(super) fn tuning_lines(result: &RunResult) -> Vec<String> {
         lines.push("the search has not come to its end".to_owned());
         return lines;
     }
+    lines.extend(tuning.plainer.as_ref().map(|plainer| plainer_line(tuning, plainer)));
     for proof in &tuning.proofs {
         lines.extend(proof_lines(result, tuning, proof));
     }
@@ -263,6 +268,28 @@ pub(super) fn tuning_lines(result: &RunResult) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// What became of the options that were not seen to help.
+fn plainer_line(tuning: &Tuning, plainer: &PlainerWinner) -> String {
+    let metric = tuning.importance_in.as_deref().unwrap_or_default();
+    let described = tuning.candidates.get(plainer.candidate).map_or("", |candidate| candidate.described.as_str());
+    let costs = format!(
+        "{} {} in the median of {} pairs (measured)",
+        label(metric),
+        change(metric, plainer.cost),
+        plainer.pairs
+    );
+    let (candidate, of) = (plainer.candidate, plainer.of);
+    if plainer.is_taken {
+        format!(
+            "plainer: #{candidate} is #{of} without what was not seen to help, and goes to the proof in its place: {described}; {costs}"
+        )
+    } else {
+        format!(
+            "plainer: #{of} needs more than each of its options alone shows: without all that were not seen to help {costs}"
+        )
+    }
 }
 
 fn search_line(tuning: &Tuning) -> String {
@@ -457,7 +484,7 @@ mod tests {
         | #1    | block.blocksize=16 kb |      6 |  64 mb |     100 k | 200 µs |       ×2.00 (+81.8 % … ×2.22) |         99 % |
         | #0    | as rocksdb            |      4 |  64 mb |    50.0 k | 400 µs |      +0.0 % (+0.0 % … +0.0 %) |         90 % |
 
-        search: 1 trial of 2 settings, a third as long as those of the workload where that can be, from shared prefills that are ingested; all trials took 61 s of a budget of 10 min (seed 7); what the model says of them is modelled and ranks them, only the proof counts
+        search: 1 trial of 2 settings, a third as long as those of the workload where that can be, from shared prefills that are ingested; all trials took 61 s of a budget of 10 min (seed 7); what the model says of them is modelled and ranks them (what costs more than five times as much as the best counts as five times), only the proof counts
         proved: `tuned` (#1): typical/s ×2.00 (+92.3 % … ×2.08) against `rocksdb`; 7 fresh pairs, a wrong claim among all with at most 1 % (measured)
         limit p99 ≤ 5 ms: kept: median 200 µs, at worst 250 µs with 95 % (measured)
         beside it: resident memory 204 MiB → 204 MiB (measured, medians of the proof; nobody asked for them)
@@ -480,6 +507,12 @@ mod tests {
             assert!(unproved.contains(told), "{told}: {unproved}");
         }
         assert!(lines(|tuning| tuning.proofs.clear()).contains("the proof has not been run"));
+        let plainer = |is_taken| {
+            lines(|tuning| tuning.plainer = Some(PlainerWinner { candidate: 1, of: 0, cost: 1.01, pairs: 3, is_taken }))
+        };
+        let taken = "plainer: #1 is #0 without what was not seen to help, and goes to the proof in its place: block.blocksize=16 kb; typical/s -1.0 % in";
+        assert!(plainer(true).contains(taken), "{}", plainer(true));
+        assert!(plainer(false).contains("plainer: #0 needs more than each of its options alone shows"));
         let none = lines(|tuning| {
             tuning.proofs.clear();
             tuning.winners.clear();
@@ -514,6 +547,7 @@ mod tests {
         tuning.winners = vec![7];
         tuning.front = vec![3, 99];
         tuning.proofs[0].limits[0].workload = 9;
+        tuning.plainer = Some(PlainerWinner { candidate: 77, of: 78, cost: f64::NAN, pairs: 0, is_taken: true });
         for format in [Format::Table, Format::Markdown, Format::Json, Format::Csv] {
             render_tuning(&result, format).unwrap();
         }

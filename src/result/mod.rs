@@ -43,6 +43,6 @@ pub use store::{CachedRole, LevelShape, StoreBudget, StoreCounters, StoreMemory,
 pub use text::{printable, printable_lines, significant, with_unit};
 pub use timeline::{Episode, EpisodeKind, Interval, StoreSample, Timeline, heat_bounds_ns, heat_bucket};
 pub use tuning::{
-    Candidate, CandidateStanding, Claim, LimitCheck, OptionWorth, Proof, SearchTrial, TunedOption, TunedOver,
-    TunedWorkload, Tuning, TuningBudget, TuningLimit, TuningSetup,
+    Candidate, CandidateStanding, Claim, LimitCheck, OptionWorth, PlainerWinner, Proof, SearchTrial, TunedOption,
+    TunedOver, TunedWorkload, Tuning, TuningBudget, TuningLimit, TuningSetup,
 };

@@ -34,6 +34,9 @@ pub struct Tuning {
     /// The metric that they are worth it in.
     #[serde(default)]
     pub importance_in: Option<String>,
+    /// The winner without the options that were not seen to help; none where there were none, or it was not tried.
+    #[serde(default)]
+    pub plainer: Option<PlainerWinner>,
     /// Time that trials of search, proof and importance took, s.
     pub took_s: f64,
 }
@@ -255,4 +258,20 @@ pub struct OptionWorth {
     pub range: [f64; 2],
     /// Whether every pair says that it helps, or every one that it does not.
     pub is_clear: bool,
+}
+
+/// A winner without the options that were not seen to help.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlainerWinner {
+    /// Its number.
+    pub candidate: usize,
+    /// That of the setting which has them.
+    pub of: usize,
+    /// What it costs as a multiple of what that one does, in the median of pairs.
+    pub cost: f64,
+    /// The pairs.
+    pub pairs: u32,
+    /// Whether it is proved in place of it.
+    pub is_taken: bool,
 }

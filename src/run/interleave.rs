@@ -81,6 +81,7 @@ impl<'a> Interleaver<'a> {
     }
 
     /// Lets the first block have the events of this repeat, and the others those that follow.
+    #[must_use]
     pub fn starting_at(self, first_repeat: u32) -> Self {
         Self { first_repeat, ..self }
     }

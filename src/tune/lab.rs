@@ -165,7 +165,7 @@ impl<'a> Lab<'a> {
     }
 
     /// The number of a setting, which is noted where it is new.
-    fn number(&mut self, point: &Point) -> usize {
+    pub fn number(&mut self, point: &Point) -> usize {
         if let Some(number) = self.numbers.get(point) {
             return *number;
         }

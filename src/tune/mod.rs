@@ -23,8 +23,8 @@ use crate::ab::{AbError, AbOptions, Arms, Until, run_arms};
 use crate::compare::{CompareError, Parameters};
 use crate::gate::workload_digest;
 use crate::result::{
-    CandidateStanding, OptionWorth, Proof, RunResult, TunedOption, TunedOver, TunedWorkload, Tuning, TuningBudget,
-    TuningLimit, TuningSetup,
+    CandidateStanding, OptionWorth, PlainerWinner, Proof, RunResult, TunedOption, TunedOver, TunedWorkload, Tuning,
+    TuningBudget, TuningLimit, TuningSetup,
 };
 use crate::run::{ExploreError, Explorer, RunError, RunOptions, empty_result};
 use crate::statistics::median;
@@ -211,6 +211,15 @@ impl Task {
         defaults
     }
 
+    /// Whether a trial keeps the limits that are on metrics.
+    fn keeps_limits(&self, reading: &Reading) -> bool {
+        let measured = self.goal.measured();
+        self.goal.limits.iter().all(|limit| match measured.iter().position(|quantity| *quantity == limit.quantity) {
+            Some(place) => reading.values[place].is_some_and(|value| limit.is_kept(value)),
+            None => true,
+        })
+    }
+
     /// Winners that are proved at most.
     fn most_winners(&self) -> usize {
         if self.goal.objectives.len() > 1 { MOST_WINNERS } else { 1 }
@@ -266,15 +275,18 @@ pub fn tune(
         lab.save()?;
         return Ok(lab.into_notes());
     }
-    if let [winner] = winners.as_slice() {
-        importance(task, &mut lab, search.blocks(), &search.candidates()[*winner], shares.importance)?;
+    let mut points: Vec<Point> = winners.iter().map(|winner| search.candidates()[*winner].clone()).collect();
+    if let [winner] = points.as_mut_slice() {
+        importance(task, &mut lab, search.blocks(), winner, shares.importance)?;
+        if let Some(plainer) = plainer(task, &mut lab, search.blocks() + MOST_BLOCKS, winner)? {
+            *winner = plainer;
+        }
         if lab.is_interrupted() {
             return Err(interrupted(&mut lab, options));
         }
     }
     lab.save()?;
-    let first_repeat = search.blocks() + MOST_BLOCKS;
-    let points: Vec<Point> = winners.iter().map(|winner| search.candidates()[*winner].clone()).collect();
+    let first_repeat = search.blocks() + MOST_BLOCKS + PLAINER_BLOCKS;
     let used_s = lab.used_s();
     finish(task, options, (lab.into_notes(), used_s), &points, (shares.pairs, first_repeat))
 }
@@ -333,6 +345,7 @@ fn notes(
             proofs: Vec::new(),
             importance: Vec::new(),
             importance_in: None,
+            plainer: None,
             took_s: 0.0,
         };
         return Ok(RunResult {
@@ -604,6 +617,55 @@ fn proof_plan(task: &Task, winners: &[Point]) -> Result<(Plan, Vec<String>), Tun
         plan.cells.extend(configurations.iter().map(cell));
     }
     Ok((plan, names))
+}
+
+/// Blocks in which a winner is run beside itself without what does not help, and what that may cost.
+const PLAINER_BLOCKS: u32 = 3;
+const PLAINER_COST: f64 = 1.02;
+
+/// The winner without the options that were not seen to help, where it is as good without them all: what a user would have to set and to
+/// explain for nothing. None where it needs them, which single options may not show: of two that do the same, each can go alone.
+fn plainer(task: &Task, lab: &mut Lab<'_>, first_block: u32, winner: &Point) -> Result<Option<Point>, TuneError> {
+    let start = task.space.start_point();
+    let worth = lab.notes().tuning.as_ref().map(|tuning| tuning.importance.clone()).unwrap_or_default();
+    let mut point = winner.clone();
+    for (place, dimension) in task.space.dimensions().iter().enumerate() {
+        let helps = |one: &OptionWorth| one.key == dimension.key && one.is_clear && one.cost > 1.0;
+        // What memory is worth is the goal itself, where it is one.
+        let is_goal = dimension.is_memory() && task.goal.objectives.contains(&Quantity::Memory);
+        if !is_goal && !worth.iter().any(helps) {
+            point[place] = start[place];
+        }
+    }
+    let Some(point) = task.space.settled(&point).filter(|point| point != winner && *point != start) else {
+        return Ok(None);
+    };
+    let Some(quantity) = task.goal.measured().first().copied() else { return Ok(None) };
+    let mut differences = Vec::new();
+    let mut keeps = true;
+    for block in 0..PLAINER_BLOCKS {
+        let points = [winner.clone(), point.clone()];
+        let Some(readings) = Bench::run(lab, Stage::Importance, first_block + block, &points)? else { return Ok(None) };
+        let costs = |readings: &[Reading]| {
+            readings.iter().map(|reading| Some(quantity.cost(reading.values[0]?))).collect::<Option<Vec<f64>>>()
+        };
+        let Some((own, other)) = costs(&readings[0]).zip(costs(&readings[1])) else { return Ok(None) };
+        differences
+            .push(task.goal.combined(&other.iter().zip(own).map(|(other, own)| other - own).collect::<Vec<_>>()));
+        let is_calm = |reading: &Reading| reading.fits && !reading.is_slow && task.keeps_limits(reading);
+        keeps &= readings[1].iter().all(is_calm);
+    }
+    let cost = median(&differences).map_or(f64::INFINITY, libm::exp);
+    let number = lab.number(&point);
+    let is_taken = keeps && cost <= PLAINER_COST;
+    if let Some(tuning) = &mut lab.notes().tuning {
+        tuning.plainer =
+            Some(PlainerWinner { candidate: number, of: tuning.winners[0], cost, pairs: PLAINER_BLOCKS, is_taken });
+        if is_taken {
+            tuning.winners = vec![number];
+        }
+    }
+    Ok(is_taken.then_some(point))
 }
 
 /// A name that no configuration has: a start may be called like the winner of the search before.

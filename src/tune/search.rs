@@ -268,7 +268,7 @@ impl<'a> Search<'a> {
             standing.fits && !standing.is_bimodal && (MAYBE..LIKELY).contains(&standing.keeps_limits)
         };
         let mut open: Vec<&Standing> = standings.iter().filter(is_open).collect();
-        open.sort_by(|a, b| self.order(a, b));
+        open.sort_by(|a, b| Self::order(a, b));
         let half = if contenders.is_empty() { FINALISTS } else { FINALISTS / 2 };
         contenders.truncate(FINALISTS - open.len().min(half));
         contenders.extend(open.iter().take(half).map(|standing| standing.candidate));
@@ -340,13 +340,13 @@ impl<'a> Search<'a> {
             let front = front(&eligible);
             eligible.retain(|standing| front.contains(&standing.candidate));
         }
-        eligible.sort_by(|a, b| self.order(a, b));
+        eligible.sort_by(|a, b| Self::order(a, b));
         eligible.truncate(most);
         eligible.iter().map(|standing| standing.candidate).collect()
     }
 
     /// Less cost first, then what keeps the limits for sure.
-    fn order(&self, a: &Standing, b: &Standing) -> std::cmp::Ordering {
+    fn order(a: &Standing, b: &Standing) -> std::cmp::Ordering {
         let cost = |standing: &Standing| standing.cost.iter().map(|belief| belief.mean).sum::<f64>();
         cost(a).total_cmp(&cost(b)).then(b.keeps_limits.total_cmp(&a.keeps_limits))
     }

@@ -82,6 +82,13 @@ pub struct Dimension {
     pub is_ordered: bool,
 }
 
+impl Dimension {
+    /// Whether it is the budget of the memory.
+    pub fn is_memory(&self) -> bool {
+        is_memory(&self.key)
+    }
+}
+
 /// Values of one option that the user allows, as the command line spells them: `key=a,b,c`, or `key=a..b`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Range {
@@ -422,7 +429,7 @@ impl Space {
             let (_, configuration) = self.built(&settled).ok()?;
             let start = self.start_point();
             let idle = (0..settled.len()).filter(|&index| {
-                settled[index] != start[index] && !self.takes_effect(&configuration, &self.dimensions[index].key)
+                settled[index] != start[index] && !Self::takes_effect(&configuration, &self.dimensions[index].key)
             });
             let idle: Vec<usize> = idle.collect();
             if idle.is_empty() {
@@ -435,7 +442,7 @@ impl Space {
         None
     }
 
-    fn takes_effect(&self, configuration: &Configuration, key: &str) -> bool {
+    fn takes_effect(configuration: &Configuration, key: &str) -> bool {
         let on_heap = configuration.options.backend != BackendType::RocksDb;
         match key {
             BACKEND => true,

@@ -34,21 +34,16 @@ pub(super) fn search(context: &Context<'_>) -> Result<Chart, String> {
     let Some(first) = objectives.first().map(String::as_str) else { return Err("the search has no goal".to_owned()) };
     let second = objectives.get(1).map(String::as_str);
     let tried: Vec<Tried> = tuning.standings.iter().filter_map(|standing| of(tuning, standing.candidate)).collect();
-    let (x, y) = match second {
-        Some(second) => (axis(first, tried.iter().map(|one| one.at.0)), axis(second, tried.iter().map(|one| one.at.1))),
-        None => {
-            let label = "setting, in the order in which they were first tried";
-            let last = tuning.candidates.len().saturating_sub(1) as f64;
-            (
-                Axis::between(label, Quantity::Number, 0.0, last.max(1.0)),
-                axis(
-                    first,
-                    tried
-                        .iter()
-                        .flat_map(|one| [one.at.1, one.y.map_or(one.at.1, |y| y.0), one.y.map_or(one.at.1, |y| y.1)]),
-                ),
-            )
-        }
+    let (x, y) = if let Some(second) = second {
+        (axis(first, tried.iter().map(|one| one.at.0)), axis(second, tried.iter().map(|one| one.at.1)))
+    } else {
+        let label = "setting, in the order in which they were first tried";
+        let last = tuning.candidates.len().saturating_sub(1) as f64;
+        let ends = |one: &Tried| {
+            let (low, high) = one.y.unwrap_or((one.at.1, one.at.1));
+            [one.at.1, low, high]
+        };
+        (Axis::between(label, Quantity::Number, 0.0, last.max(1.0)), axis(first, tried.iter().flat_map(ends)))
     };
     let mut panel = Panel::new(360, x, y);
     for one in &tried {
