@@ -99,6 +99,9 @@ impl<'a> Interleaver<'a> {
             let variant = self.plan.cells[arm.cell].variant;
             let planned = PlannedTrial { cell: arm.cell, repeat: self.first_repeat + block, companion: false };
             self.runner.run_unsaved(self.plan, &planned, &Base::None, (variant, variant), &arm.with)?;
+            if let Some(trial) = self.runner.result.trials.last_mut() {
+                trial.repeat = block; // pairs are counted from the first one on, whatever its events
+            }
             let has_finished = |outcome: &Outcome| matches!(outcome, Outcome::Finished(_));
             let finished = self.runner.result.trials.last().is_some_and(|trial| has_finished(&trial.outcome));
             if !finished || self.runner.result.interrupted {
@@ -132,7 +135,11 @@ impl<'a> Interleaver<'a> {
     /// # Errors
     /// The output cannot be written.
     pub fn finish(mut self) -> Result<RunResult, RunError> {
-        self.runner.result.planned_trials = self.runner.result.trials.len();
+        let result = &mut self.runner.result;
+        result.planned_trials = result.trials.len();
+        for agreement in &mut result.agreements {
+            agreement.repeat = agreement.repeat.saturating_sub(self.first_repeat);
+        }
         self.runner.finish()
     }
 }

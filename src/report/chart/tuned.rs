@@ -69,8 +69,9 @@ pub(super) fn search(context: &Context<'_>) -> Result<Chart, String> {
         } else {
             "modelled from the trials of the search"
         },
-        reading: "Each marker is a setting, with the interval that holds it with 95 % where the model holds. A diamond was put to the proof. The model ranks \
-                  settings; only the proof says how much better one is.",
+        reading: "Each marker is a setting, with the interval that holds it with 95 % where the model holds. A diamond was put to the proof. \
+                  What costs more than five times as much as the best counts as five times. The model ranks settings; only the proof \
+                  says how much better one is.",
         alternative: String::new(),
         views: vec![View::new("", vec![panel])],
         series: ["keeps the limits", "does not keep them, or not in every trial", "put to the proof"]
