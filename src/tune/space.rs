@@ -500,8 +500,14 @@ impl Space {
                     changes.push((set_by.to_owned(), text));
                 }
             } else if own_value(&configuration, key).as_ref() != Some(value) {
-                configuration.set(key, value)?;
-                changes.push((key.to_owned(), value.clone()));
+                let mut changed = configuration.clone();
+                changed.set(key, value)?;
+                // What the start has on its own backend says nothing on the other one.
+                let is_of_start = self.own_level(dimension) == *level;
+                if !is_of_start || changed.heeds(key) {
+                    configuration = changed;
+                    changes.push((key.to_owned(), value.clone()));
+                }
             }
         }
         Ok((changes, configuration))
@@ -694,6 +700,16 @@ mod tests {
         let on_heap = space.configuration(&vec![1, 0]).unwrap();
         assert_eq!(on_heap.options.memory_budget_bytes(), Some(64 << 20));
         assert_eq!(space.configuration(&vec![0, 1]).unwrap().options.memory_budget_bytes(), Some(64 << 20));
+    }
+
+    #[test]
+    fn what_the_start_sets_for_rocksdb_says_nothing_on_the_heap() {
+        let all = Wanted { other: Some(heap()), ..wanted(&[BLOCK]) };
+        let start = rocksdb(&[("state.backend.rocksdb.block.blocksize", "16kb")]);
+        let space = Space::around(&start, &all).unwrap();
+        assert_eq!(space.changes(&vec![0, 1]), []);
+        let on_heap = space.settled(&vec![1, 0]).unwrap();
+        assert_eq!(space.described(&on_heap), "state.backend.type=hashmap");
     }
 
     #[test]
