@@ -151,6 +151,11 @@ impl Goal {
         measured
     }
 
+    /// The place of a quantity among the values of a reading; none of one that no trial measures.
+    pub fn place(&self, quantity: Quantity) -> Option<usize> {
+        self.measured().iter().position(|measured| *measured == quantity)
+    }
+
     /// The costs of the workloads as one: each less what the start costs there.
     pub fn combined(&self, costs: &[f64]) -> f64 {
         match self.over {

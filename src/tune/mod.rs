@@ -213,11 +213,19 @@ impl Task {
 
     /// Whether a trial keeps the limits that are on metrics.
     fn keeps_limits(&self, reading: &Reading) -> bool {
-        let measured = self.goal.measured();
-        self.goal.limits.iter().all(|limit| match measured.iter().position(|quantity| *quantity == limit.quantity) {
+        self.goal.limits.iter().all(|limit| match self.goal.place(limit.quantity) {
             Some(place) => reading.values[place].is_some_and(|value| limit.is_kept(value)),
             None => true,
         })
+    }
+
+    /// By how much a setting costs more than another one in a pair, in the first quantity that trials measure; none where one of
+    /// them lacks it.
+    fn difference(&self, own: &[Reading], other: &[Reading]) -> Option<f64> {
+        let quantity = *self.goal.measured().first()?;
+        let cost = |reading: &Reading| Some(quantity.cost((*reading.values.first()?)?));
+        let of_workload = |(own, other): (&Reading, &Reading)| Some(cost(own)? - cost(other)?);
+        Some(self.goal.combined(&own.iter().zip(other).map(of_workload).collect::<Option<Vec<f64>>>()?))
     }
 
     /// Winners that are proved at most.
@@ -261,14 +269,12 @@ pub fn tune(
         return Err(interrupted(&mut lab, options));
     }
     note_standings(task, &search, &mut lab);
-    let winners = winners(task, &search);
-    if winners.is_none() {
+    let Some(winners) = winners(task, &search) else {
         lab.save()?;
         let is_limited = !task.goal.limits.is_empty();
         return Err(if is_limited { TuneError::Limits(nearest_to_limits(task, &search)) } else { TuneError::Bimodal });
-    }
-    let winners = winners.unwrap_or_default();
-    if let (Some(tuning), false) = (&mut lab.notes().tuning, winners.is_empty()) {
+    };
+    if let Some(tuning) = &mut lab.notes().tuning {
         tuning.winners.clone_from(&winners);
     }
     if winners.is_empty() {
@@ -479,46 +485,38 @@ const PILOT_BLOCK: u32 = u32::MAX / 2;
 /// Divides a budget, by what a trial of the start takes.
 fn divide(task: &Task, trial_s: f64) -> Result<SharesOf, TuneError> {
     let (least, trials) = (task.least_pairs(), task.trials_of_a_pair());
-    let proof = f64::from(least) * trials as f64;
-    let workloads = task.plan.variants.len() as f64;
-    match task.budget {
-        TuningBudget::Trials(all) => {
-            let needed = proof + (1.0 + LEAST_SEARCH) * workloads;
-            if f64::from(all) < needed {
-                let least_all = format!("{} trials", needed.ceil());
-                return Err(TuneError::Budget(format!("{all} trials"), least, trials, least_all));
-            }
-            let for_proof = (PROOF_SHARE * f64::from(all)).max(proof);
-            let left = f64::from(all) - for_proof;
-            let importance = IMPORTANCE_SHARE * left;
-            Ok(SharesOf {
-                search: TuningBudget::Trials((left - importance).max(1.0) as u32),
-                importance: TuningBudget::Trials(importance as u32),
-                pairs: ((for_proof / trials as f64) as u32).clamp(least, MOST_PAIRS.max(least)),
-            })
-        }
-        TuningBudget::Seconds(all) => {
-            let needed = (proof + (1.0 + LEAST_SEARCH) * workloads) * trial_s;
-            if all < needed {
-                let text = |seconds: f64| Time(Duration::from_secs(seconds.ceil() as u64)).to_string();
-                return Err(TuneError::Budget(text(all), least, trials, text(needed)));
-            }
-            let for_proof = (PROOF_SHARE * all).max(proof * trial_s);
-            let left = all - for_proof;
-            let importance = IMPORTANCE_SHARE * left;
-            Ok(SharesOf {
-                search: TuningBudget::Seconds(left - importance),
-                importance: TuningBudget::Seconds(importance),
-                pairs: ((for_proof / trial_s / trials as f64) as u32).clamp(least, MOST_PAIRS.max(least)),
-            })
-        }
+    // In the unit of the budget: how much there is, what a trial takes of it, and how it is written.
+    let (all, each) = match task.budget {
+        TuningBudget::Trials(all) => (f64::from(all), 1.0),
+        TuningBudget::Seconds(all) => (all, trial_s),
+    };
+    let text = |amount: f64| match task.budget {
+        TuningBudget::Trials(_) => format!("{} trials", amount.ceil()),
+        TuningBudget::Seconds(_) => Time(Duration::from_secs(amount.ceil() as u64)).to_string(),
+    };
+    let budget = |amount: f64| match task.budget {
+        TuningBudget::Trials(_) => TuningBudget::Trials(amount as u32),
+        TuningBudget::Seconds(_) => TuningBudget::Seconds(amount),
+    };
+    let proof = f64::from(least) * trials as f64 * each;
+    let needed = proof + (1.0 + LEAST_SEARCH) * task.plan.variants.len() as f64 * each;
+    if all < needed {
+        return Err(TuneError::Budget(text(all), least, trials, text(needed)));
     }
+    let for_proof = (PROOF_SHARE * all).max(proof);
+    let left = all - for_proof;
+    let importance = IMPORTANCE_SHARE * left;
+    Ok(SharesOf {
+        search: budget(left - importance),
+        importance: budget(importance),
+        pairs: ((for_proof / each / trials as f64) as u32).clamp(least, MOST_PAIRS.max(least)),
+    })
 }
 
 /// Notes what the search knew in the end.
 fn note_standings(task: &Task, search: &Search<'_>, lab: &mut Lab<'_>) {
-    let mut standings = search.standings();
-    let cost = |standing: &Standing| standing.cost.iter().map(|belief| belief.mean).sum::<f64>();
+    let mut standings = search.standings().to_vec();
+    let cost = Standing::total_cost;
     standings.sort_by(|a, b| b.is_eligible().cmp(&a.is_eligible()).then(cost(a).total_cmp(&cost(b))));
     let noted = |standing: &Standing| {
         let interval = |belief: &surrogate::Belief| {
@@ -640,18 +638,16 @@ fn plainer(task: &Task, lab: &mut Lab<'_>, first_block: u32, winner: &Point) -> 
     let Some(point) = task.space.settled(&point).filter(|point| point != winner && *point != start) else {
         return Ok(None);
     };
-    let Some(quantity) = task.goal.measured().first().copied() else { return Ok(None) };
+    if task.goal.measured().is_empty() {
+        return Ok(None);
+    }
     let mut differences = Vec::new();
     let mut keeps = true;
     for block in 0..PLAINER_BLOCKS {
         let points = [winner.clone(), point.clone()];
         let Some(readings) = Bench::run(lab, Stage::Importance, first_block + block, &points)? else { return Ok(None) };
-        let costs = |readings: &[Reading]| {
-            readings.iter().map(|reading| Some(quantity.cost(reading.values[0]?))).collect::<Option<Vec<f64>>>()
-        };
-        let Some((own, other)) = costs(&readings[0]).zip(costs(&readings[1])) else { return Ok(None) };
-        differences
-            .push(task.goal.combined(&other.iter().zip(own).map(|(other, own)| other - own).collect::<Vec<_>>()));
+        let Some(difference) = task.difference(&readings[1], &readings[0]) else { return Ok(None) };
+        differences.push(difference);
         let is_calm = |reading: &Reading| reading.fits && !reading.is_slow && task.keeps_limits(reading);
         keeps &= readings[1].iter().all(is_calm);
     }
@@ -711,14 +707,8 @@ fn importance(
             break;
         }
         let Some(readings) = Bench::run(lab, Stage::Importance, first_block + block, &points)? else { return Ok(()) };
-        let costs = |readings: &[Reading]| {
-            readings.iter().map(|reading| Some(quantity.cost(reading.values[0]?))).collect::<Option<Vec<f64>>>()
-        };
-        let own = costs(&readings[0]);
         for (pairs, other) in pairs.iter_mut().zip(&readings[1..]) {
-            let Some((other, own)) = costs(other).zip(own.as_ref()) else { continue };
-            let differences: Vec<f64> = other.iter().zip(own).map(|(other, own)| other - own).collect();
-            pairs.push(task.goal.combined(&differences));
+            pairs.extend(task.difference(other, &readings[0]));
         }
     }
     let mut worth: Vec<OptionWorth> = Vec::new();

@@ -110,6 +110,11 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// What it costs more than the start in all objectives together, in logarithms.
+    pub fn total_cost(&self) -> f64 {
+        self.cost.iter().map(|belief| belief.mean).sum()
+    }
+
     /// Whether it may be chosen.
     pub fn is_eligible(&self) -> bool {
         self.fits && !self.is_bimodal && self.keeps_limits >= LIKELY
@@ -133,6 +138,9 @@ pub struct Search<'a> {
     numbers: BTreeMap<Point, usize>,
     entries: Vec<Entry>,
     blocks: u32,
+    /// What the trials so far say, fitted once after each block, and what that makes of the settings that were tried.
+    models: Models,
+    known: Vec<Standing>,
     /// The settings that came to the finals, the best first, and those of them that keep the limits.
     finalists: Vec<usize>,
     eligible_finalists: Vec<usize>,
@@ -151,6 +159,8 @@ impl<'a> Search<'a> {
             numbers: BTreeMap::new(),
             entries: Vec::new(),
             blocks: 0,
+            models: Models::unfitted(goal),
+            known: Vec::new(),
             finalists: Vec::new(),
             eligible_finalists: Vec::new(),
             has_finals: false,
@@ -212,6 +222,7 @@ impl<'a> Search<'a> {
             self.entries.push(Entry { candidate, block, readings });
         }
         self.blocks += 1;
+        self.learn();
         bench.hear(self);
         Ok(true)
     }
@@ -263,11 +274,10 @@ impl<'a> Search<'a> {
         if self.goal.limits.is_empty() || self.goal.objectives.len() > 1 {
             return contenders;
         }
-        let standings = self.standings();
         let is_open = |standing: &&Standing| {
             standing.fits && !standing.is_bimodal && (MAYBE..LIKELY).contains(&standing.keeps_limits)
         };
-        let mut open: Vec<&Standing> = standings.iter().filter(is_open).collect();
+        let mut open: Vec<&Standing> = self.known.iter().filter(is_open).collect();
         open.sort_by(|a, b| Self::order(a, b));
         let half = if contenders.is_empty() { FINALISTS } else { FINALISTS / 2 };
         contenders.truncate(FINALISTS - open.len().min(half));
@@ -308,8 +318,7 @@ impl<'a> Search<'a> {
     /// Whether a setting misses a limit in more than a quarter of its trials from a block on: the proof will not look at the median alone.
     fn misses(&self, candidate: usize, limit: usize, first_block: u32) -> bool {
         let limit = self.goal.limits[limit];
-        let measured = self.goal.measured();
-        let Some(place) = measured.iter().position(|measured| *measured == limit.quantity) else {
+        let Some(place) = self.goal.place(limit.quantity) else {
             let bytes = self.space.memory_bytes(&self.candidates[candidate]);
             return !bytes.is_some_and(|bytes| limit.is_kept(bytes as f64));
         };
@@ -334,8 +343,7 @@ impl<'a> Search<'a> {
 
     /// The settings that may be chosen, the best first: of several objectives those that no other one is better in all of.
     fn leaders(&self, most: usize) -> Vec<usize> {
-        let standings = self.standings();
-        let mut eligible: Vec<&Standing> = standings.iter().filter(|standing| standing.is_eligible()).collect();
+        let mut eligible: Vec<&Standing> = self.known.iter().filter(|standing| standing.is_eligible()).collect();
         if self.goal.objectives.len() > 1 {
             let front = front(&eligible);
             eligible.retain(|standing| front.contains(&standing.candidate));
@@ -347,8 +355,7 @@ impl<'a> Search<'a> {
 
     /// Less cost first, then what keeps the limits for sure.
     fn order(a: &Standing, b: &Standing) -> std::cmp::Ordering {
-        let cost = |standing: &Standing| standing.cost.iter().map(|belief| belief.mean).sum::<f64>();
-        cost(a).total_cmp(&cost(b)).then(b.keeps_limits.total_cmp(&a.keeps_limits))
+        a.total_cost().total_cmp(&b.total_cost()).then(b.keeps_limits.total_cmp(&a.keeps_limits))
     }
 
     /// The best setting so far: by its own trials once there are finals, by the model before. None where none keeps the limits.
@@ -362,20 +369,25 @@ impl<'a> Search<'a> {
     }
 
     /// What is known of every setting that was tried.
-    pub fn standings(&self) -> Vec<Standing> {
-        let models = Models::of(self, None);
-        let tried: BTreeSet<usize> = self.entries.iter().map(|entry| entry.candidate).collect();
-        tried.into_iter().map(|candidate| self.standing(&models, candidate)).collect()
+    pub fn standings(&self) -> &[Standing] {
+        &self.known
     }
 
-    fn standing(&self, models: &Models, candidate: usize) -> Standing {
+    /// Fits the models to the trials so far.
+    fn learn(&mut self) {
+        self.models = Models::of(self);
+        let tried: BTreeSet<usize> = self.entries.iter().map(|entry| entry.candidate).collect();
+        self.known = tried.into_iter().map(|candidate| self.standing(candidate)).collect();
+    }
+
+    fn standing(&self, candidate: usize) -> Standing {
         let point = &self.candidates[candidate];
         let own: Vec<&Entry> = self.entries.iter().filter(|entry| entry.candidate == candidate).collect();
         Standing {
             candidate,
             blocks: own.len() as u32,
-            cost: (0..self.goal.objectives.len()).map(|objective| models.gain(self, objective, point)).collect(),
-            keeps_limits: models.keeps_limits(self, point),
+            cost: (0..self.goal.objectives.len()).map(|objective| self.models.gain(self, objective, point)).collect(),
+            keeps_limits: self.models.keeps_limits(self, point),
             is_bimodal: self.is_bimodal(candidate),
             fits: own.iter().flat_map(|entry| &entry.readings).all(|reading| reading.fits),
         }
@@ -383,7 +395,7 @@ impl<'a> Search<'a> {
 
     /// The median of a measured quantity over the trials of a setting in a workload; none where no trial has it.
     pub fn typical(&self, candidate: usize, workload: usize, quantity: Quantity) -> Option<f64> {
-        let place = self.goal.measured().iter().position(|measured| *measured == quantity)?;
+        let place = self.goal.place(quantity)?;
         let own = self.entries.iter().filter(|entry| entry.candidate == candidate);
         let values: Vec<f64> = own.filter_map(|entry| entry.readings.get(workload)?.values[place]).collect();
         median(&values)
@@ -393,7 +405,7 @@ impl<'a> Search<'a> {
     fn propose(&mut self, width: usize) -> Vec<Point> {
         let weights = (self.goal.objectives.len() > 1)
             .then(|| self.goal.objectives.iter().map(|_| 0.05 + self.rng.unit()).collect());
-        let mut models = Models::of(self, weights);
+        let mut models = Models { weights, ..self.models.clone() };
         let best = self.best().map(|best| self.candidates[best].clone());
         let unfit: BTreeSet<Point> = {
             let misfit = |entry: &&Entry| entry.readings.iter().any(|reading| !reading.fits);
@@ -499,7 +511,7 @@ impl<'a> Search<'a> {
     }
 
     fn cost(&self, entry: &Entry, objective: Quantity, start: &[f64]) -> Option<f64> {
-        let place = self.goal.measured().iter().position(|measured| *measured == objective)?;
+        let place = self.goal.place(objective)?;
         let value = |(reading, start): (&Reading, &f64)| Some(objective.cost(reading.values[place]?) - start);
         let costs: Option<Vec<f64>> = entry.readings.iter().zip(start).map(value).collect();
         Some(self.goal.combined(&costs?))
@@ -508,8 +520,7 @@ impl<'a> Search<'a> {
     /// By how much each trial misses a limit, in the workload that misses it most.
     fn excesses(&self, limit: usize) -> Vec<(usize, u32, f64)> {
         let limit = self.goal.limits[limit];
-        let measured = self.goal.measured();
-        let Some(place) = measured.iter().position(|measured| *measured == limit.quantity) else { return Vec::new() };
+        let Some(place) = self.goal.place(limit.quantity) else { return Vec::new() };
         let missed = |reading: &Reading| {
             reading.values[place].map_or(MISSED, |value| limit.excess(value).clamp(-MISSED, MISSED))
         };
@@ -534,6 +545,7 @@ fn front(standings: &[&Standing]) -> BTreeSet<usize> {
 }
 
 /// Models of what a goal needs, fitted to the trials so far.
+#[derive(Clone)]
 struct Models {
     /// One for each objective; none for the memory, which is known, and before there are trials.
     objectives: Vec<Option<Surrogate>>,
@@ -543,7 +555,12 @@ struct Models {
 }
 
 impl Models {
-    fn of(search: &Search<'_>, weights: Option<Vec<f64>>) -> Self {
+    /// Before there are trials.
+    fn unfitted(goal: &Goal) -> Self {
+        Self { objectives: vec![None; goal.objectives.len()], limits: vec![None; goal.limits.len()], weights: None }
+    }
+
+    fn of(search: &Search<'_>) -> Self {
         let shape = search.space.shape();
         let fit = |values: &[(usize, u32, f64)]| {
             let observation = |&(candidate, block, value): &(usize, u32, f64)| Observation {
@@ -557,7 +574,7 @@ impl Models {
         };
         let objectives = search.goal.objectives.iter().map(|objective| fit(&search.costs(*objective))).collect();
         let limits = (0..search.goal.limits.len()).map(|limit| fit(&search.excesses(limit))).collect();
-        Self { objectives, limits, weights }
+        Self { objectives, limits, weights: None }
     }
 
     /// By how much a setting costs more than the start.
@@ -855,6 +872,7 @@ mod tests {
                 readings: reading(if is_slow { 5.0 } else { 300.0 }, is_slow),
             });
         }
+        search.learn();
         assert!(search.standings()[1].is_bimodal);
         assert_eq!(search.best(), Some(0));
     }

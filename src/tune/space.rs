@@ -42,26 +42,22 @@ const FIXED_PER_SLOT: &str = "state.backend.rocksdb.memory.fixed-per-slot";
 const TASK_HEAP: &str = "taskmanager.memory.task.heap.size";
 
 /// What is searched where the user names nothing: options of RocksDB that decide how fast state is read and written, with values
-/// that are in use, and whether these have an order.
-const TUNABLE: [(&str, &[&str], bool); 14] = [
-    ("state.backend.rocksdb.memory.partitioned-index-filters", &["false", "true"], false),
-    ("state.backend.rocksdb.use-bloom-filter", &["false", "true"], false),
-    ("state.backend.rocksdb.bloom-filter.bits-per-key", &["6", "10", "16"], true),
-    ("state.backend.rocksdb.memory.write-buffer-ratio", &["0.1", "0.25", "0.5", "0.75"], true),
-    ("state.backend.rocksdb.memory.high-prio-pool-ratio", &["0.1", "0.25", "0.5"], true),
-    ("state.backend.rocksdb.block.blocksize", &["2kb", "4kb", "8kb", "16kb"], true),
-    (
-        "state.backend.rocksdb.compression.per.level",
-        &["SNAPPY_COMPRESSION", "NO_COMPRESSION", "LZ4_COMPRESSION"],
-        false,
-    ),
-    ("state.backend.rocksdb.writebuffer.size", &["8mb", "32mb", "64mb"], true),
-    ("state.backend.rocksdb.writebuffer.count", &["2", "4"], true),
-    ("state.backend.rocksdb.compaction.style", &["LEVEL", "UNIVERSAL"], false),
-    ("state.backend.rocksdb.compaction.level.use-dynamic-size", &["false", "true"], false),
-    ("state.backend.rocksdb.compaction.level.target-file-size-base", &["8mb", "64mb"], true),
-    ("state.backend.rocksdb.thread.num", &["2", "4"], true),
-    ("state.backend.rocksdb.timer-service.factory", &["ROCKSDB", "HEAP"], false),
+/// that are in use.
+const TUNABLE: [(&str, &[&str]); 14] = [
+    ("state.backend.rocksdb.memory.partitioned-index-filters", &["false", "true"]),
+    ("state.backend.rocksdb.use-bloom-filter", &["false", "true"]),
+    ("state.backend.rocksdb.bloom-filter.bits-per-key", &["6", "10", "16"]),
+    ("state.backend.rocksdb.memory.write-buffer-ratio", &["0.1", "0.25", "0.5", "0.75"]),
+    ("state.backend.rocksdb.memory.high-prio-pool-ratio", &["0.1", "0.25", "0.5"]),
+    ("state.backend.rocksdb.block.blocksize", &["2kb", "4kb", "8kb", "16kb"]),
+    ("state.backend.rocksdb.compression.per.level", &["SNAPPY_COMPRESSION", "NO_COMPRESSION", "LZ4_COMPRESSION"]),
+    ("state.backend.rocksdb.writebuffer.size", &["8mb", "32mb", "64mb"]),
+    ("state.backend.rocksdb.writebuffer.count", &["2", "4"]),
+    ("state.backend.rocksdb.compaction.style", &["LEVEL", "UNIVERSAL"]),
+    ("state.backend.rocksdb.compaction.level.use-dynamic-size", &["false", "true"]),
+    ("state.backend.rocksdb.compaction.level.target-file-size-base", &["8mb", "64mb"]),
+    ("state.backend.rocksdb.thread.num", &["2", "4"]),
+    ("state.backend.rocksdb.timer-service.factory", &["ROCKSDB", "HEAP"]),
 ];
 
 /// Budgets that are tried where the memory is searched, MiB.
@@ -209,7 +205,7 @@ impl Space {
             space.dimensions.push(Dimension { key: BACKEND.to_owned(), levels, is_ordered: false });
         }
         space.dimensions.extend(memory);
-        let usual = TUNABLE.map(|(key, values, _)| Range {
+        let usual = TUNABLE.map(|(key, values)| Range {
             key: key.to_owned(),
             values: values.iter().map(|&value| value.to_owned()).collect(),
         });

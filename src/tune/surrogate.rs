@@ -98,23 +98,23 @@ impl Surrogate {
 
     /// What a setting comes to, apart from blocks and noise.
     pub fn belief(&self, point: &Point) -> Belief {
-        let covariances = self.covariances(point);
-        let mean = self.mean + covariances.iter().zip(&self.weights).map(|(c, weight)| c * weight).sum::<f64>();
-        let half = self.factor.half_solved(&covariances);
-        let known: f64 = half.iter().map(|value| value * value).sum();
         let prior = self.shares.covariance(&self.shape, point, point);
-        Belief { mean, deviation: (self.variance * (prior - known).max(0.0)).sqrt() }
+        let Belief { mean, deviation } = self.posterior(&self.covariances(point), prior);
+        Belief { mean: self.mean + mean, deviation }
     }
 
     /// By how much two settings differ, the first less the second.
     pub fn difference(&self, a: &Point, b: &Point) -> Belief {
         let (to_a, to_b) = (self.covariances(a), self.covariances(b));
         let covariances: Vec<f64> = to_a.iter().zip(&to_b).map(|(a, b)| a - b).collect();
-        let mean = covariances.iter().zip(&self.weights).map(|(c, weight)| c * weight).sum();
-        let half = self.factor.half_solved(&covariances);
-        let known: f64 = half.iter().map(|value| value * value).sum();
         let of = |a, b| self.shares.covariance(&self.shape, a, b);
-        let prior = of(a, a) + of(b, b) - 2.0 * of(a, b);
+        self.posterior(&covariances, of(a, a) + of(b, b) - 2.0 * of(a, b))
+    }
+
+    /// What the trials say of something with these covariances with them, and this variance before they are known: less the mean.
+    fn posterior(&self, covariances: &[f64], prior: f64) -> Belief {
+        let mean = covariances.iter().zip(&self.weights).map(|(c, weight)| c * weight).sum();
+        let known: f64 = self.factor.half_solved(covariances).iter().map(|value| value * value).sum();
         Belief { mean, deviation: (self.variance * (prior - known).max(0.0)).sqrt() }
     }
 
