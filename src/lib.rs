@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`cli`] | the commands: arguments in, text and an exit code out |
 //! | [`tune`] | a search for better settings, and their proof |
+//! | [`engine`] | the same workload on a real Flink: events written, a job compiled and run, its figures taken back |
 //! | [`flink`] | Flink's configuration files: taken over, written, looked through for mistakes |
 //! | [`report`] | what results, comparisons, gates and advice look like to people and programs |
 //! | [`advise`] | what to change after a result, and why |
@@ -34,6 +35,7 @@ pub mod backend;
 pub mod checkpoint;
 pub mod cli;
 pub mod compare;
+pub mod engine;
 pub mod flink;
 pub mod gate;
 pub mod measure;

@@ -122,6 +122,11 @@ impl Overrides {
 
     /// The same with these settings too.
     pub fn plan_with(&self, workload: &Path, more: &[Setting]) -> Result<Plan, Failure> {
+        self.plan_of_events(workload, None, more)
+    }
+
+    /// The same with so many events measured where a number is given, in place of a time too.
+    pub fn plan_of_events(&self, workload: &Path, events: Option<u64>, more: &[Setting]) -> Result<Plan, Failure> {
         let mut settings = self.set.clone();
         settings.extend_from_slice(more);
         settings.extend(self.parallelism.map(|n| Setting::of_flag("--parallelism", "run.parallelism", &n)));
@@ -136,9 +141,13 @@ impl Overrides {
             let place = place.as_ref().map(|place| absolute(place)).transpose()?;
             settings.extend(place.map(|place| Setting::of_text(flag, path, &place)));
         }
-        let mut plan = Document::load(workload)
-            .and_then(|document| Plan::with_flink(document, &self.flink_config, &settings, self.quick))
-            .map_err(Failure::input)?;
+        let mut document = Document::load(workload).map_err(Failure::input)?;
+        if let Some(events) = events {
+            document.measure_events();
+            settings.push(Setting::of_flag("--events", "run.events", &events));
+        }
+        let plan = Plan::with_flink(document, &self.flink_config, &settings, self.quick);
+        let mut plan = plan.map_err(Failure::input)?;
         plan.keep_configurations(&self.configuration).map_err(Failure::input)?;
         for variant in &plan.variants {
             if let Source::Trace(trace) = &variant.workload.source {

@@ -1,15 +1,15 @@
-//! `statebench flink`
+//! `statebench flink`; its `run` is in `flink_run.rs`.
 
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
-use super::{Failure, Outcome, print, say, show};
+use super::{Failure, Outcome, flink_run, print, say, show};
 use crate::flink::lint::{Context, Report, Severity, lint};
 use crate::flink::{export, import};
 use crate::workload::{FlinkFile, FlinkVersion};
 
-/// The commands about Flink's configuration files.
+/// The commands about Flink: its configuration files, and the real thing.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a Flink configuration file as a [[configuration]] of a workload
@@ -18,6 +18,8 @@ pub enum Command {
     Export(Export),
     /// Look through a Flink configuration file for what its author did not mean
     Lint(Lint),
+    /// Run a workload here and on a real Flink, and compare what they computed
+    Run(Box<flink_run::Args>),
 }
 
 /// What `flink import` reads.
@@ -83,6 +85,7 @@ pub(super) fn flink(command: &Command) -> Outcome {
         Command::Import(args) => print_import(args),
         Command::Export(args) => print_export(args),
         Command::Lint(args) => print_lint(args),
+        Command::Run(args) => flink_run::run(args),
     }
 }
 

@@ -8,6 +8,7 @@ mod check;
 mod checkpoint;
 mod compare;
 mod flink;
+mod flink_run;
 mod gate;
 mod gc_model;
 mod history;
@@ -165,7 +166,13 @@ impl Command {
     fn runs_trials(&self) -> bool {
         matches!(
             self,
-            Self::Run(_) | Self::Ab(_) | Self::Gate(_) | Self::Calibrate(_) | Self::Tune(_) | Self::Trial { .. }
+            Self::Run(_)
+                | Self::Flink(flink::Command::Run(_))
+                | Self::Ab(_)
+                | Self::Gate(_)
+                | Self::Calibrate(_)
+                | Self::Tune(_)
+                | Self::Trial { .. }
         )
     }
 }

@@ -193,6 +193,7 @@ mod tests {
             variant: 0,
             repeat: 0,
             trials: 2,
+            flink_trials: 0,
             emitted_after_events: 5,
             emitted: Digest::default(),
             state_after_events: 5,

@@ -7,3 +7,4 @@ mod yaml;
 
 pub use export::{ExportError, Exported, export};
 pub use import::{Imported, import};
+pub(crate) use yaml::value as yaml_value;

@@ -12,5 +12,5 @@ pub use access::AccessKind;
 pub use allocator::{WatchedJemalloc, allocator_stalls};
 pub use conditions::{Condition, ConditionSet, Conditions};
 pub use open_loop::{Latest, Pace, PaceClock, Paced, RealClock, Response};
-pub use probe::{Calibration, Probe, Recorder, Strategy, Stretch, empty_interval_ns, record_ns};
+pub use probe::{Calibration, Probe, Recorder, Strategy, Stretch, empty_interval_ns, latency_histogram, record_ns};
 pub use process::{ProcessTimes, allocated_bytes, cpu_cache_bytes, resident_bytes, thread_allocated_bytes};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use super::probe::{histogram, nanos};
+use super::probe::{latency_histogram, nanos};
 
 /// The clock of a subtask.
 pub trait PaceClock {
@@ -67,7 +67,7 @@ pub struct Response {
 
 impl Default for Response {
     fn default() -> Self {
-        Self { response: histogram(), response_in_checkpoint: histogram() }
+        Self { response: latency_histogram(), response_in_checkpoint: latency_histogram() }
     }
 }
 

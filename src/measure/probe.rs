@@ -108,7 +108,7 @@ pub fn empty_interval_ns() -> u64 {
 /// What recording one latency takes, ns: the median over batches.
 pub fn record_ns() -> f64 {
     const BATCH: u64 = 1_000;
-    let mut histogram = histogram();
+    let mut histogram = latency_histogram();
     let mut batch = |first: u64| {
         let start = Instant::now();
         // Latencies of two decades, so that more than one bucket is touched.
@@ -146,7 +146,8 @@ pub struct Recorder {
     pub firing_ns: u64,
 }
 
-pub(super) fn histogram() -> Histogram<u64> {
+/// An empty histogram of latencies, ns.
+pub fn latency_histogram() -> Histogram<u64> {
     with_digits(DIGITS)
 }
 
@@ -157,11 +158,11 @@ fn with_digits(digits: u8) -> Histogram<u64> {
 
 impl Default for Recorder {
     fn default() -> Self {
-        let accesses = AccessKind::ALL.iter().map(|_| histogram()).collect();
+        let accesses = AccessKind::ALL.iter().map(|_| latency_histogram()).collect();
         let gated = || with_digits(GATED_DIGITS);
         let event_during = Condition::ALL.iter().map(|_| gated()).collect();
         let (event, event_disturbed) = (gated(), gated());
-        let (windows, firings) = (gated(), histogram());
+        let (windows, firings) = (gated(), latency_histogram());
         Self { event, event_during, event_disturbed, accesses, windows, firings, timers_fired: 0, firing_ns: 0 }
     }
 }

@@ -88,10 +88,16 @@ fn findings(result: &RunResult, summary: &Summary) -> Vec<Note> {
 fn agreement_notes(result: &RunResult, agreement: &Agreement, notes: &mut Vec<Note>) {
     let label = result.variant_label(agreement.variant);
     let place = if label.is_empty() { String::new() } else { format!("{label} ") };
+    let on_flink = match agreement.flink_trials {
+        0 => String::new(),
+        1 => "; what was emitted is equal in a trial of Flink".to_owned(),
+        trials => format!("; what was emitted is equal in {trials} trials of Flink"),
+    };
     let (weight, verdict) = match (agreement.trials, agreement.differences.is_empty()) {
         (_, false) => (Weight::Problem, "THE TRIALS DIFFER".to_owned()),
-        (1, true) => (Weight::Caution, "one trial, nothing to compare it with".to_owned()),
-        (trials, true) => (Weight::Fact, format!("equal in {trials} trials")),
+        (1, true) if on_flink.is_empty() => (Weight::Caution, "one trial, nothing to compare it with".to_owned()),
+        (1, true) => (Weight::Fact, format!("one trial{on_flink}")),
+        (trials, true) => (Weight::Fact, format!("equal in {trials} trials{on_flink}")),
     };
     let text = format!(
         "digest {place}repeat {}: emitted {} after {} events, state {} after {}: {verdict}",

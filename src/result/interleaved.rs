@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Engine;
+
 /// How one trial was run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -20,6 +22,9 @@ pub struct TrialRun {
     /// The program that ran it; none where it is the one that wrote the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<Program>,
+    /// What ran it.
+    #[serde(skip_serializing_if = "Engine::is_statebench")]
+    pub engine: Engine,
 }
 
 /// A statebench that ran trials for another one.

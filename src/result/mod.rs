@@ -3,6 +3,7 @@
 mod cache_curve;
 mod checkpoint;
 mod consistency;
+mod engine;
 mod growth;
 mod interleaved;
 mod latency;
@@ -23,6 +24,7 @@ mod tuning;
 pub use cache_curve::{CacheCurve, CachePoint, PoolSize};
 pub use checkpoint::{Changelog, CheckpointRecord, Checkpoints, Materialization, Restore};
 pub use consistency::contradiction;
+pub use engine::{Engine, FlinkCheckpoint, FlinkRun};
 pub use growth::{Growth, GrowthSample, Trend, trend};
 pub use interleaved::{Contrast, Interleaved, Program, Stop, TrialRun};
 pub use latency::{Latency, LatencySummary};
@@ -35,7 +37,7 @@ pub use save::{save_file, save_json};
 pub use schema::{
     AccessLatency, Agreement, ConditionLatency, Firing, HeapMemory, KeyedResult, LoadError, Measurement,
     OperatorMeasurement, OutOfMemory, Outcome, PrefillOrigin, RunResult, SCHEMA_VERSION, SLOW_EVENT_NS, Timing,
-    TimingStrategy, Trial, VariantInfo,
+    TimingStrategy, Trial, VariantInfo, slow_event_share,
 };
 pub use stalls::{AllocatorStalls, RehashStalls};
 pub use steady::{Course, ServedFrom, Steadiness, Unsettled, WorkingSet};

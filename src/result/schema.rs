@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -301,6 +302,9 @@ pub struct OperatorMeasurement {
     pub name: String,
     /// Latency of whole rows.
     pub row_latency: Latency,
+    /// Digest over what it has emitted, warm-up included; none in results of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emitted: Option<Digest>,
 }
 
 /// A result of one key.
@@ -328,6 +332,12 @@ pub struct Firing {
 /// Events that take longer are slow: a lookup that reads and unpacks an index block again takes longer, hardly any other
 /// access does.
 pub const SLOW_EVENT_NS: u64 = 300_000;
+/// Share of the timed events that were slow, 0 to 1.
+pub fn slow_event_share(events: &Histogram<u64>) -> f64 {
+    let slow = events.iter_recorded().filter(|at| at.value_iterated_to() > SLOW_EVENT_NS);
+    slow.map(|at| at.count_at_value()).sum::<u64>() as f64 / events.len().max(1) as f64
+}
+
 /// A trial of which a larger share of events is slow is in the slow regime.
 const SLOW_SHARE: f64 = 0.01;
 
@@ -336,11 +346,16 @@ impl Measurement {
     pub fn is_slow(&self) -> bool {
         self.slow_event_share > SLOW_SHARE
     }
-}
 
-#[cfg(test)]
-impl Measurement {
-    /// What tests fill in.
+    /// Digest over what the first operator has emitted: all of it that was not the others'.
+    pub fn first_emitted(&self) -> Digest {
+        let others = self.later.iter().map(|operator| operator.emitted.unwrap_or_default());
+        let others = Digest::of_operators(std::iter::once(Digest::default()).chain(others));
+        let Digest { sum, count } = self.emitted;
+        Digest { sum: sum.wrapping_sub(others.sum), count: count.saturating_sub(others.count) }
+    }
+
+    /// One in which nothing was measured, to be filled in.
     pub(crate) fn of_nothing() -> Self {
         Self {
             parallelism: 1,
@@ -486,6 +501,9 @@ pub struct Agreement {
     pub repeat: u32,
     /// Trials that were compared.
     pub trials: usize,
+    /// Trials of Flink that were compared beside them by what they have emitted; their state is not looked at.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub flink_trials: usize,
     /// Events after which the emitted results were compared.
     pub emitted_after_events: u64,
     /// Digest over the results emitted until then, of the first trial.
@@ -496,6 +514,11 @@ pub struct Agreement {
     pub state: Digest,
     /// Where trials part, one line each; empty when all agree.
     pub differences: Vec<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// Why a result file cannot be read.

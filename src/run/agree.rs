@@ -33,8 +33,17 @@ pub fn compare(variant: usize, repeat: u32, trials: &[Finished<'_>]) -> Option<A
             ));
         }
     }
-    let trials = trials.len();
-    Some(Agreement { variant, repeat, trials, emitted_after_events, emitted, state_after_events, state, differences })
+    Some(Agreement {
+        variant,
+        repeat,
+        trials: trials.len(),
+        flink_trials: 0,
+        emitted_after_events,
+        emitted,
+        state_after_events,
+        state,
+        differences,
+    })
 }
 
 /// The events that a trial processed in all, and what it had emitted by then.

@@ -39,7 +39,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 pub use dispatch::run_trial;
-pub use drive::drive;
+pub use drive::{Delivery, drive};
 pub use explore::{ExploreError, Explorer};
 pub use interleave::{Arm, Interleaver, RunWith};
 pub use max_rate::{RateTarget, find_max_rates};

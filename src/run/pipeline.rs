@@ -44,15 +44,6 @@ impl<K> PipelineSubtask<K> {
     fn stores(&self) -> impl Iterator<Item = &dyn Observed> {
         std::iter::once(self.first.store()).chain(self.later.iter().map(|operator| operator.store()))
     }
-
-    /// Digests of all operators: each counts by its place, so that two of them cannot trade.
-    fn merged(first: Digest, later: impl Iterator<Item = Digest>) -> Digest {
-        let mut all = first;
-        for (digest, place) in later.zip(1_u64..) {
-            all.merge(Digest { sum: digest.sum.wrapping_mul(2 * place + 1), count: digest.count });
-        }
-        all
-    }
 }
 
 impl<K> Subtask<K> for PipelineSubtask<K> {
@@ -117,16 +108,18 @@ impl<K> Subtask<K> for PipelineSubtask<K> {
         Some(self.first.heap_objects()? + later)
     }
     fn emitted(&self) -> Digest {
-        Self::merged(self.first.emitted(), self.later.iter().map(|operator| operator.emitted()))
+        let later = self.later.iter().map(|operator| operator.emitted());
+        Digest::of_operators(std::iter::once(self.first.emitted()).chain(later))
     }
     fn late_events(&self) -> u64 {
         self.first.late_events() + self.later.iter().map(|operator| operator.late_events()).sum::<u64>()
     }
     fn state_digest(&mut self) -> StateResult<Digest> {
-        let first = self.first.state_digest()?;
-        let later: Vec<_> =
-            self.later.iter_mut().map(|operator| operator.state_digest()).collect::<StateResult<_>>()?;
-        Ok(Self::merged(first, later.into_iter()))
+        let mut all = vec![self.first.state_digest()?];
+        for operator in &mut self.later {
+            all.push(operator.state_digest()?);
+        }
+        Ok(Digest::of_operators(all.into_iter()))
     }
     fn probe(&mut self) -> &mut Probe {
         self.first.probe()

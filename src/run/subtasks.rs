@@ -26,8 +26,8 @@ use crate::measure::{
 };
 use crate::result::{
     AccessLatency, ConditionLatency, Firing, HeapMemory, KeyedResult, Latency, Measurement, OpenLoop,
-    OperatorMeasurement, PhaseMeasurement, PrefillOrigin, ProcessUse, RehashStalls, SLOW_EVENT_NS, Timing,
-    TimingStrategy,
+    OperatorMeasurement, PhaseMeasurement, PrefillOrigin, ProcessUse, RehashStalls, Timing, TimingStrategy,
+    slow_event_share,
 };
 use crate::source::{BLOCK_EVENTS, Event, EventSource, SourceKey};
 use crate::state::{Digest, HeapUse, JvmHeap, StateError, StateResult};
@@ -129,7 +129,7 @@ pub fn run_subtasks<K: SourceKey>(setup: &Setup<'_, K>) -> Result<Option<Report>
     let checkpoint_bytes = checkpoint_bytes(setup, &mut subtasks)?;
     let (boundaries, emitted) = merge_emitted(&subtasks);
     let recorder = of_all_operators(&recorders);
-    let later = later_operators(&workload.later, &recorders);
+    let later = later_operators(&workload.later, &recorders, &mut subtasks);
     let latest = latest(&subtasks);
     let late_events = late_events(&subtasks);
     let growth = growth(workload, subtasks.iter().map(|noted| &noted.growth));
@@ -838,13 +838,6 @@ fn timing(
     }
 }
 
-/// The share of timed events that took longer than [`SLOW_EVENT_NS`].
-fn slow_event_share(events: &Histogram<u64>) -> f64 {
-    let slow: u64 =
-        events.iter_recorded().filter(|at| at.value_iterated_to() > SLOW_EVENT_NS).map(|at| at.count_at_value()).sum();
-    slow as f64 / events.len().max(1) as f64
-}
-
 /// The stores of all subtasks with what was seen of them.
 fn watched<'a, K>(subtasks: &'a [Noted<K>], first_of_pool: &'a [bool]) -> impl Iterator<Item = Watched<'a>> {
     let watched = |(noted, first): (&'a Noted<K>, &bool)| Watched {
@@ -901,12 +894,19 @@ fn checkpoint_bytes<K>(setup: &Setup<'_, K>, subtasks: &mut [Noted<K>]) -> Resul
 }
 
 /// What the operators of a pipeline behind the first did.
-fn later_operators(steps: &[Step], recorders: &[Recorder]) -> Vec<OperatorMeasurement> {
-    let of_step = |(step, own): (&Step, &Recorder)| OperatorMeasurement {
+fn later_operators<K>(steps: &[Step], recorders: &[Recorder], subtasks: &mut [Noted<K>]) -> Vec<OperatorMeasurement> {
+    let mut emitted = vec![Digest::default(); steps.len()];
+    for noted in subtasks {
+        for (all, operator) in emitted.iter_mut().zip(noted.subtask.later()) {
+            all.merge(operator.emitted());
+        }
+    }
+    let of_step = |((step, own), emitted): ((&Step, &Recorder), Digest)| OperatorMeasurement {
         name: step.name.clone(),
         row_latency: Latency::of(&own.event),
+        emitted: Some(emitted),
     };
-    steps.iter().zip(recorders.iter().skip(1)).map(of_step).collect()
+    steps.iter().zip(recorders.iter().skip(1)).zip(emitted).map(of_step).collect()
 }
 
 /// Events of the measured part that came too late.

@@ -28,6 +28,15 @@ impl Digest {
         self.sum = self.sum.wrapping_add(other.sum);
         self.count += other.count;
     }
+
+    /// Of all operators of a pipeline: each counts by its place, so that two of them cannot trade.
+    pub fn of_operators(operators: impl Iterator<Item = Self>) -> Self {
+        let mut all = Self::default();
+        for (digest, place) in operators.zip(0_u64..) {
+            all.merge(Self { sum: digest.sum.wrapping_mul(2 * place + 1), count: digest.count });
+        }
+        all
+    }
 }
 
 impl std::fmt::Display for Digest {

@@ -107,6 +107,16 @@ impl Document {
         Ok(())
     }
 
+    /// Forgets for how long is run, since it is for a number of events.
+    pub fn measure_events(&mut self) {
+        if let Some(Value::Table(run)) = self.table.get_mut("run") {
+            run.remove("duration");
+            if run.get("warm-up").is_some_and(Value::is_str) {
+                run.remove("warm-up");
+            }
+        }
+    }
+
     /// Notes that what is wrong at a path is not the file's but what the user wrote elsewhere.
     pub fn note_override(&mut self, path: &str, written: &str) {
         self.overrides.push((path.to_owned(), written.to_owned()));

@@ -13,6 +13,7 @@ mod compare;
 mod environment;
 mod flink;
 mod flink_measured;
+mod flink_run;
 mod formats;
 mod gate;
 mod gc_model;
