@@ -7,7 +7,7 @@ import org.apache.flink.core.fs.FSDataInputStream;
 import org.apache.flink.core.fs.Path;
 
 /**
- * Reads a file of events, which {@code src/flink/events.rs} writes and describes. Its numbers are big endian.
+ * Reads a file of events, which {@code src/engine/events.rs} writes and describes. Its numbers are big endian.
  *
  * <p>A record begins with a byte that tells what it is: an event, a watermark, the end of the prefill, the begin of the measured
  * part, or the end.

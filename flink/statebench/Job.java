@@ -17,7 +17,7 @@ import org.apache.flink.streaming.api.functions.sink.v2.DiscardingSink;
 
 /**
  * The job of a workload: its operators over the events that statebench has written. It is told what to do by arguments {@code
- * name=value}, of which {@code src/flink/spec.rs} has the list; those that begin with {@code conf.} are options of Flink.
+ * name=value}, of which {@code src/engine/spec.rs} has the list; those that begin with {@code conf.} are options of Flink.
  */
 public final class Job {
     private Job() {}

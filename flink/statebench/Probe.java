@@ -1,5 +1,6 @@
 package statebench;
 
+import java.lang.management.CompilationMXBean;
 import java.lang.management.GarbageCollectorMXBean;
 import java.lang.management.ManagementFactory;
 import org.apache.flink.api.common.TaskInfo;
@@ -24,6 +25,8 @@ final class Probe {
     private long prefillNs;
     private long gcCount;
     private long gcMs;
+    private long jitMs;
+    private long heapUsedBytes;
 
     /** Begins with a new one in this thread. */
     static Probe open() {
@@ -48,6 +51,7 @@ final class Probe {
         long[] gc = collections();
         gcCount = gc[0];
         gcMs = gc[1];
+        jitMs = compilation();
         beganNs = System.nanoTime();
     }
 
@@ -56,6 +60,15 @@ final class Probe {
         long[] gc = collections();
         gcCount = gc[0] - gcCount;
         gcMs = gc[1] - gcMs;
+        jitMs = compilation() - jitMs;
+        Runtime jvm = Runtime.getRuntime();
+        heapUsedBytes = jvm.totalMemory() - jvm.freeMemory();
+    }
+
+    /** Time that this JVM has spent compiling so far, in threads of its own, ms. */
+    private static long compilation() {
+        CompilationMXBean compiler = ManagementFactory.getCompilationMXBean();
+        return compiler != null && compiler.isCompilationTimeMonitoringSupported() ? compiler.getTotalCompilationTime() : 0;
     }
 
     /** Collections of this JVM so far, and the time that they took, ms. */
@@ -76,9 +89,8 @@ final class Probe {
         context.addAccumulator("measured", measured);
     }
 
-    /** What {@code src/flink/outcome.rs} reads. */
+    /** What {@code src/engine/outcome.rs} reads. */
     private String json(int subtask, int attempt) {
-        Runtime jvm = Runtime.getRuntime();
         return "{\"subtask\":" + subtask
                 + ",\"attempt\":" + attempt
                 + ",\"jvm\":\"" + ManagementFactory.getRuntimeMXBean().getName().hashCode() + "\""
@@ -88,8 +100,9 @@ final class Probe {
                 + ",\"wall_ns\":" + (endedNs - beganNs)
                 + ",\"gc_count\":" + gcCount
                 + ",\"gc_ms\":" + gcMs
-                + ",\"heap_used_bytes\":" + (jvm.totalMemory() - jvm.freeMemory())
-                + ",\"heap_max_bytes\":" + jvm.maxMemory()
+                + ",\"jit_ms\":" + jitMs
+                + ",\"heap_used_bytes\":" + heapUsedBytes
+                + ",\"heap_max_bytes\":" + Runtime.getRuntime().maxMemory()
                 + ",\"event_latency\":" + events.json()
                 + ",\"block_duration\":" + blocks.json() + "}";
     }

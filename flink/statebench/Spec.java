@@ -7,7 +7,7 @@ import java.util.TreeMap;
 import org.apache.flink.api.common.state.StateDescriptor;
 import org.apache.flink.api.common.state.StateTtlConfig;
 
-/** What the job is told of one operator, as {@code src/flink/spec.rs} writes it: its name, its settings, the TTL of its states. */
+/** What the job is told of one operator, as {@code src/engine/spec.rs} writes it: its name, its settings, the TTL of its states. */
 final class Spec implements Serializable {
     private static final long serialVersionUID = 1;
     private final int place;

@@ -1,10 +1,10 @@
-//! `statebench flink`; its `run` is in `flink_run.rs`.
+//! `statebench flink`; its `run` and `validate` are in files of their own.
 
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
-use super::{Failure, Outcome, flink_run, print, say, show};
+use super::{Failure, Outcome, flink_run, flink_validate, print, say, show};
 use crate::flink::lint::{Context, Report, Severity, lint};
 use crate::flink::{export, import};
 use crate::workload::{FlinkFile, FlinkVersion};
@@ -20,6 +20,8 @@ pub enum Command {
     Lint(Lint),
     /// Run a workload here and on a real Flink, and compare what they computed
     Run(Box<flink_run::Args>),
+    /// Run workloads here and on a real Flink, repeat by repeat, and tell how far the two agree
+    Validate(Box<flink_validate::Args>),
 }
 
 /// What `flink import` reads.
@@ -86,6 +88,7 @@ pub(super) fn flink(command: &Command) -> Outcome {
         Command::Export(args) => print_export(args),
         Command::Lint(args) => print_lint(args),
         Command::Run(args) => flink_run::run(args),
+        Command::Validate(args) => flink_validate::validate(args),
     }
 }
 

@@ -1,10 +1,10 @@
 //! `statebench flink run`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 
-use super::check::WorkloadArgs;
+use super::check::{Overrides, WorkloadArgs};
 use super::run::{PlaceArgs, verdict};
 use super::{Failure, Outcome, print, report, say};
 use crate::engine::{Access, EngineError, FlinkHome, FlinkOptions, Place, not_comparable, run_on_flink};
@@ -64,7 +64,13 @@ pub struct FlinkArgs {
 }
 
 impl FlinkArgs {
-    fn options(&self, kill_after: Option<Time>, quiet: bool) -> Result<FlinkOptions, Failure> {
+    /// Measured events, where the command line says how many.
+    pub(super) fn events(&self) -> Option<u64> {
+        self.events
+    }
+
+    /// How jobs are run.
+    pub(super) fn options(&self, kill_after: Option<Time>, quiet: bool) -> Result<FlinkOptions, Failure> {
         let home = FlinkHome::open(&self.flink_home).map_err(failure)?;
         let place = match &self.jobmanager {
             None => {
@@ -101,7 +107,7 @@ impl FlinkArgs {
 }
 
 /// What went wrong, with its exit code.
-fn failure(error: EngineError) -> Failure {
+pub(super) fn failure(error: EngineError) -> Failure {
     match error {
         EngineError::Interrupted => Failure::interrupted("interrupted; the cluster is gone"),
         error if error.is_input() => Failure::input(error),
@@ -110,7 +116,7 @@ fn failure(error: EngineError) -> Failure {
 }
 
 pub(super) fn run(args: &Args) -> Outcome {
-    let plan = plan(args)?;
+    let plan = planned(&args.workload.overrides, args.workload.path(), args.flink.events)?;
     let flink = args.flink.options(args.kill_after, args.quiet)?;
     let options = args.place.options(&plan, &plan.name, args.quiet, args.workload.quick())?;
     let page = args.report.as_ref().map(|file| file.clone().unwrap_or_else(|| report::page_beside(&options.output)));
@@ -131,21 +137,19 @@ pub(super) fn run(args: &Args) -> Outcome {
     verdict(&result)
 }
 
-/// The plan, of a number of events; what Flink does not run is refused.
-fn plan(args: &Args) -> Result<Plan, Failure> {
+/// The plan of a workload, of a number of events; what Flink does not run is refused.
+pub(super) fn planned(overrides: &Overrides, workload: &Path, events: Option<u64>) -> Result<Plan, Failure> {
     // Companions count what is RocksDB's; the comparison with Flink has no use for them.
     let settings = [Setting::of_flag("flink run", "run.counters", &false)];
-    let plan = args.workload.overrides.plan_of_events(args.workload.path(), args.flink.events, &settings)?;
+    let plan = overrides.plan_of_events(workload, events, &settings)?;
     for variant in &plan.variants {
         let place = if variant.label.is_empty() { String::new() } else { format!(" ({})", variant.label) };
         if matches!(variant.workload.run.measured, Extent::Time(_)) {
-            return Err(Failure::input(format!(
-                "{}{place}: it is measured for a time, and a job needs a number of events: --events N",
-                args.workload.path().display()
-            )));
+            let what = "it is measured for a time, and a job needs a number of events: --events N";
+            return Err(Failure::input(format!("{}{place}: {what}", workload.display())));
         }
         if let Some(why) = not_comparable(&variant.workload) {
-            return Err(Failure::not_comparable(format!("{}{place}: {why}", args.workload.path().display())));
+            return Err(Failure::not_comparable(format!("{}{place}: {why}", workload.display())));
         }
     }
     if plan.cells.iter().all(|cell| cell.configuration.options.backend == BackendType::Null) {

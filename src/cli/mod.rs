@@ -9,6 +9,7 @@ mod checkpoint;
 mod compare;
 mod flink;
 mod flink_run;
+mod flink_validate;
 mod gate;
 mod gc_model;
 mod history;
@@ -167,7 +168,7 @@ impl Command {
         matches!(
             self,
             Self::Run(_)
-                | Self::Flink(flink::Command::Run(_))
+                | Self::Flink(flink::Command::Run(_) | flink::Command::Validate(_))
                 | Self::Ab(_)
                 | Self::Gate(_)
                 | Self::Calibrate(_)

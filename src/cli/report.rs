@@ -155,7 +155,8 @@ fn html(
 /// The configurations of a result, each once, as what is to be pasted into Flink's file.
 fn configurations(result: &RunResult) -> Vec<FlinkConfiguration> {
     let mut told = BTreeSet::new();
-    let names = result.trials.iter().map(|trial| trial.configuration.as_str()).filter(|name| told.insert(*name));
+    let own = result.trials.iter().filter(|trial| trial.run.engine.is_statebench());
+    let names = own.map(|trial| trial.configuration.as_str()).filter(|name| told.insert(*name));
     let names: Vec<_> = names.collect();
     let one = |name: &str| FlinkConfiguration {
         name: name.to_owned(),

@@ -3,7 +3,7 @@
 use clap::{Args as ClapArgs, ValueEnum};
 
 use super::{Failure, Outcome, print};
-use crate::compare::Comparison;
+use crate::compare::{Comparison, Validation};
 use crate::gate::{Calibration, Gate, History, Policy};
 use crate::result::RunResult;
 use crate::workload::WorkloadWire;
@@ -31,6 +31,8 @@ enum FileFormat {
     Calibration,
     /// What `history --format json` prints
     History,
+    /// What `flink validate --format json` prints
+    Validation,
 }
 
 pub(super) fn schema(args: &Args) -> Outcome {
@@ -42,6 +44,7 @@ pub(super) fn schema(args: &Args) -> Outcome {
         FileFormat::Gate => schemars::schema_for!(Gate),
         FileFormat::Calibration => schemars::schema_for!(Calibration),
         FileFormat::History => schemars::schema_for!(History),
+        FileFormat::Validation => schemars::schema_for!(Validation),
     };
     let text = serde_json::to_string_pretty(&schema).map_err(Failure::environment)?;
     print(&(text + "\n"))

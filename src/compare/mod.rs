@@ -6,6 +6,7 @@
 //! alone, such as digests, is compared exactly.
 
 mod comparison;
+mod engines;
 mod exact;
 mod flips;
 mod looks;
@@ -17,6 +18,7 @@ mod tests;
 mod verdict;
 
 pub use comparison::{Comparison, Counts, Group, OptionChange, Source, compare};
+pub use engines::{EngineCell, Figure, SeparatedPair, ValidatedCell, Validation};
 pub use exact::ExactComparison;
 pub use flips::FalseAlarms;
 pub use matching::{Partnerless, Side};

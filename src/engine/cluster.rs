@@ -18,6 +18,8 @@ use crate::run::stop_requested;
 
 /// How long a cluster may take until all its slots are there.
 const START_TIMEOUT: Duration = Duration::from_secs(90);
+/// Task managers that may die in the life of a cluster: more of them die of what the next one dies of too.
+const MOST_RESTARTS: u16 = 5;
 /// Time between two questions.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -155,14 +157,18 @@ impl LocalCluster {
     }
 
     /// Looks after the processes: a task manager that has died is replaced, as a cluster's resource manager would; a job manager
-    /// that has died ends it.
+    /// that has died ends it, and so do too many task managers.
     ///
     /// # Errors
-    /// The job manager died, or a process cannot be started.
+    /// The job manager died, task managers keep dying, or a process cannot be started.
     pub fn tend(&mut self) -> Result<(), EngineError> {
         self.job_manager.check()?;
         for number in 0..self.task_managers.len() {
             if self.task_managers[number].has_ended() {
+                if self.restarted == MOST_RESTARTS {
+                    let why = format!("a task manager died after {MOST_RESTARTS} others");
+                    return Err(EngineError::Cluster(why, self.task_managers[number].last_words()));
+                }
                 self.restarted += 1;
                 let next = self.plan.task_managers + self.restarted;
                 self.task_managers[number] = self.launcher.start_task_manager(next)?;
@@ -383,6 +389,8 @@ mod tests {
     #[test]
     fn the_end_of_a_process_is_its_own() {
         let mut child = leashed("exit 7");
+        // To wait lets the leash go, where it is not held.
+        let _leash = child.stdin.take();
         assert_eq!(child.wait().unwrap().code(), Some(7));
     }
 

@@ -187,7 +187,7 @@ impl<K: FileKey> Writer<K> {
         }
         put_bytes(&event.payload.0, &mut self.record);
         if is_broadcast {
-            return self.to_all();
+            return self.put_in_all();
         }
         let subtask = self.groups.subtask_of(self.groups.group_of(event.key.hash_code()));
         let (path, file) = &mut self.files[usize::from(subtask)];
@@ -199,16 +199,16 @@ impl<K: FileKey> Writer<K> {
         self.record.clear();
         self.record.push(WATERMARK);
         self.record.extend_from_slice(&now.watermark_ms.to_be_bytes());
-        self.to_all()
+        self.put_in_all()
     }
 
     fn mark(&mut self, tag: u8) -> Result<(), EngineError> {
         self.record.clear();
         self.record.push(tag);
-        self.to_all()
+        self.put_in_all()
     }
 
-    fn to_all(&mut self) -> Result<(), EngineError> {
+    fn put_in_all(&mut self) -> Result<(), EngineError> {
         for (path, file) in &mut self.files {
             file.write_all(&self.record)
                 .map_err(|error| EngineError::Io(path.clone(), "cannot write events", error))?;
@@ -222,4 +222,90 @@ fn anchor<K: FileKey>(groups: KeyGroups, subtask: u16) -> K {
     let is_own = |key: &K| groups.subtask_of(groups.group_of(key.hash_code())) == subtask;
     // A few draws find one: every subtask has a key group, and there are at most 32768.
     (0..=u32::MAX).map(K::numbered).find(is_own).unwrap_or_else(|| K::numbered(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{Codec, Key};
+
+    fn workload(text: &str) -> Workload {
+        Workload::new(&toml::from_str(text).unwrap(), Path::new(".")).unwrap()
+    }
+
+    /// What a file holds: its records by kind, with the sequence or the watermark, and of events the key.
+    type Records = Vec<(u8, i64, Option<i64>)>;
+
+    /// Of a file with long keys.
+    fn records(mut bytes: &[u8]) -> Records {
+        assert_eq!(bytes.split_off(..6).unwrap(), b"SBEV\x01\x00");
+        let long = |bytes: &mut &[u8]| i64::decode(bytes).unwrap();
+        let anchor = long(&mut bytes);
+        let mut records = Vec::new();
+        while let Some((&tag, rest)) = bytes.split_first() {
+            bytes = rest;
+            records.push(match tag {
+                EVENT => {
+                    let sequence = long(&mut bytes);
+                    (0..5).for_each(|_| _ = long(&mut bytes));
+                    let flags = bytes.split_off(..3).unwrap();
+                    let key = long(&mut bytes);
+                    let payload = i32::decode(&mut bytes).unwrap();
+                    bytes.split_off(..payload as usize).unwrap();
+                    (tag, sequence, Some(if flags[2] == 1 { anchor } else { key }))
+                }
+                WATERMARK => (tag, long(&mut bytes), None),
+                _ => (tag, 0, None),
+            });
+        }
+        records
+    }
+
+    fn written(text: &str) -> (Workload, Written, Vec<Records>) {
+        let (workload, folder) = (workload(text), tempfile::tempdir().unwrap());
+        let written = write_events(&workload, 1, folder.path()).unwrap();
+        let file = |subtask| records(&std::fs::read(folder.path().join(file_name(subtask))).unwrap());
+        let files = (0..workload.run.groups.parallelism).map(file).collect();
+        (workload, written, files)
+    }
+
+    #[test]
+    fn each_event_is_in_the_file_of_its_key_and_in_order() {
+        let text = "keys.cardinality = 300\nvalues.size = 9\nrun = { events = 5_000, warm-up = 100, parallelism = 3 }";
+        let (workload, written, files) = written(text);
+        assert_eq!(written, Written { warm_up_events: ROUND, events: 5_000, skipped_rows: 0 });
+        let groups = workload.run.groups;
+        let (mut prefilled, mut sequences) = (0, Vec::new());
+        for (records, subtask) in files.iter().zip(0..) {
+            let own = records.iter().filter_map(|(_, _, key)| *key);
+            assert!(own.clone().all(|key| groups.subtask_of(groups.group_of(key.hash_code())) == subtask));
+            let marks: Vec<_> = records.iter().map(|(tag, ..)| *tag).filter(|tag| *tag != EVENT).collect();
+            assert_eq!(marks, [PREFILL_ENDS, MEASURING_BEGINS, WATERMARK, END]);
+            let parts: Vec<_> =
+                records.split(|(tag, ..)| *tag != EVENT).map(|part| part.iter().map(|one| one.1)).collect();
+            prefilled += parts[0].len();
+            assert!(parts[1].clone().all(|sequence| sequence < ROUND as i64));
+            assert!(parts[2].clone().all(|sequence| sequence >= ROUND as i64));
+            assert!(parts.iter().all(|part| part.clone().is_sorted()));
+            sequences.extend(parts[1].clone().chain(parts[2].clone()));
+        }
+        sequences.sort_unstable();
+        assert!(prefilled == 300 && sequences.into_iter().eq(0..ROUND as i64 + 5_000));
+    }
+
+    /// A warm-up ends with a round.
+    const ROUND: u64 = crate::workload::ROUND_EVENTS;
+
+    #[test]
+    fn broadcast_events_and_watermarks_go_to_all_where_they_have_to() {
+        let run = "run = { events = 2_000, warm-up = 0, parallelism = 2 }\nkeys.cardinality = 50\n";
+        let (.., files) = written(&format!("{run}operator.broadcast-rules = {{ updates = 0.1 }}"));
+        let all: usize = files.iter().map(|records| records.iter().filter(|one| one.0 == EVENT).count()).sum();
+        assert!((2_050 + 150..2_050 + 250).contains(&all), "{all}");
+        let (.., files) = written(&format!("{run}operator = 'temporal-join'\ntime.rate = 1000"));
+        for records in files {
+            let watermarks: Vec<_> = records.iter().filter(|one| one.0 == WATERMARK).map(|one| one.1).collect();
+            assert!(watermarks.len() > 5 && watermarks.is_sorted(), "{watermarks:?}");
+        }
+    }
 }

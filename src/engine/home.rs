@@ -29,13 +29,12 @@ impl FlinkHome {
         let jars = std::fs::read_dir(&lib).map_err(|_| {
             refuse("has no folder `lib` with Flink's jars; allowed: the folder that a download of Flink unpacks to")
         })?;
-        let names = jars.filter_map(Result::ok).map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut names = jars.filter_map(Result::ok).map(|entry| entry.file_name().to_string_lossy().into_owned());
         let version = names
-            .filter_map(|name| {
+            .find_map(|name| {
                 let rest = name.strip_prefix("flink-dist-").or_else(|| name.strip_prefix("flink-dist_2.12-"))?;
                 rest.strip_suffix(".jar").map(str::to_owned)
             })
-            .next()
             .ok_or_else(|| refuse("has no `lib/flink-dist-VERSION.jar`"))?;
         let line = if version.starts_with("1.20.") {
             FlinkVersion::V1_20

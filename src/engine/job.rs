@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use super::cluster::{ClusterPlan, LocalCluster};
 use super::compared::compare_with_own;
@@ -64,31 +65,81 @@ pub fn run_on_flink(
     run: &RunOptions,
     options: &FlinkOptions,
 ) -> Result<(), EngineError> {
-    let work = tempfile::Builder::new().prefix("statebench-job-").tempdir_in(&run.state_folder);
-    let work = work.map_err(|error| EngineError::Io(run.state_folder.clone(), "cannot make a folder", error))?;
-    let jar = program::compile(&options.home, work.path())?;
-    let mut clusters = Clusters::default();
+    let mut trials = FlinkTrials::new(plan, run, options)?;
     for (variant, of_plan) in plan.variants.iter().enumerate() {
         for repeat in 0..of_plan.workload.run.repeats {
-            let parent = options.events_folder.as_deref().unwrap_or(work.path());
-            let events = tempfile::Builder::new().prefix("statebench-events-").tempdir_in(parent);
-            let events = events.map_err(|error| EngineError::Io(parent.to_owned(), "cannot make a folder", error))?;
-            let seed = stream_seed(of_plan.workload.run.seed, repeat);
-            let written = write_events(&of_plan.workload, seed, events.path())?;
-            for cell in plan.cells.iter().filter(|cell| is_run(cell, variant)) {
-                let runner = Runner { options, run, variant: of_plan, cell, jar: &jar, events: events.path(), written };
-                let trial = runner.trial(&plan.name, (repeat, seed), &mut clusters)?;
+            trials.run(variant, repeat, |trial| {
                 compare_with_own(result, &trial, of_plan);
                 result.trials.push(trial);
                 result.planned_trials = result.planned_trials.max(result.trials.len());
-                if result.has_answers() {
-                    let io = |error| EngineError::Io(run.output.clone(), "cannot write the result", error);
-                    result.save(&run.output).map_err(io)?;
+                if !result.has_answers() {
+                    return Ok(());
                 }
-            }
+                let io = |error| EngineError::Io(run.output.clone(), "cannot write the result", error);
+                result.save(&run.output).map_err(io)
+            })?;
         }
     }
     Ok(())
+}
+
+/// Runs trials of a plan on Flink.
+pub struct FlinkTrials<'a> {
+    plan: &'a Plan,
+    run: &'a RunOptions,
+    options: &'a FlinkOptions,
+    /// Where the job is compiled, and events are written where no folder is named.
+    work: TempDir,
+    jar: PathBuf,
+    clusters: Clusters,
+}
+
+impl<'a> FlinkTrials<'a> {
+    /// Compiles the job.
+    ///
+    /// # Errors
+    /// There is no room for it, or the compiler refuses it.
+    pub fn new(plan: &'a Plan, run: &'a RunOptions, options: &'a FlinkOptions) -> Result<Self, EngineError> {
+        let work = folder_in(&run.state_folder, "statebench-job-")?;
+        let jar = program::compile(&options.home, work.path())?;
+        Ok(Self { plan, run, options, work, jar, clusters: Clusters::default() })
+    }
+
+    /// Writes the events of a repeat of a workload, and runs each of its configurations over them.
+    ///
+    /// # Errors
+    /// As [`run_on_flink`], or what is done with a trial fails.
+    pub fn run(
+        &mut self,
+        variant: usize,
+        repeat: u32,
+        mut each: impl FnMut(Trial) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        let of_plan = &self.plan.variants[variant];
+        let folder = self.options.events_folder.as_deref().unwrap_or(self.work.path());
+        let events = folder_in(folder, "statebench-events-")?;
+        let seed = stream_seed(of_plan.workload.run.seed, repeat);
+        let written = write_events(&of_plan.workload, seed, events.path())?;
+        for cell in self.plan.cells.iter().filter(|cell| is_run(cell, variant)) {
+            let runner = Runner {
+                options: self.options,
+                run: self.run,
+                variant: of_plan,
+                cell,
+                jar: &self.jar,
+                events: events.path(),
+                written,
+            };
+            each(runner.trial(&self.plan.name, (repeat, seed), &mut self.clusters)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// A folder that is removed when it is dropped.
+fn folder_in(parent: &Path, prefix: &str) -> Result<TempDir, EngineError> {
+    let made = tempfile::Builder::new().prefix(prefix).tempdir_in(parent);
+    made.map_err(|error| EngineError::Io(parent.to_owned(), "cannot make a folder", error))
 }
 
 /// Whether a cell is one that Flink runs.
@@ -107,10 +158,16 @@ struct Runner<'a> {
     written: Written,
 }
 
+/// What a job manager tells of a job that has ended.
+struct Seen {
+    checkpoints: Vec<FlinkCheckpoint>,
+    back_pressured_s: Option<f64>,
+}
+
 /// What came of a job.
 struct Ended {
     told: Told,
-    checkpoints: Vec<FlinkCheckpoint>,
+    seen: Seen,
     task_managers: u16,
     killed_task_managers: u16,
     cluster_start: Option<Duration>,
@@ -160,10 +217,12 @@ impl Runner<'_> {
             killed_task_managers: ended.killed_task_managers,
             gc_count: Some(collections.count),
             gc_pause_s: Some(collections.ms as f64 / 1e3),
+            jit_s: Some(collections.jit_ms as f64 / 1e3),
             heap_used_bytes: Some(collections.heap_used_bytes),
             heap_max_bytes: Some(collections.heap_max_bytes),
             emitted: (0..operators).map(|place| ended.told.emitted(place)).collect(),
-            checkpoints: ended.checkpoints.clone(),
+            back_pressured_s: ended.seen.back_pressured_s,
+            checkpoints: ended.seen.checkpoints.clone(),
             ..self.flink_run(ended.task_managers)
         };
         (Outcome::Finished(Box::new(measurement)), flink)
@@ -174,15 +233,7 @@ impl Runner<'_> {
             version: self.options.home.version.clone(),
             is_local: matches!(self.options.place, Place::Local),
             task_managers,
-            cluster_start_s: None,
-            restarts: 0,
-            killed_task_managers: 0,
-            gc_count: None,
-            gc_pause_s: None,
-            heap_used_bytes: None,
-            heap_max_bytes: None,
-            emitted: Vec::new(),
-            checkpoints: Vec::new(),
+            ..FlinkRun::default()
         }
     }
 
@@ -226,14 +277,14 @@ impl Runner<'_> {
                 if submitted.is_err() || !self.options.reuse_cluster {
                     clusters.0 = None;
                 }
-                let (told, checkpoints) = submitted?;
-                Ok(Ended { told, checkpoints, task_managers, killed_task_managers, cluster_start })
+                let (told, seen) = submitted?;
+                Ok(Ended { told, seen, task_managers, killed_task_managers, cluster_start })
             }
             Place::Session { url, access } => {
                 let manager = JobManager::at(url, access)?;
                 let task_managers = self.check_slots(&manager)?;
-                let (told, checkpoints) = self.submit(arguments, &mut Target::Session(&manager))?;
-                Ok(Ended { told, checkpoints, task_managers, killed_task_managers: 0, cluster_start: None })
+                let (told, seen) = self.submit(arguments, &mut Target::Session(&manager))?;
+                Ok(Ended { told, seen, task_managers, killed_task_managers: 0, cluster_start: None })
             }
         }
     }
@@ -267,11 +318,7 @@ impl Runner<'_> {
         Ok(u16::try_from(number("taskmanagers")).unwrap_or(u16::MAX))
     }
 
-    fn submit(
-        &self,
-        arguments: &[String],
-        target: &mut Target<'_>,
-    ) -> Result<(Told, Vec<FlinkCheckpoint>), EngineError> {
+    fn submit(&self, arguments: &[String], target: &mut Target<'_>) -> Result<(Told, Seen), EngineError> {
         let jar = target.manager().upload(self.jar)?;
         let ran = self.run_job(&jar, arguments, target);
         let removed = target.manager().delete_jar(&jar);
@@ -279,12 +326,7 @@ impl Runner<'_> {
         removed.map(|()| told)
     }
 
-    fn run_job(
-        &self,
-        jar: &str,
-        arguments: &[String],
-        target: &mut Target<'_>,
-    ) -> Result<(Told, Vec<FlinkCheckpoint>), EngineError> {
+    fn run_job(&self, jar: &str, arguments: &[String], target: &mut Target<'_>) -> Result<(Told, Seen), EngineError> {
         let job = target.manager().run_jar(jar, program::MAIN_CLASS, arguments)?;
         if let Err(error) = self.until_ended(&job, target) {
             // Whatever went wrong here, the job does not go on behind it.
@@ -293,7 +335,11 @@ impl Runner<'_> {
         }
         let operators = 1 + self.variant.workload.later.len();
         let told = Told::read(&target.manager().get(&format!("jobs/{job}/accumulators"))?, operators)?;
-        Ok((told, checkpoints(&target.manager().get(&format!("jobs/{job}/checkpoints"))?)))
+        let seen = Seen {
+            checkpoints: checkpoints(&target.manager().get(&format!("jobs/{job}/checkpoints"))?),
+            back_pressured_s: back_pressured_s(&target.manager().get(&format!("jobs/{job}"))?),
+        };
+        Ok((told, seen))
     }
 
     fn until_ended(&self, job: &str, target: &mut Target<'_>) -> Result<(), EngineError> {
@@ -353,14 +399,11 @@ impl Clusters {
         if self.0.as_ref().is_some_and(|(other, _)| *other != plan) {
             self.0 = None;
         }
-        let (_, cluster) = match self.0.take() {
-            Some(there) => self.0.insert(there),
-            None => {
-                let cluster = LocalCluster::start(home, plan.clone(), folder)?;
-                self.0.insert((plan, cluster))
-            }
+        let there = match self.0.take() {
+            Some(there) => there,
+            None => (plan.clone(), LocalCluster::start(home, plan, folder)?),
         };
-        Ok(cluster)
+        Ok(&mut self.0.insert(there).1)
     }
 }
 
@@ -398,6 +441,13 @@ fn failure(manager: &JobManager, job: &str) -> Result<String, EngineError> {
     Ok(history.or(root).map_or_else(|| "the job manager gives no reason".to_owned(), root_cause))
 }
 
+/// How long the tasks of a job were held back by those behind them, s.
+fn back_pressured_s(answer: &Value) -> Option<f64> {
+    let vertices = answer.get("vertices")?.as_array()?;
+    let held_back = |vertex: &Value| vertex.pointer("/metrics/accumulated-backpressured-time")?.as_f64();
+    vertices.iter().map(held_back).sum::<Option<f64>>().map(|ms| ms / 1e3)
+}
+
 /// The completed checkpoints of a job, the oldest first.
 fn checkpoints(answer: &Value) -> Vec<FlinkCheckpoint> {
     let history = answer.get("history").and_then(Value::as_array).into_iter().flatten();
@@ -414,4 +464,29 @@ fn checkpoints(answer: &Value) -> Vec<FlinkCheckpoint> {
     let mut all: Vec<_> = completed.filter_map(checkpoint).collect();
     all.sort_by_key(|checkpoint| checkpoint.id);
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn of_a_job_manager_only_what_it_says_is_taken() {
+        let one = |id: u64, status: &str| json!({ "id": id, "status": status, "state_size": 10 * id, "end_to_end_duration": 250 });
+        let history = json!({ "history": [one(3, "COMPLETED"), one(2, "FAILED"), one(1, "COMPLETED"), { "status": "COMPLETED" }] });
+        let found: Vec<_> =
+            checkpoints(&history).iter().map(|one| (one.id, one.state_bytes, one.end_to_end_s)).collect();
+        assert_eq!(found, [(1, 10, 0.25), (3, 30, 0.25)]);
+        assert!(checkpoints(&json!({})).is_empty());
+        let vertex = |ms: u64| json!({ "metrics": { "accumulated-backpressured-time": ms } });
+        assert_eq!(back_pressured_s(&json!({ "vertices": [vertex(500), vertex(250)] })), Some(0.75));
+        assert_eq!(back_pressured_s(&json!({ "vertices": [vertex(500), {}] })), None);
+    }
+
+    #[test]
+    fn a_job_may_not_set_what_its_task_managers_have() {
+        assert!(may_be_set_by_job("state.backend.rocksdb.thread.num"));
+        assert!(!may_be_set_by_job("taskmanager.memory.managed.size"));
+    }
 }

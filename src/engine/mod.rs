@@ -13,6 +13,7 @@ mod outcome;
 mod program;
 mod rest;
 mod spec;
+mod validate;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub use home::FlinkHome;
 pub use job::{FlinkOptions, Place, run_on_flink};
 pub use rest::{Access, JobManager};
 pub use spec::not_comparable;
+pub use validate::run_both;
 
 use crate::run::RunError;
 use crate::source::trace::TraceError;
@@ -67,7 +69,7 @@ pub enum EngineError {
     Told(String),
     /// The events cannot be read.
     #[error(transparent)]
-    Trace(#[from] TraceError),
+    Trace(Box<TraceError>),
     /// A file or folder cannot be used.
     #[error("{path}: {what}: {error}", path = .0.display(), what = .1, error = .2)]
     Io(PathBuf, &'static str, #[source] std::io::Error),
@@ -77,6 +79,12 @@ pub enum EngineError {
     /// The user stopped it.
     #[error("interrupted")]
     Interrupted,
+}
+
+impl From<TraceError> for EngineError {
+    fn from(error: TraceError) -> Self {
+        Self::Trace(Box::new(error))
+    }
 }
 
 impl EngineError {

@@ -62,6 +62,8 @@ fn run(command: &mut Command, name: &str) -> Result<(), EngineError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::{Codec, Payload, StringKey, mix};
+    use xxhash_rust::xxh3::xxh3_64;
 
     #[test]
     fn every_source_travels_along() {
@@ -71,6 +73,33 @@ mod tests {
         let mut listed: Vec<_> = SOURCES.iter().map(|(name, _)| std::ffi::OsString::from(name)).collect();
         listed.sort();
         assert_eq!(listed, there);
+    }
+
+    /// Needs a Flink: the job is compiled against it.
+    #[test]
+    fn the_job_hashes_as_this_program_does() {
+        let Some(home) = std::env::var_os("STATEBENCH_FLINK_HOME").filter(|home| !home.is_empty()) else {
+            eprintln!("left out: it takes a Flink, which STATEBENCH_FLINK_HOME names");
+            return;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let home = FlinkHome::open(Path::new(&home)).unwrap();
+        compile(&home, folder.path()).unwrap();
+        let letters = "state of a key, ".repeat(15);
+        let texts: Vec<&str> = (0..=238).map(|length| &letters[..length]).chain(["größer", "a😀b", "0"]).collect();
+        let mut java = home.tool("java");
+        java.env("LC_ALL", "C.UTF-8").arg("-cp").arg(folder.path().join("classes"));
+        java.arg("statebench.Hashing").args(&texts);
+        let output = java.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(said.lines().count(), texts.len());
+        for (text, line) in texts.iter().zip(said.lines()) {
+            let head = Payload(text.as_bytes().into()).head();
+            let fingerprint = StringKey::new(*text).fingerprint(&mut Vec::new());
+            let hashes = [xxh3_64(text.as_bytes()), fingerprint, head, mix(head, text.len() as u64)];
+            assert_eq!(line, hashes.map(|hash| format!("{hash:016x}")).join(" "), "{text:?}");
+        }
     }
 
     #[test]

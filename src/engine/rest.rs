@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::EngineError;
 
 /// How long an answer may take. A jar's program is run before its job has a number, which takes seconds.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How a job manager is reached. The token is never printed.
 #[derive(Clone, Default)]
@@ -181,13 +181,15 @@ pub fn error_lines(errors: &Value) -> String {
     root_cause(&text)
 }
 
+/// Characters of a root cause that are shown.
+const MOST_CHARACTERS: usize = 600;
+
 /// The root cause of a stack trace, in a line.
 pub fn root_cause(trace: &str) -> String {
     let last = trace.rfind("Caused by: ").map_or(trace, |at| &trace[at + "Caused by: ".len()..]);
     let lines = last.lines().map(str::trim).take_while(|line| !line.starts_with("at ") && !line.starts_with("..."));
     let mut text = lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
-    const MOST: usize = 600;
-    if let Some((at, _)) = text.char_indices().nth(MOST) {
+    if let Some((at, _)) = text.char_indices().nth(MOST_CHARACTERS) {
         text.truncate(at);
         text.push('…');
     }

@@ -4,6 +4,8 @@
 //! `max-parallelism`, `sample-every`. Of the operator at place n, beginning with `n.`: `operator`, `name`, `key`, `forwards`,
 //! `measured-from`, its settings, and `ttl.STATE` for each state that expires. `conf.KEY` is an option of Flink.
 
+use std::fmt::Write;
+
 use crate::operator::{BroadcastRules, Operator as KeyedOperator, SourceOffsets, TemporalJoin};
 use crate::run::Delivery;
 use crate::state::{CompactionFilterCleanup, IncrementalCleanup, StateTtl, StateTtls, StateVisibility, UpdateType};
@@ -40,6 +42,13 @@ pub fn not_comparable(workload: &Workload) -> Option<&'static str> {
     if workload.load.is_some() {
         return Some("an open loop: events do not arrive at a rate on Flink");
     }
+    let has_long_keys = match &workload.keys.key_type {
+        KeyType::Long => false,
+        KeyType::String { length } => length.max() > LONGEST_KEY_BYTES,
+    };
+    if has_long_keys && names_keys(&workload.operator) {
+        return Some("keys of more than 230 bytes in what is emitted: the job's hash takes no longer ones");
+    }
     if workload.checkpoint.restore_from.is_some() {
         return Some("it goes on from a checkpoint of statebench's");
     }
@@ -47,6 +56,14 @@ pub fn not_comparable(workload: &Workload) -> Option<&'static str> {
         return Some("`run.direct-io` and `run.memory-limit` hold for statebench's own processes");
     }
     None
+}
+
+/// Longest text key that the job hashes: `Hashing.XXH3_LIMIT` less what its length takes.
+const LONGEST_KEY_BYTES: u32 = 230;
+
+/// Whether what an operator emits names keys.
+const fn names_keys(operator: &Operator) -> bool {
+    matches!(operator, Operator::Window { .. } | Operator::TemporalJoin { .. })
 }
 
 /// The arguments of the job, in order.
@@ -250,14 +267,107 @@ fn ttl_text(ttl: &StateTtl) -> String {
         return text + ",background=true";
     }
     if let Some(incremental) = cleanup.incremental {
-        text +=
-            &format!(",incremental-size={},incremental-every-record={}", incremental.size, incremental.every_record);
+        let _ = write!(
+            text,
+            ",incremental-size={},incremental-every-record={}",
+            incremental.size, incremental.every_record
+        );
     }
     if let Some(filter) = cleanup.compaction_filter {
         // Flink's own values where the workload leaves them to it.
         let entries = filter.query_time_after_entries.unwrap_or(1_000);
         let period_s = filter.periodic_compaction_s.unwrap_or(30 * 24 * 3_600);
-        text += &format!(",filter-entries={entries},filter-period-s={period_s}");
+        let _ = write!(text, ",filter-entries={entries},filter-period-s={period_s}");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use insta::assert_snapshot;
+    use std::path::Path;
+
+    fn workload(text: &str) -> Workload {
+        Workload::new(&toml::from_str(text).unwrap(), Path::new(".")).unwrap()
+    }
+
+    fn told(text: &str, backend: BackendType) -> String {
+        arguments("a job", &workload(text), "file:///e", &Options::of(backend)).join("\n")
+    }
+
+    #[test]
+    fn a_job_is_told_everything() {
+        assert_snapshot!(told("operator = 'counter'", BackendType::HashMap), @"
+        name=a job
+        events=file:///e
+        keys=long
+        parallelism=1
+        max-parallelism=128
+        sample-every=16
+        0.name=operator
+        0.forwards=false
+        0.measured-from=102400
+        0.operator=counter
+        conf.execution.checkpointing.checkpoints-after-tasks-finish.enabled=false
+        ");
+        let pipeline = "source.cdc-orders = {}\nkeys.cardinality = 100\n\
+            pipeline = [{ name = 'join', operator = 'changelog-join', states.orders.ttl.time = '5 min' }, \
+            { name = 'sum', key = 'other', operator = 'running-total', states.total.ttl = { time = 7, update-type = 'OnReadAndWrite', \
+            cleanup.incremental = { size = 9, every-record = true } } }]";
+        assert_snapshot!(told(pipeline, BackendType::RocksDb), @"
+        name=a job
+        events=file:///e
+        keys=long
+        parallelism=1
+        max-parallelism=128
+        sample-every=1
+        0.name=operator
+        0.forwards=true
+        0.measured-from=102400
+        0.operator=changelog-join
+        0.ttl.orders=time-ms=300000,update-type=OnCreateAndWrite,visibility=NeverReturnExpired,background=true
+        1.name=sum
+        1.forwards=false
+        1.measured-from=102400
+        1.key=other
+        1.operator=running-total
+        1.ttl.total=time-ms=7,update-type=OnReadAndWrite,visibility=NeverReturnExpired,incremental-size=9,incremental-every-record=true
+        conf.state.backend.type=statebench.VirtualTime$Factory
+        conf.statebench.state-backend=rocksdb
+        conf.execution.checkpointing.checkpoints-after-tasks-finish.enabled=false
+        ");
+        let window =
+            "operator.sliding-window = { size = '4 s', slide = '1 s', contents = 'list', allowed-lateness = '2 s' }";
+        let window = told(window, BackendType::RocksDb);
+        assert_snapshot!(window.lines().skip(6).collect::<Vec<_>>().join("\n"), @"
+        0.name=operator
+        0.forwards=false
+        0.measured-from=102400
+        0.operator=window
+        0.windows=sliding
+        0.size-ms=4000
+        0.slide-ms=1000
+        0.allowed-lateness-ms=2000
+        0.contents=list
+        0.function=
+        conf.execution.checkpointing.checkpoints-after-tasks-finish.enabled=false
+        ");
+    }
+
+    #[test]
+    fn what_cannot_be_compared_says_why() {
+        let why = |text: &str| not_comparable(&workload(text)).unwrap_or_default();
+        assert_eq!(why("operator = 'counter'"), "");
+        assert!(why("operator.tumbling-window.time = 'processing'").starts_with("windows of processing time"));
+        assert!(
+            why("operator = 'deduplicate'\nstates.seen.ttl = { time = 5, visibility = 'ReturnExpiredIfNotCleanedUp' }")
+                .starts_with("expired")
+        );
+        assert!(why("load.rate = 100").starts_with("an open loop"));
+        assert!(why("run.direct-io = true").starts_with("`run.direct-io`"));
+        let long = "keys = { cardinality = 5, type.string.length = 300 }\n";
+        assert_eq!(why(&format!("{long}operator = 'counter'")), "");
+        assert!(why(&format!("{long}operator = 'session-window'")).starts_with("keys of more"));
+    }
 }

@@ -196,7 +196,7 @@ pub(super) fn verdict_sentence(comparison: &Comparison) -> String {
 }
 
 /// A number of things.
-fn counted(count: usize, thing: &str) -> String {
+pub(super) fn counted(count: usize, thing: &str) -> String {
     if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 

@@ -11,6 +11,7 @@ mod comparison;
 mod curves;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod flink;
 mod gate;
 mod grid;
 mod history;
@@ -28,6 +29,7 @@ mod summary;
 mod table;
 mod trust;
 mod tuning;
+mod validation;
 mod verdict;
 
 pub use advise::{AdviceFormat, render_advice};
@@ -45,5 +47,6 @@ pub use runs::runs_csv;
 pub use summary::{AccessRow, PhaseRow, Regime, Row, Spread, Summary};
 pub use table::{Format, render};
 pub use tuning::render_tuning;
+pub use validation::validation_text;
 
 pub use crate::result::{printable, printable_lines};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::knobs::Knobs;
 use super::table::with_unit;
-use super::{Summary, checkpoints, curves, jvm, limits, open_loop, stores, stream, trust, tuning};
+use super::{Summary, checkpoints, curves, flink, jvm, limits, open_loop, stores, stream, trust, tuning};
 use crate::result::{
     Agreement, HeapMemory, Measurement, Outcome, PrefillOrigin, RunResult, TimingStrategy, Trial, Unit, VariantInfo,
     printable,
@@ -61,6 +61,7 @@ pub(super) fn notes(result: &RunResult, summary: &Summary) -> Vec<Note> {
     heap_notes(result, &mut notes);
     notes.extend(jvm::jvm_lines(result).into_iter().map(of(Weight::Fact)));
     process_notes(result, &mut notes);
+    notes.extend(flink::lines(result).into_iter().map(of(Weight::Fact)));
     let limits = limits::lines(result).into_iter().chain(limits::latency_lines(result));
     notes.extend(limits.map(of(Weight::Caution)));
     notes.extend(trust::lines(result).into_iter().map(|text| {
@@ -257,7 +258,9 @@ fn heap_stalls(heap: &HeapMemory) -> String {
 }
 
 fn timing_notes(result: &RunResult, notes: &mut Vec<Note>) {
-    let timings: Vec<_> = result.finished().map(|(_, m)| &m.timing).collect();
+    // Of Flink's trials it is not known what timing cost.
+    let own = result.finished().filter(|(trial, _)| trial.run.engine.is_statebench());
+    let timings: Vec<_> = own.map(|(_, m)| &m.timing).collect();
     let sampled: Vec<_> = timings.iter().filter(|t| t.strategy == TimingStrategy::Sampled).collect();
     let loss = |strategy: TimingStrategy| {
         let losses = timings.iter().filter(|t| t.strategy == strategy).filter_map(|t| t.loss_share);

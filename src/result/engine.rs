@@ -24,7 +24,7 @@ impl Engine {
 }
 
 /// What is known of a job of Flink beside what every trial has.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FlinkRun {
     /// Version of Flink.
@@ -44,10 +44,15 @@ pub struct FlinkRun {
     pub gc_count: Option<u64>,
     /// The time that they took by Java's own account, s.
     pub gc_pause_s: Option<f64>,
+    /// The time that Java's compilers ran meanwhile, in threads of their own, s: long beside the measured part where the warm-up
+    /// was too short for them.
+    pub jit_s: Option<f64>,
     /// What the task managers' heaps held at the end of the measured part, garbage included, bytes.
     pub heap_used_bytes: Option<u64>,
     /// What they could hold, bytes.
     pub heap_max_bytes: Option<u64>,
+    /// Time that tasks could not hand on what they had, the one behind them being busy, all subtasks, s.
+    pub back_pressured_s: Option<f64>,
     /// Digest over what each operator has emitted, in the order in which rows flow.
     pub emitted: Vec<Digest>,
     /// The completed checkpoints that Flink remembers, the oldest first.

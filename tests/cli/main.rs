@@ -98,7 +98,7 @@ impl Place {
     /// Runs the program to its end. It never panics, never takes forever and never leaves a temporary file behind.
     fn finish(&self, command: Command) -> Ran {
         let mut command = assert_cmd::Command::from_std(command);
-        let ran = Ran::of(command.timeout(Duration::from_mins(2)).output().unwrap());
+        let ran = Ran::of(command.timeout(Duration::from_mins(5)).output().unwrap());
         assert_ne!(ran.code, Some(101), "it panicked: {ran:?}");
         assert!(!ran.err.contains("panicked"), "{ran:?}");
         assert_eq!(self.leftovers(), <[String; 0]>::default(), "{ran:?}");
@@ -187,7 +187,8 @@ fn measured<'a>(result: &'a RunResult, configuration: &str) -> &'a Measurement {
 }
 
 /// Lines of a result that begin with these differ from run to run.
-const VARYING: [&str; 7] = ["timing:", "java heap ", "process ", "harness:", "working set ", "not steady ", "latency "];
+const VARYING: [&str; 8] =
+    ["timing:", "java heap ", "process ", "harness:", "working set ", "not steady ", "latency ", "flink "];
 
 /// Text of a result without what may differ from run to run: figures are `#`, digests `DIGEST`; the rules of tables, what
 /// timing cost, what went on beside the events and how steady they were are left out.

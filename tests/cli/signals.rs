@@ -9,7 +9,7 @@ use statebench::result::{Outcome, RunResult};
 use super::{Place, Ran, start};
 
 /// Waits until there is something; the limit only keeps a broken program from holding up the tests.
-fn wait_for<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
+pub(super) fn wait_for<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(found) = find() {
@@ -33,13 +33,13 @@ fn child_of(parent: u32) -> Option<u32> {
 }
 
 /// Sends a signal to a process, or with a minus before the number to its group.
-fn send(signal: &str, target: &str) {
+pub(super) fn send(signal: &str, target: &str) {
     let status = Command::new("sh").args(["-c", &format!("kill -s {signal} -- {target}")]).status();
     assert!(status.unwrap().success(), "{signal} to {target}");
 }
 
 /// Waits for the end and fails where there is none.
-fn ended(mut child: Child) -> Ran {
+pub(super) fn ended(mut child: Child) -> Ran {
     wait_for("end", || child.try_wait().unwrap());
     Ran::of(child.wait_with_output().unwrap())
 }
