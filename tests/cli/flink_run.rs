@@ -88,7 +88,7 @@ keys.cardinality = 500
 values.size = "24 b"
 time = { rate = 1_000, watermark-interval = "100 ms", out-of-orderness = "50 ms", delayed = 0.05, delay = "200 ms" }
 run = { events = 6_000, warm-up = 2_000, repeats = 1 }
-configuration = [{ name = "heap", "state.backend.type" = "hashmap" }, { name = "rocksdb", "state.backend.type" = "rocksdb" }]
+configuration = [{ name = "rocksdb", "state.backend.type" = "rocksdb" }]
 [matrix]
 operator = [
     "counter", { reduce = { function = "max" } }, { aggregate = { function = "average" } },
@@ -108,19 +108,16 @@ operator = [
 #[test]
 fn every_operator_has_its_twin() {
     let Some(home) = flink() else { return };
-    for (configuration, parallelism) in [("rocksdb", 1), ("heap", 3)] {
-        let place = Place::new();
-        place.file("job.toml", OPERATORS);
-        let line = format!("flink run job.toml -q --reuse-cluster --parallelism {parallelism} --flink-home {home}");
-        let slots = format!("--set taskmanager.numberOfTaskSlots={parallelism}");
-        place.statebench(&format!("{line} --configuration {configuration} {slots}")).ok();
-        let result = place.result("job.result.json");
-        assert_eq!(result.agreements.len(), 23);
-        // Every key is there before, so the first row of none is new.
-        let silent = result.agreements.iter().filter(|agreement| agreement.emitted.count == 0).count();
-        assert_eq!(silent, 1);
-        agree(&result, 1);
-    }
+    let place = Place::new();
+    place.file("job.toml", OPERATORS);
+    let line = "flink run job.toml -q --reuse-cluster --parallelism 3 --set taskmanager.numberOfTaskSlots=3";
+    place.statebench(&format!("{line} --flink-home {home}")).ok();
+    let result = place.result("job.result.json");
+    assert_eq!(result.agreements.len(), 23);
+    // Every key is there before, so the first row of none is new.
+    let silent = result.agreements.iter().filter(|agreement| agreement.emitted.count == 0).count();
+    assert_eq!(silent, 1);
+    agree(&result, 1);
 }
 
 /// State that expires, and a second operator.
